@@ -181,7 +181,8 @@ class MatchingEngine:
         account.trades.append(trade)
         order.filled += size
         self._note_fill(at, order, size, price)
-        if order.parent is None and order.remaining == 0:
+        grows = order.parent is not None and order.parent.live and order.follows
+        if order.remaining == 0 and not grows:
             self._finish(order, "filled", at)
         else:
             order.status = "working"
@@ -240,9 +241,7 @@ class MatchingEngine:
         for leg in parent.legs:
             if not leg.live:
                 continue
-            if not leg.follows and leg.filled and leg.remaining == 0:
-                self._end(leg, "filled")
-            elif open_size > 0:
+            if open_size > 0:
                 self._wake(leg, open_size)
             elif parent.live:
                 self._resize(leg, "suspended", parent.remaining)
