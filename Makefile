@@ -48,11 +48,10 @@ check: install ## style, format, types, who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lock: install ## resolve pyproject.toml again, from the public index and nothing else
-	PIP_CONFIG_FILE=/dev/null $(BIN)/pip-compile --quiet --upgrade --all-extras --generate-hashes \
-		--allow-unsafe --strip-extras --no-header --no-annotate --no-emit-index-url \
-		--no-emit-trusted-host --no-emit-find-links --no-emit-options \
-		--output-file requirements.lock pyproject.toml
+lock: ## resolve pyproject.toml anew, for every platform, from the public index and nothing else
+	$(BIN)/uv pip compile --quiet --no-config --upgrade --universal --python-version 3.11 \
+		--all-extras --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--no-emit-find-links --output-file requirements.lock pyproject.toml
 
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
