@@ -1,0 +1,1 @@
+"""Markets for the simulator: recorded days that ship with it, and a person's own data."""
