@@ -24,7 +24,8 @@ def main(wanted: list[str]) -> int:
     failed = 0
     for name in wanted or names:
         print(f"\n== {name}", flush=True)
-        failed += subprocess.run([sys.executable, "-m", f"benchmarks.{name}"]).returncode != 0
+        command = [sys.executable, "-m", f"benchmarks.{name}"]
+        failed += subprocess.run(command, check=False).returncode != 0
     return failed
 
 

@@ -1,0 +1,176 @@
+"""The hash chain: what an event's hash binds, and the running state of the chain.
+
+An event's hash is the RFC 6962 leaf hash of its canonical bytes: the same 32 bytes are the link to
+the stream's next event and the leaf of the ledger's Merkle tree. The canonical bytes hold every
+field of the row with its length, so two different rows never have the same bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+
+from portcullis.domain.events import (
+    SCHEMA_VERSION,
+    CommandConcluded,
+    CommandIssued,
+    encode,
+    kind_of,
+)
+from portcullis.errors import UsageError
+from portcullis.ports import Entry, Head, StoredEvent
+from portcullis.store.merkle import Frontier
+
+NO_PREVIOUS = bytes(32)
+SEGMENT_EVENTS = 10_000
+
+_LEAF = b"\x00"
+_LATEST_AT = 2**63 - 1
+# leaf prefix, position, seq, at, version, and the lengths of stream, kind, trace and payload
+_FIXED = struct.Struct(">cQQqIIIII")
+
+
+def event_hash(
+    position: int,
+    stream: str,
+    seq: int,
+    at: int,
+    kind: str,
+    version: int,
+    trace: str,
+    payload: bytes,
+    previous: bytes,
+) -> bytes:
+    """The 32-byte hash of a row; the arguments are the table's columns in their order."""
+    a, b, c = stream.encode(), kind.encode(), trace.encode()
+    fixed = _FIXED.pack(_LEAF, position, seq, at, version, len(a), len(b), len(c), len(payload))
+    return sha256(b"".join((fixed, a, b, c, payload, previous))).digest()
+
+
+class Segment(NamedTuple):
+    """A sealed run of `SEGMENT_EVENTS` events; `number` counts from 1, `root` is over it alone."""
+
+    number: int
+    first: int
+    last: int
+    root: bytes
+
+
+class Opened(NamedTuple):
+    """A command that entered the outbox at `position`."""
+
+    key: str
+    account: str
+    position: int
+
+
+class Closed(NamedTuple):
+    """A command whose outcome the event at `position` states."""
+
+    key: str
+    outcome: str
+    position: int
+
+
+class Batch(NamedTuple):
+    """What one append adds: rows, the segments they filled, the outbox's changes in order."""
+
+    rows: list[StoredEvent]
+    segments: list[Segment]
+    outbox: list[Opened | Closed]
+
+
+class Chain:
+    """The end of the chain: what the next event is linked to.
+
+    `streams` holds (seq, hash) of each stream's newest event, `tree` the whole ledger's frontier,
+    `segment` the frontier of the segment that is not full yet.
+    """
+
+    __slots__ = ("at", "segment", "streams", "tree")
+
+    def __init__(
+        self,
+        at: int = 0,
+        streams: dict[str, tuple[int, bytes]] | None = None,
+        tree: Frontier | None = None,
+        segment: Frontier | None = None,
+    ) -> None:
+        self.at = at
+        self.streams = {} if streams is None else streams
+        self.tree = tree or Frontier()
+        self.segment = segment or Frontier()
+
+    def head(self) -> Head:
+        return Head(self.tree.size, self.tree.root())
+
+    def link(self, entries: Sequence[Entry]) -> Batch:
+        """Number and hash the entries; UsageError, and no change, where one cannot be stored."""
+        payloads = [_payload(entry) for entry in entries]
+        batch = Batch([], [], [])
+        streams, position = self.streams, self.tree.size
+        for entry, payload in zip(entries, payloads, strict=True):
+            stream, at, trace, event = entry
+            position += 1
+            seq, previous = streams.get(stream, (0, NO_PREVIOUS))
+            seq += 1
+            kind = kind_of(event)
+            digest = event_hash(
+                position, stream, seq, at, kind, SCHEMA_VERSION, trace, payload, previous
+            )
+            streams[stream] = (seq, digest)
+            batch.rows.append(
+                StoredEvent(
+                    position,
+                    stream,
+                    seq,
+                    at,
+                    kind,
+                    SCHEMA_VERSION,
+                    trace,
+                    payload,
+                    previous,
+                    digest,
+                )
+            )
+            if isinstance(event, CommandIssued):
+                batch.outbox.append(Opened(event.key, event.account, position))
+            elif isinstance(event, CommandConcluded):
+                batch.outbox.append(Closed(event.key, event.outcome, position))
+            self._grow(digest, batch.segments)
+        if entries:
+            self.at = entries[-1].at
+        return batch
+
+    def _grow(self, digest: bytes, sealed: list[Segment]) -> None:
+        self.tree.append(digest)
+        self.segment.append(digest)
+        if self.segment.size == SEGMENT_EVENTS:
+            last = self.tree.size
+            number = last // SEGMENT_EVENTS
+            first = last - SEGMENT_EVENTS + 1
+            sealed.append(Segment(number, first, last, self.segment.root()))
+            self.segment = Frontier()
+
+
+def _payload(entry: Entry) -> bytes:
+    """The entry's event as bytes, after asking whether the rest of it can be stored."""
+    try:
+        payload = encode(entry.event)
+        entry.stream.encode()
+        entry.trace.encode()
+    except (msgspec.MsgspecError, OverflowError, TypeError, UnicodeEncodeError) as error:
+        raise UsageError(
+            f"an event of {entry.stream!r} cannot be stored: {error}",
+            remedy="look at where the event was made; nothing was written",
+        ) from error
+    if not 0 <= entry.at <= _LATEST_AT:
+        raise UsageError(
+            f"an event of {entry.stream!r} is dated {entry.at} us, which is no time after 1970",
+            remedy="set the machine's clock; nothing was written",
+        )
+    return payload

@@ -1,0 +1,300 @@
+"""The ledger on SQLite: one writer, one transaction per append, a signed head after each."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from sqlalchemy import CursorResult
+
+from portcullis.errors import LedgerBroken, StoreError
+from portcullis.ports import Entry, Head, PendingCommand, Snapshot, StoredEvent
+from portcullis.store import queries
+from portcullis.store.anchors import add_anchor
+from portcullis.store.chain import SEGMENT_EVENTS, Batch, Chain, Opened
+from portcullis.store.database import (
+    LEDGER_FILE,
+    Tuning,
+    explained,
+    migrate,
+    open_writer,
+    transaction,
+    truncate_wal,
+)
+from portcullis.store.keys import load_signer, make_signer
+from portcullis.store.lock import WriterLock
+from portcullis.store.merkle import EMPTY_ROOT, Frontier
+from portcullis.store.note import Checkpoint, Signer, segment_text, snapshot_text
+from portcullis.store.tables import LEDGER_REVISIONS
+
+SNAPSHOTS_KEPT = 32
+
+
+class SqliteLedger:
+    """`ports.Ledger` in `<home>/ledger.db`; safe to call from several threads.
+
+    Beside it: `ledger.lock`; the signing key `ledger.key`, readable by its owner alone; the public
+    key `ledger.pub`; and `anchors`, every signed checkpoint so far, to be copied elsewhere.
+
+    After a failed write it refuses to go on: what the disk holds is not known any more, and only
+    opening the file again tells.
+    """
+
+    def __init__(self, home: Path, tuning: Tuning | None = None) -> None:
+        """Open the ledger of an existing directory, making it where there is none yet.
+
+        Raises StoreLocked, StoreTooNew, LedgerBroken (the end is not what was signed), StoreError.
+        """
+        self.home = home
+        self.path = home / LEDGER_FILE
+        self._mutex = RLock()
+        self._failure: StoreError | None = None
+        with ExitStack() as opening, explained(self.path):
+            opening.enter_context(WriterLock(home / "ledger.lock"))
+            engine = open_writer(self.path, tuning)
+            migrate(engine, self.path, "ledger", LEDGER_REVISIONS)
+            self._connection = opening.enter_context(engine.connect())
+            self.ledger_id, self._signer = self._identify()
+            self._epoch = self._take_over()
+            self._chain = self._restore()
+            self._head = self._chain.head()
+            self._open = opening.pop_all()
+
+    @property
+    def origin(self) -> str:
+        """The ledger's name in everything that is signed."""
+        return _origin(self.ledger_id)
+
+    @property
+    def broken(self) -> bool:
+        """Whether a write failed, after which none is tried."""
+        return self._failure is not None
+
+    def head(self) -> Head:
+        return self._head
+
+    def last_at(self) -> int:
+        return self._chain.at
+
+    def append(self, entries: Sequence[Entry]) -> Head:
+        """As `ports.Ledger.append`. Raises UsageError, changing nothing, on what cannot be stored.
+
+        A command key names one command for good: issued again, it changes nothing in the outbox.
+        """
+        if not entries:
+            return self._head
+        with self._mutex:
+            self._refuse_if_broken()
+            batch = self._chain.link(entries)
+            head = self._chain.head()
+            with self._writing():
+                self._store(batch)
+                self._sign_head(head, self._chain.at)
+            self._head = head
+        return head
+
+    def read(
+        self, *, after: int = 0, through: int | None = None, stream: str | None = None
+    ) -> Iterator[StoredEvent]:
+        last = self._head.position
+        through = last if through is None else min(through, last)
+        return queries.read(
+            self._connection, self._reading, after=after, through=through, stream=stream
+        )
+
+    def pending(self) -> list[PendingCommand]:
+        with self._reading():
+            return queries.pending(self._connection)
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot, signed, and drop all but the newest `SNAPSHOTS_KEPT`."""
+        signature = self._signer.sign(snapshot_text(self.origin, snapshot))
+        with self._writing():
+            self._run(
+                "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", *snapshot, signature
+            )
+            self._run(
+                "DELETE FROM snapshots WHERE position NOT IN "
+                "(SELECT position FROM snapshots ORDER BY position DESC LIMIT ?)",
+                SNAPSHOTS_KEPT,
+            )
+
+    def latest_snapshot(self) -> Snapshot | None:
+        """The newest snapshot whose signature holds; verification names those that do not."""
+        with self._reading():
+            for snapshot, signature in queries.snapshots(self._connection):
+                if self._signer.verifier.holds(snapshot_text(self.origin, snapshot), signature):
+                    return snapshot
+        return None
+
+    def checkpoint(self) -> str:
+        """The head as a signed note, kept in the file and in `anchors`, both durable on return."""
+        with self._mutex:
+            head, at = self._head, self._chain.at
+            statement = Checkpoint(self.origin, head.position, head.root, at)
+            text = statement.text()
+            note = self._signer.verifier.note(text, self._signer.sign(text))
+            with self._writing():
+                self._run("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", head.position, note)
+            with explained(self.home):
+                add_anchor(self.home, head.position, note)
+        return note
+
+    def truncate_wal(self) -> None:
+        """Move the write-ahead log into the file and cut it; for when nothing else is to do."""
+        with self._reading():
+            truncate_wal(self._connection)
+
+    def close(self) -> None:
+        """Let go of file and lock; safe to call twice."""
+        with self._mutex, explained(self.path):
+            self._open.close()
+
+    # --- opening -------------------------------------------------------------------------------
+
+    def _identify(self) -> tuple[str, Signer]:
+        """The ledger's id and signer; a new file is given both, with the signed head of nothing."""
+        found = queries.meta(self._connection)
+        if found:
+            ledger_id = found["ledger_id"]
+            return ledger_id, load_signer(self.home, _origin(ledger_id), found["public_key"])
+        ledger_id = secrets.token_hex(8)
+        signer = make_signer(self.home, _origin(ledger_id))
+        nothing = Checkpoint(_origin(ledger_id), 0, EMPTY_ROOT, 0)
+        with transaction(self._connection):
+            self._run("INSERT INTO meta VALUES ('ledger_id', ?)", ledger_id)
+            self._run("INSERT INTO meta VALUES ('public_key', ?)", signer.verifier.line)
+            self._run(
+                "INSERT INTO head (id, epoch, position, root, at, frontier, signature) "
+                "VALUES (1, 0, 0, ?, 0, x'', ?)",
+                EMPTY_ROOT,
+                signer.sign(nothing.text()),
+            )
+        return ledger_id, signer
+
+    def _take_over(self) -> int:
+        """Raise the epoch, so that no writer of an earlier one can commit any more."""
+        with transaction(self._connection):
+            self._run("UPDATE head SET epoch = epoch + 1")
+            return int(self._run("SELECT epoch FROM head").scalar_one())
+
+    def _restore(self) -> Chain:
+        """The chain's end, after a look at whether it is what was signed."""
+        row = queries.head(self._connection)
+        last = queries.last_position(self._connection)
+        if row is None or last < row.position:
+            first, end = last + 1, row.position if row else "?"
+            raise self._broken_at(first, f"events {first}..{end} are missing")
+        if last > row.position:
+            raise self._broken_at(row.position + 1, "events were added behind the signed head")
+        if not self._signer.verifier.holds(row.statement(self.origin).text(), row.signature):
+            raise self._broken_at(row.position, "the head's signature is wrong")
+        tree = _frontier(row)
+        if tree is None or tree.root() != row.root:
+            raise self._broken_at(row.position, "the head's frontier does not give its root")
+        sealed = row.position - row.position % SEGMENT_EVENTS
+        segment = Frontier()
+        for digest in queries.hashes(self._connection, sealed):
+            segment.append(digest)
+        return Chain(row.at, queries.stream_ends(self._connection), tree, segment)
+
+    def _broken_at(self, position: int, what: str) -> LedgerBroken:
+        return LedgerBroken(
+            f"{self.path}: {what}",
+            position=position,
+            remedy="run `portcullis ledger verify`, keep the file, and restore the newest backup",
+        )
+
+    # --- writing -------------------------------------------------------------------------------
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._mutex, explained(self.path):
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One durable transaction of ours, or the last one."""
+        with self._mutex:
+            self._refuse_if_broken()
+            try:
+                with explained(self.path), transaction(self._connection):
+                    self._check_still_ours()
+                    yield
+            except BaseException as error:
+                self._failure = error if isinstance(error, StoreError) else _interrupted(self.path)
+                raise
+
+    def _refuse_if_broken(self) -> None:
+        if self._failure is not None:
+            raise StoreError(str(self._failure), remedy=self._failure.remedy)
+
+    def _check_still_ours(self) -> None:
+        """Compare the head with what this writer left; under the transaction's lock."""
+        found = tuple(self._run("SELECT epoch, position FROM head").one())
+        if found != (self._epoch, self._head.position):
+            raise StoreError(
+                f"{self.path}: another writer took over: epoch and position are {found}, "
+                f"ours were {(self._epoch, self._head.position)}",
+                remedy="leave the file to one worker; stop whatever else writes it",
+            )
+
+    def _store(self, batch: Batch) -> None:
+        self._connection.exec_driver_sql(_INSERT_EVENT, batch.rows)
+        for change in batch.outbox:
+            if isinstance(change, Opened):
+                self._run(
+                    "INSERT INTO outbox (key, account, position) VALUES (?, ?, ?) "
+                    "ON CONFLICT (key) DO NOTHING",
+                    *change,
+                )
+            else:
+                self._run(
+                    "UPDATE outbox SET outcome = ?, concluded = ? "
+                    "WHERE key = ? AND outcome IS NULL",
+                    change.outcome,
+                    change.position,
+                    change.key,
+                )
+        for segment in batch.segments:
+            signature = self._signer.sign(segment_text(self.origin, *segment))
+            self._run("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", *segment, signature)
+
+    def _sign_head(self, head: Head, at: int) -> None:
+        statement = Checkpoint(self.origin, head.position, head.root, at)
+        self._run(
+            "UPDATE head SET position = ?, root = ?, at = ?, frontier = ?, signature = ?",
+            head.position,
+            head.root,
+            at,
+            self._chain.tree.to_bytes(),
+            self._signer.sign(statement.text()),
+        )
+
+    def _run(self, statement: str, *values: object) -> CursorResult[Any]:
+        return self._connection.exec_driver_sql(statement, values)
+
+
+_INSERT_EVENT = (
+    f"INSERT INTO events ({queries.EVENT_COLUMNS}) "
+    f"VALUES ({', '.join('?' * len(StoredEvent._fields))})"
+)
+
+
+def _origin(ledger_id: str) -> str:
+    return f"portcullis/{ledger_id}"
+
+
+def _frontier(row: queries.HeadRow) -> Frontier | None:
+    try:
+        return Frontier.from_bytes(row.position, row.frontier)
+    except ValueError:
+        return None
+
+
+def _interrupted(path: Path) -> StoreError:
+    return StoreError(f"{path}: a write was interrupted", remedy="start the worker again")

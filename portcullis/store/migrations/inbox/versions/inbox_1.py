@@ -1,0 +1,31 @@
+"""The first schema of the inbox."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "inbox_1"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Create everything; there is nothing before this."""
+    op.create_table(
+        "requests",
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("request_id", sa.Text, nullable=False, unique=True),
+        sa.Column("verb", sa.Text, nullable=False),
+        sa.Column("by", sa.Text, nullable=False),
+        sa.Column("role", sa.Text, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.Column("asked_at", sa.Integer, nullable=False),
+        sqlite_strict=True,
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "answers",
+        sa.Column("request_id", sa.Text, primary_key=True),
+        sa.Column("outcome", sa.Text, nullable=False),
+        sa.Column("detail", sa.Text, nullable=False),
+        sa.Column("position", sa.Integer, nullable=False),
+        sqlite_strict=True,
+    )
