@@ -28,6 +28,7 @@ from portcullis.store.merkle import Frontier
 NO_PREVIOUS = bytes(32)
 SEGMENT_EVENTS = 10_000
 
+_NEW_STREAM = (0, NO_PREVIOUS)
 _LEAF = b"\x00"
 _LATEST_AT = 2**63 - 1
 # leaf prefix, position, seq, at, version, and the lengths of stream, kind, trace and payload
@@ -111,19 +112,20 @@ class Chain:
     def link(self, entries: Sequence[Entry]) -> Batch:
         """Number and hash the entries; UsageError, and no change, where one cannot be stored."""
         payloads = [_payload(entry) for entry in entries]
-        batch = Batch([], [], [])
+        rows: list[StoredEvent] = []
+        outbox: list[Opened | Closed] = []
         streams, position = self.streams, self.tree.size
         for entry, payload in zip(entries, payloads, strict=True):
             stream, at, trace, event = entry
             position += 1
-            seq, previous = streams.get(stream, (0, NO_PREVIOUS))
+            seq, previous = streams.get(stream, _NEW_STREAM)
             seq += 1
             kind = kind_of(event)
             digest = event_hash(
                 position, stream, seq, at, kind, SCHEMA_VERSION, trace, payload, previous
             )
             streams[stream] = (seq, digest)
-            batch.rows.append(
+            rows.append(
                 StoredEvent(
                     position,
                     stream,
@@ -138,23 +140,27 @@ class Chain:
                 )
             )
             if isinstance(event, CommandIssued):
-                batch.outbox.append(Opened(event.key, event.account, position))
+                outbox.append(Opened(event.key, event.account, position))
             elif isinstance(event, CommandConcluded):
-                batch.outbox.append(Closed(event.key, event.outcome, position))
-            self._grow(digest, batch.segments)
-        if entries:
-            self.at = entries[-1].at
-        return batch
+                outbox.append(Closed(event.key, event.outcome, position))
+            self.at = at
+        return Batch(rows, self._grow([row.hash for row in rows]), outbox)
 
-    def _grow(self, digest: bytes, sealed: list[Segment]) -> None:
-        self.tree.append(digest)
-        self.segment.append(digest)
-        if self.segment.size == SEGMENT_EVENTS:
-            last = self.tree.size
-            number = last // SEGMENT_EVENTS
-            first = last - SEGMENT_EVENTS + 1
-            sealed.append(Segment(number, first, last, self.segment.root()))
-            self.segment = Frontier()
+    def _grow(self, hashes: list[bytes]) -> list[Segment]:
+        """Add hashes to both trees; the answer is the segments they filled."""
+        sealed = []
+        start = 0
+        while start < len(hashes):
+            part = hashes[start : start + SEGMENT_EVENTS - self.segment.size]
+            start += len(part)
+            self.tree.extend(part)
+            self.segment.extend(part)
+            if self.segment.size == SEGMENT_EVENTS:
+                last = self.tree.size
+                first = last - SEGMENT_EVENTS + 1
+                sealed.append(Segment(last // SEGMENT_EVENTS, first, last, self.segment.root()))
+                self.segment = Frontier()
+        return sealed
 
 
 def _payload(entry: Entry) -> bytes:

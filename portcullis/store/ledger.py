@@ -198,8 +198,7 @@ class SqliteLedger:
             raise self._broken_at(row.position, "the head's frontier does not give its root")
         sealed = row.position - row.position % SEGMENT_EVENTS
         segment = Frontier()
-        for digest in queries.hashes(self._connection, sealed):
-            segment.append(digest)
+        segment.extend(queries.hashes(self._connection, sealed))
         return Chain(row.at, queries.stream_ends(self._connection), tree, segment)
 
     def _broken_at(self, position: int, what: str) -> LedgerBroken:

@@ -37,13 +37,23 @@ class Frontier:
 
     def append(self, leaf: bytes) -> None:
         """Add one leaf hash."""
+        self.extend((leaf,))
+
+    def extend(self, leaves: Iterable[bytes]) -> None:
+        """Add leaf hashes in order; level by level, so that many cost little more than hashing."""
+        level = list(leaves)
         size = self.size
-        self.size = size + 1
-        peaks = self.peaks
-        while size & 1:  # each low set bit is a full subtree of the new leaf's height
-            leaf = sha256(b"\x01" + peaks.pop() + leaf).digest()
+        self.size += len(level)
+        left_over: list[bytes] = []
+        while level:
+            if size & 1:  # a full subtree of this height waits for its right-hand neighbour
+                level.insert(0, self.peaks.pop())
+            if len(level) & 1:
+                left_over.append(level.pop())
+            pairs = zip(level[::2], level[1::2], strict=True)
+            level = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
             size >>= 1
-        peaks.append(leaf)
+        self.peaks.extend(reversed(left_over))
 
     def root(self) -> bytes:
         """The root over all leaves so far."""
@@ -72,8 +82,7 @@ class Frontier:
 def root_of(leaves: Sequence[bytes]) -> bytes:
     """The root over leaf hashes."""
     frontier = Frontier()
-    for leaf in leaves:
-        frontier.append(leaf)
+    frontier.extend(leaves)
     return frontier.root()
 
 

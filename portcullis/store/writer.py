@@ -134,17 +134,18 @@ class GroupCommit:
         return fits or self._failure is not None or self._closing
 
     def _run(self) -> None:
+        batch: deque[_Submission] = deque()
         try:
             while batch := self._take():
                 failure = self._failure or self._commit(batch)
-                for submission in batch:
-                    submission.on_durable(failure)
+                while batch:
+                    batch.popleft().on_durable(failure)
         finally:  # drained, or a callback raised: nobody may wait for this thread any more
             self._fail(_closed())
-            for submission in self._queue:
+            for submission in (*batch, *self._queue):
                 submission.on_durable(self._failure)
 
-    def _commit(self, batch: list[_Submission]) -> StoreError | None:
+    def _commit(self, batch: deque[_Submission]) -> StoreError | None:
         """Append a batch; the answer, kept for all that follows, is why that could not be."""
         self._uncut = True
         try:
@@ -153,12 +154,12 @@ class GroupCommit:
             self._fail(_as_store_error(error))
         return self._failure
 
-    def _take(self) -> list[_Submission]:
+    def _take(self) -> deque[_Submission]:
         """The next batch, as soon as there is one; empty when closed and drained."""
         with self._changed:
             while not self._changed.wait_for(self._has_work, IDLE_SECONDS if self._uncut else None):
                 self._idle()
-            batch: list[_Submission] = []
+            batch: deque[_Submission] = deque()
             size = 0
             while self._queue and (
                 not batch or size + len(self._queue[0].entries) <= BATCH_ENTRIES
