@@ -69,6 +69,10 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     micros: int = 2 * SECOND
 
 
+class ConnectionBroken(VenueTimeout):
+    """The connection broke before an answer came."""
+
+
 class Injected(msgspec.Struct, frozen=True):
     """A fault that was put in, numbered in order from 1."""
 
@@ -267,7 +271,10 @@ async def _hinder(fault: Fault, call: str, patience: int) -> None:
             await _pause(patience)
             raise _no_answer(call)
         case "disconnect":
-            raise _no_answer(call)
+            raise ConnectionBroken(
+                f"the connection broke during {call}",
+                remedy="look at the venue before anything is sent again",
+            )
         case "reject":
             raise VenueRefused(
                 fault.code, f"{call} refused by a fault", remedy="see the fault plan's record"

@@ -1,0 +1,83 @@
+"""The simulated venue as a process of its own: its market, its endpoint, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from portcullis.clock import Clock
+from portcullis.domain.model import SECOND
+from portcullis.venues.simulated.endpoint import VenueServer
+from portcullis.venues.simulated.exchange import Exchange
+from portcullis.venues.simulated.market.replay import Source
+
+LATE_BOUND = 5 * SECOND
+"""A market this far behind (the machine slept) goes on from now instead of catching up."""
+
+Stepper = Callable[[int], None]
+
+
+async def play(
+    exchange: Exchange, source: Source, clock: Clock, steppers: Sequence[Stepper] = ()
+) -> None:
+    """Feed a market to the exchange for ever; after each frame, let the traders act."""
+    shift = 0
+    for frame in source.frames(clock.now()):
+        late = clock.now() - frame.at - shift
+        if late > LATE_BOUND:
+            shift += late
+        elif late < 0:
+            await asyncio.sleep(-late / SECOND)
+        at = frame.at + shift
+        for quote in frame.quotes:
+            exchange.on_quote(msgspec.structs.replace(quote, quoted_at=at) if shift else quote)
+        for step in steppers:
+            step(at)
+        await asyncio.sleep(0)
+
+
+def token_in(home: Path) -> str:
+    """The venue's token, kept in `home`/venue.token; made on first use, readable by its owner."""
+    path = home / "venue.token"
+    with contextlib.suppress(FileExistsError):
+        home.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path.read_text(encoding="ascii").strip()
+
+
+async def run_server(
+    server: VenueServer,
+    source: Source,
+    clock: Clock,
+    *,
+    host: str,
+    port: int,
+    steppers: Sequence[Stepper] = (),
+) -> None:
+    """Serve and play the market until Control-C or SIGTERM. Raises PortTaken."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: Control-C ends it anyway
+            loop.add_signal_handler(number, stop.set)
+    await server.start(host, port)
+    market = asyncio.create_task(play(server.exchange, source, clock, steppers))
+    ending = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((market, ending), return_when=asyncio.FIRST_COMPLETED)
+        if market.done():
+            market.result()
+    finally:
+        for task in (market, ending):
+            task.cancel()
+        await asyncio.gather(market, ending, return_exceptions=True)
+        await server.stop()
