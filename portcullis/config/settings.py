@@ -1,0 +1,123 @@
+"""Settings of the processes: environment variables with the prefix PORTCULLIS_, and `.env`.
+
+`PORTCULLIS_<NAME>_FILE` reads a value from a file instead, for secrets. Unknown names are refused
+with the nearest known one. The table in docs/settings.md is compared with this class by a test.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from portcullis.config.reader import parse
+from portcullis.config.scalars import Unreadable
+from portcullis.config.source import nearest
+from portcullis.domain.model import SECOND
+from portcullis.domain.units import Count, Span
+from portcullis.errors import ConfigError
+
+PREFIX = "PORTCULLIS_"
+Port = Annotated[int, Meta(ge=1, le=65_535)]
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Everything a process can be told besides the configuration files. All state is in `home`."""
+
+    home: str = "~/.portcullis"
+    config: str = ""
+    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    gate_port: Port = 4180
+    venue_port: Port = 4190
+    prefect_port: Port = 4210
+    venue: Literal["simulated"] = "simulated"
+    venue_token: str = ""
+    market_data: str = ""
+    demo_seed: Count = 7
+    demo_speed: Count = 1
+    administrator_key: str = ""
+    reconcile_every: Span = 5 * SECOND
+    enforce_within: Span = 20 * SECOND
+    snapshot_every: Count = 20_000
+    operations: bool = True
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def home_path(self) -> Path:
+        return Path(self.home).expanduser()
+
+    @property
+    def config_path(self) -> Path:
+        """The folder of the configuration files: as set, or `config` in the home."""
+        return Path(self.config).expanduser() if self.config else self.home_path / "config"
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.home_path / "ledger.db"
+
+    @property
+    def inbox_path(self) -> Path:
+        return self.home_path / "inbox.db"
+
+    @property
+    def keys_path(self) -> Path:
+        return self.home_path / "keys"
+
+    @property
+    def gate_socket_path(self) -> Path:
+        return self.home_path / "gate.sock"
+
+
+SECRETS = frozenset(("venue_token", "administrator_key"))
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process; raises ConfigError with every fault."""
+    environment = os.environ if environment is None else environment
+    given = {**_dotenv(Path(".env")), **environment}
+    hints = get_type_hints(Settings, include_extras=True)
+    faults: list[str] = []
+    values: dict[str, Any] = {}
+    for variable in sorted(name for name in given if name.startswith(PREFIX)):
+        name, text = variable.removeprefix(PREFIX).lower(), given[variable]
+        if name.endswith("_file") and name.removesuffix("_file") in hints:
+            name, text = name.removesuffix("_file"), _secret(text, variable, faults)
+        if name not in hints:
+            close = nearest(name, tuple(hints))
+            hint = f"; did you mean {PREFIX}{close.upper()}?" if close else ""
+            faults.append(f"  environment: {variable}: unknown setting{hint}")
+            continue
+        try:
+            values[name] = parse(hints[name], text)
+        except Unreadable as error:
+            shown = "(secret)" if name in SECRETS else repr(text)
+            faults.append(
+                f"  environment: {variable}: {error}; given: {shown}; allowed: {error.allowed}"
+            )
+    if faults:
+        raise ConfigError(tuple(faults))
+    return Settings(**values)
+
+
+def _secret(path: str, variable: str, faults: list[str]) -> str:
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except OSError as error:
+        faults.append(f"  environment: {variable}: cannot be read: {error}")
+        return ""
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    """`NAME=value` lines; comments and empty lines are passed over."""
+    if not path.is_file():
+        return {}
+    found = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        name, separator, value = line.strip().partition("=")
+        if separator and not name.startswith("#"):
+            found[name.strip()] = value.strip().strip("\"'")
+    return found

@@ -1,0 +1,246 @@
+"""Folding what the venue reports into an account: positions, orders, fills and the day's figures.
+
+The order in which the venue's messages arrive, and how often, must not matter: rows carry the
+venue's own time, orders a version, fills an id, and each changes the figures exactly once.
+"""
+
+from __future__ import annotations
+
+from portcullis.domain import exposure
+from portcullis.domain.events import (
+    AccountReported,
+    OrderReported,
+    PositionReported,
+    Quote,
+    TradeReported,
+)
+from portcullis.domain.model import HOUR, LIVE_STATUSES, MICRO
+from portcullis.domain.money import open_pnl
+from portcullis.domain.session import TradingDay
+from portcullis.domain.state import (
+    AccountState,
+    Exit,
+    Fill,
+    LaterFill,
+    Position,
+    Row,
+    State,
+)
+
+ENDED_ORDERS_MAX = 20_000
+PAST_FILLS_MAX = 50_000
+
+
+def fold_account(account: AccountState, fact: AccountReported) -> None:
+    """The venue's word on the account as a whole."""
+    account.can_trade = fact.can_trade
+    account.balance = fact.balance
+    account.currency = fact.currency
+    account.reported = True
+
+
+def fold_position(account: AccountState, fact: PositionReported, world: State) -> bool:
+    """Take the venue's row unless a newer one is known; says whether the position changed."""
+    row = account.rows.setdefault(fact.instrument, Row())
+    if fact.as_of < row.as_of:
+        return False
+    row.size, row.average, row.as_of = fact.size, fact.average, fact.as_of
+    row.opened_at = fact.opened_at
+    row.later = [fill for fill in row.later if fill.executed_at > fact.as_of]
+    return _rebuild(account, fact.instrument, row, world)
+
+
+def fold_trade(account: AccountState, fact: TradeReported, world: State) -> bool:
+    """Count a fill once; a void takes it out again. Says whether anything changed."""
+    known = _known(account, fact.trade_id)
+    if known is not None and (known.voided or not fact.voided):
+        return False
+    if known is None and fact.trade_id in account.past_fills:
+        return False
+    net = (fact.gross or 0) - fact.fees - fact.commission
+    fill = Fill(fact.order_id, net, fact.executed_at, fact.gross is not None, fact.voided)
+    if fact.executed_at >= account.day.end:
+        account.early_fills[fact.trade_id] = fill
+    elif fact.executed_at < account.day.start:
+        _count_past(account, fact.trade_id, fill)
+    else:
+        account.fills[fact.trade_id] = fill
+        recount(account, fact.order_id, world.now)
+    _apply_later(account, fact, world)
+    return True
+
+
+def _known(account: AccountState, trade_id: str) -> Fill | None:
+    return account.fills.get(trade_id) or account.early_fills.get(trade_id)
+
+
+def _count_past(account: AccountState, trade_id: str, fill: Fill) -> None:
+    """A fill of an ended day: its money is in the balance already, or belongs there now."""
+    account.past_fills[trade_id] = fill.executed_at
+    if account.opening_balance is not None and not fill.voided:
+        account.opening_balance += fill.net
+
+
+def recount(account: AccountState, order_id: str, now: int) -> None:
+    """Sum one order's fills anew; the day's figures are sums over what is not voided."""
+    fills = [f for f in account.fills.values() if f.order_id == order_id and not f.voided]
+    before = account.exits[order_id].net if order_id in account.exits else 0
+    net = sum(fill.net for fill in fills)
+    account.realized += net - before
+    if not fills:
+        account.exits.pop(order_id, None)
+        account.recent_entries.pop(order_id, None)
+        return
+    first_at = min(fill.executed_at for fill in fills)
+    closing = any(fill.closing for fill in fills)
+    account.exits[order_id] = Exit(first_at, net, closing, len(fills))
+    account.recent_entries[order_id] = first_at
+    for old in [key for key, at in account.recent_entries.items() if at <= now - HOUR]:
+        del account.recent_entries[old]
+
+
+def _apply_later(account: AccountState, fact: TradeReported, world: State) -> None:
+    """A fill newer than the venue's row changes the position before the row says so."""
+    row = account.rows.setdefault(fact.instrument, Row())
+    row.later = [fill for fill in row.later if fill.trade_id != fact.trade_id]
+    if fact.executed_at > row.as_of and not fact.voided:
+        row.later.append(
+            LaterFill(fact.executed_at, fact.trade_id, fact.side, fact.size, fact.price)
+        )
+        row.later.sort(key=lambda fill: (fill.executed_at, fill.trade_id))
+    _rebuild(account, fact.instrument, row, world)
+
+
+def _rebuild(account: AccountState, instrument: str, row: Row, world: State) -> bool:
+    """The position is the venue's row and the later fills on top of it."""
+    size, average, opened_at = row.size, row.average, row.opened_at or row.as_of
+    for fill in row.later:
+        if size == 0 or (size > 0) != (size + fill.side * fill.size > 0):
+            opened_at = fill.executed_at
+        size, average = after_fill(size, average, fill.side * fill.size, fill.price)
+    return _set_position(account, instrument, size, average, opened_at, row.as_of, world)
+
+
+def after_fill(size: int, average: int, traded: int, price: int) -> tuple[int, int]:
+    """Signed size and average price (micro-ticks) after a fill at `price` ticks."""
+    after = size + traded
+    if after == 0:
+        return 0, 0
+    if size == 0 or (size > 0) != (after > 0):
+        return after, price * MICRO
+    if (size > 0) == (traded > 0):
+        return after, (average * size + price * MICRO * traded) // after
+    return after, average
+
+
+def _set_position(
+    account: AccountState,
+    instrument: str,
+    size: int,
+    average: int,
+    opened_at: int,
+    as_of: int,
+    world: State,
+) -> bool:
+    before = account.positions.get(instrument)
+    if size == 0:
+        if before is None:
+            return False
+        account.open_pnl -= before.pnl
+        del account.positions[instrument]
+        if not account.positions:
+            account.peak_open = 0
+        return True
+    if before is None or (before.size > 0) != (size > 0):
+        if before is not None:
+            account.open_pnl -= before.pnl
+        before = Position(instrument, size, average, as_of, min(opened_at, world.now) or world.now)
+        account.positions[instrument] = before
+        changed = True
+    else:
+        changed = before.size != size or before.average != average
+        before.size, before.average, before.as_of = size, average, as_of
+    quote = world.quotes.get(instrument)
+    if quote is not None:
+        mark(account, before, quote, world)
+    return changed
+
+
+def fold_order(account: AccountState, fact: OrderReported) -> bool:
+    """Take an order's report unless a newer version is known; says whether it changed."""
+    known = account.orders.get(fact.order_id)
+    if known is not None and known.version >= fact.version:
+        return False
+    if fact.order_id in account.ended_orders:
+        return False
+    if fact.key:
+        account.reservations.pop(fact.key, None)
+    if fact.status in LIVE_STATUSES and fact.remaining > 0:
+        account.orders[fact.order_id] = fact
+    else:
+        _end_order(account, fact.order_id, fact.version)
+    return True
+
+
+def drop_order(account: AccountState, order_id: str) -> bool:
+    """Forget a live order that the venue no longer lists; says whether one was known."""
+    known = account.orders.get(order_id)
+    if known is not None:
+        _end_order(account, order_id, known.version)
+    return known is not None
+
+
+def _end_order(account: AccountState, order_id: str, version: int) -> None:
+    account.orders.pop(order_id, None)
+    account.ended_orders[order_id] = version
+    account.last_stop_change.pop(order_id, None)
+    if len(account.ended_orders) > ENDED_ORDERS_MAX:
+        del account.ended_orders[next(iter(account.ended_orders))]
+
+
+def mark(account: AccountState, position: Position, quote: Quote, world: State) -> None:
+    """Value a position at the price at which it could be closed."""
+    price = quote.bid if position.size > 0 else quote.ask
+    if price is None:
+        price = quote.last
+    listed = world.instruments.get(position.instrument)
+    if price is None or listed is None:
+        return
+    pnl = open_pnl(price, position.average, position.size, listed.tick_value)
+    account.open_pnl += pnl - position.pnl
+    position.pnl, position.mark, position.marked_at = pnl, price, quote.quoted_at
+    position.peak_pnl = max(position.peak_pnl, pnl)
+    best = position.best
+    if best is None or (price > best if position.size > 0 else price < best):
+        position.best = price
+    account.peak_open = max(account.peak_open, account.open_pnl)
+
+
+def watch_cover(account: AccountState, now: int, *, any_stop: bool) -> None:
+    """Keep the time since which each position is without a covering stop.
+
+    The clock of a position that was never covered starts when it opened at the venue, so time
+    during which nobody watched counts; one that lost its stop gets the grace anew.
+    """
+    for position in account.positions.values():
+        covered = exposure.covered(account, position.instrument)
+        if covered >= (1 if any_stop else abs(position.size)):
+            position.naked_since = None
+        elif position.naked_since is None:
+            position.naked_since = now if position.watched else position.opened_at
+        position.watched = True
+
+
+def roll_day(account: AccountState, following: TradingDay) -> None:
+    """Close the day's figures and begin the next: fills become past, early ones are counted."""
+    if account.opening_balance is not None:
+        account.opening_balance += account.realized
+    for trade_id, fill in account.fills.items():
+        account.past_fills[trade_id] = fill.executed_at
+    while len(account.past_fills) > PAST_FILLS_MAX:
+        del account.past_fills[next(iter(account.past_fills))]
+    early, account.fills, account.early_fills = account.early_fills, {}, {}
+    account.exits, account.realized, account.day = {}, 0, following
+    for trade_id, fill in sorted(early.items()):
+        account.fills[trade_id] = fill
+        recount(account, fill.order_id, fill.executed_at)

@@ -1,0 +1,422 @@
+"""The engine: one fact in, decisions out. Synchronous, deterministic, no I/O.
+
+Time arrives with the facts. Deadlines that a fact's time has passed are met first, in order, so
+that a replay of the same facts meets them at the same place.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from portcullis.domain import book, enforcement, gate, locks, mode, outcomes, requests
+from portcullis.domain.commands import Submit
+from portcullis.domain.deadlines import due_of
+from portcullis.domain.events import (
+    AccountReported,
+    AnyDecision,
+    AnyFact,
+    BoundReached,
+    ClockStepped,
+    CommandConcluded,
+    CommandSent,
+    DataFault,
+    DayRolled,
+    InstrumentListed,
+    LedgerCreated,
+    OrderGone,
+    OrderReported,
+    PositionReported,
+    ProposalReceived,
+    Quote,
+    Reconciled,
+    RequestReceived,
+    RulesLoaded,
+    TimePassed,
+    TradeReported,
+    VenueLinked,
+    VerdictRecorded,
+    WorkerStarted,
+    WorkerStopped,
+)
+from portcullis.domain.judge import Judge
+from portcullis.domain.model import SECOND
+from portcullis.domain.plan import AccountPlan, Plan, decode_plan
+from portcullis.domain.session import trading_day
+from portcullis.domain.state import AccountState, Position, State
+from portcullis.domain.watch import AccountWatch
+
+ROLLS_MAX = 400
+
+
+class Engine:
+    """Folds facts into a state and answers with decisions. The only writer of its state."""
+
+    def __init__(self, state: State | None = None) -> None:
+        self.state = state or State()
+        self.plan = decode_plan(self.state.plan) if self.state.plan else Plan(())
+        self.watches = {each.account: AccountWatch(each) for each in self.plan.accounts}
+        self._holders: dict[str, list[tuple[AccountState, AccountWatch, Position]]] = {}
+        self._deadlines: list[tuple[int, str]] = []
+        self._armed: dict[str, int] = {}
+        self.judge = Judge(self.state, self.plan)
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Quote: self._on_quote,
+            PositionReported: self._on_position,
+            OrderReported: self._on_order,
+            OrderGone: self._on_order_gone,
+            TradeReported: self._on_trade,
+            AccountReported: self._on_account,
+            InstrumentListed: self._on_instrument,
+            Reconciled: self._on_reconciled,
+            VenueLinked: self._on_venue,
+            VerdictRecorded: self._on_verdict,
+            ProposalReceived: self._on_proposal,
+            RequestReceived: self._on_request,
+            CommandConcluded: self._on_concluded,
+            RulesLoaded: self._on_rules,
+            WorkerStarted: self._on_started,
+            LedgerCreated: self._on_created,
+            ClockStepped: self._on_clock,
+            BoundReached: self._on_bound,
+            TimePassed: self._on_nothing,
+            CommandSent: self._on_nothing,
+            DataFault: self._on_nothing,
+            WorkerStopped: self._on_nothing,
+        }
+        self._index_all()
+
+    # --- the one entry ------------------------------------------------------------------------
+
+    def apply(self, position: int, at: int, fact: AnyFact) -> Sequence[AnyDecision]:
+        """Fold one fact that stands at a ledger position; the decisions it leads to, in order."""
+        state = self.state
+        self.judge.out = []
+        state.position = position
+        last, state.now = state.now, max(state.now, at)
+        if type(fact) is WorkerStarted:
+            self._start(fact, last)
+        if self._deadlines and self._deadlines[0][0] <= state.now:
+            self._meet_deadlines()
+        self._handlers[type(fact)](fact)
+        return self.judge.out
+
+    def next_deadline(self) -> int | None:
+        """When something changes by time alone; the worker then enters a `TimePassed`."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    # --- facts of the venue -------------------------------------------------------------------
+
+    def _on_quote(self, quote: Quote) -> None:
+        state = self.state
+        known = state.quotes.get(quote.instrument)
+        if known is not None and quote.quoted_at < known.quoted_at:
+            return
+        state.quotes[quote.instrument] = quote
+        for account, watch, position in self._holders.get(quote.instrument, ()):
+            book.mark(account, position, quote, state)
+            if account.unjudged:
+                self.judge.judge_quotes(account, watch)
+            self.judge.judge(account, watch.by_trigger["quote"])
+
+    def _on_position(self, fact: PositionReported) -> None:
+        account = self._account(fact.account)
+        if account is not None and book.fold_position(account, fact, self.state):
+            self._position_changed(account)
+
+    def _position_changed(self, account: AccountState) -> None:
+        watch = self.watches[account.id]
+        self._reindex()
+        locks.shrink_kept(account)
+        account.refused = False
+        book.watch_cover(account, self.state.now, any_stop=watch.any_stop)
+        self.judge.judge_quotes(account, watch)
+        self.judge.judge(account, watch.by_trigger["position"], lockout=True)
+        self._arm(account)
+
+    def _on_order(self, fact: OrderReported) -> None:
+        account = self._account(fact.account)
+        if account is not None and book.fold_order(account, fact):
+            self._orders_changed(account)
+
+    def _on_order_gone(self, fact: OrderGone) -> None:
+        account = self._account(fact.account)
+        if account is not None and book.drop_order(account, fact.order_id):
+            self._orders_changed(account)
+
+    def _orders_changed(self, account: AccountState) -> None:
+        watch = self.watches[account.id]
+        book.watch_cover(account, self.state.now, any_stop=watch.any_stop)
+        self.judge.judge(account, watch.by_trigger["order"], lockout=True)
+        self._arm(account)
+
+    def _on_trade(self, fact: TradeReported) -> None:
+        account = self._account(fact.account)
+        if account is None:
+            return
+        before = {name: p.size for name, p in account.positions.items()}
+        if not book.fold_trade(account, fact, self.state):
+            return
+        if before != {name: p.size for name, p in account.positions.items()}:
+            self._position_changed(account)
+        self.judge.judge(account, self.watches[account.id].by_trigger["trade"])
+        self._arm(account)
+
+    def _on_account(self, fact: AccountReported) -> None:
+        account = self._account(fact.account)
+        if account is None:
+            return
+        if fact.can_trade and not account.can_trade:
+            account.refused = False
+            self.judge.out += locks.end(account, locks.of_kind(account, "venue"), "venue")
+        book.fold_account(account, fact)
+        self.judge.judge(account, self.watches[account.id].by_trigger["account"], lockout=True)
+        self._arm(account)
+
+    def _on_instrument(self, fact: InstrumentListed) -> None:
+        self.state.instruments[fact.instrument.id] = fact.instrument
+
+    def _on_reconciled(self, fact: Reconciled) -> None:
+        account = self._account(fact.account)
+        if account is None or not fact.ok:
+            return
+        account.reconciled_at = self.state.now
+        self._settle_balance(account)
+        self.judge.judge(account, self.watches[account.id].everything, lockout=True)
+        self._arm(account)
+
+    def _settle_balance(self, account: AccountState) -> None:
+        """Take the day's opening balance from the venue; later, a difference that stays."""
+        opening = account.balance - account.realized
+        if account.opening_balance is None:
+            account.opening_balance = opening
+            account.high = max(account.high or opening, opening)
+            return
+        gap = opening - account.opening_balance
+        if gap and gap == account.balance_gap:
+            account.opening_balance = opening
+            self.judge.alert(
+                "balance_changed",
+                "warning",
+                account.id,
+                "the balance changed by something that is not a trade of the day",
+                "compare the account's statement with `account show`",
+            )
+            gap = 0
+        account.balance_gap = gap
+
+    def _on_venue(self, fact: VenueLinked) -> None:
+        system = self.state.system
+        if system.venues.get(fact.venue) != fact.connected:
+            system.venue_since[fact.venue] = self.state.now
+        system.venues[fact.venue] = fact.connected
+        if fact.connected:
+            for account in self.state.accounts.values():
+                account.refused = False
+
+    # --- facts of this system -----------------------------------------------------------------
+
+    def _start(self, fact: WorkerStarted, last_at: int) -> None:
+        """A start is settled before any deadline, so that an expiry does not hide a silence."""
+        state = self.state
+        self.judge.out.append(
+            mode.start(state.system, state.now, self.plan, last_at, clean=fact.clean)
+        )
+        for account in state.accounts.values():
+            account.reconciled_at = 0
+        self._arm_system()
+
+    def _on_started(self, fact: WorkerStarted) -> None:
+        self._settle_mode()
+
+    def _on_created(self, fact: LedgerCreated) -> None:
+        self.state.system.ledger = fact.ledger
+
+    def _on_verdict(self, fact: VerdictRecorded) -> None:
+        self.state.system.verdicts[fact.verdict.name] = fact.verdict
+        self._settle_mode()
+
+    def _on_clock(self, fact: ClockStepped) -> None:
+        self.judge.alert(
+            "clock_stepped",
+            "critical",
+            None,
+            f"the machine's clock moved by {fact.by / SECOND:+.1f} s",
+            "check the time service; records keep the later time meanwhile",
+        )
+
+    def _on_bound(self, fact: BoundReached) -> None:
+        self.judge.alert(
+            "bound_reached",
+            "warning",
+            None,
+            f"{fact.bound} reached {fact.limit}: {fact.detail}",
+            "find what produces more than planned, then raise the bound if it is right",
+        )
+
+    def _on_nothing(self, fact: AnyFact) -> None:
+        """Facts that are only kept: they change no state."""
+
+    def _on_rules(self, fact: RulesLoaded) -> None:
+        state = self.state
+        state.plan, state.plan_digest = fact.plan, fact.digest
+        self.plan = self.judge.plan = decode_plan(fact.plan)
+        self.watches = {each.account: AccountWatch(each) for each in self.plan.accounts}
+        for each in self.plan.accounts:
+            if each.account not in state.accounts:
+                state.accounts[each.account] = AccountState(each.account, self._day(each))
+        for account in state.accounts.values():
+            account.unjudged = {}
+            self._end_config_locks(account)
+        self._index_all()
+        for account in state.accounts.values():
+            if account.id in self.watches and account.reconciled_at:
+                self.judge.judge(account, self.watches[account.id].everything, lockout=True)
+        self._settle_mode()
+
+    def _end_config_locks(self, account: AccountState) -> None:
+        """Locks that stand until the configuration changes end when it no longer asks for them."""
+        watch = self.watches.get(account.id)
+        gone = []
+        for lock_id in locks.of_kind(account, "config"):
+            row = account.locks[lock_id]
+            blocked = watch is not None and any(
+                rule.blocks(params, self.state, row.instrument)
+                for rule, params in watch.rules
+                if row.rule == rule.NAME
+            )
+            if not blocked:
+                gone.append(lock_id)
+        self.judge.out += locks.end(account, gone, "config")
+
+    def _on_proposal(self, fact: ProposalReceived) -> None:
+        answer = gate.judge(fact, self.state, self.plan, self.watches)
+        self.judge.out.append(answer)
+        if answer.approved:
+            account = self.state.accounts[answer.account]
+            if fact.submit:
+                command = Submit(account.id, fact.order)
+                issued = enforcement.issue(account, command, ("gate",), self.state)
+                account.reservations[issued.key] = account.reservations.pop(fact.proposal_id)
+                self.judge.out.append(issued)
+            self._arm(account)
+
+    def _on_request(self, fact: RequestReceived) -> None:
+        self.judge.out += requests.carry_out(fact, self.state, self.plan)
+        account = self.state.accounts.get(fact.account or "")
+        if account is not None and account.id in self.watches:
+            self.judge.judge(account, (), lockout=True)
+            self._arm(account)
+        self._settle_mode()
+
+    def _on_concluded(self, fact: CommandConcluded) -> None:
+        account = self._account(fact.account)
+        if account is not None:
+            outcomes.conclude(self.judge, account, fact)
+            self.judge.judge(account, self.watches[account.id].everything, lockout=True)
+            self._arm(account)
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def _meet_deadlines(self) -> None:
+        now = self.state.now
+        while self._deadlines and self._deadlines[0][0] <= now:
+            when, name = heapq.heappop(self._deadlines)
+            if self._armed.get(name) != when:
+                continue
+            del self._armed[name]
+            if not name:
+                self._settle_mode()
+                continue
+            account = self.state.accounts.get(name)
+            if account is not None and name in self.watches:
+                self._pass_time(account)
+
+    def _pass_time(self, account: AccountState) -> None:
+        now, watch = self.state.now, self.watches[account.id]
+        for _ in range(ROLLS_MAX):
+            if now < account.day.end:
+                break
+            self._roll(account, watch.plan)
+        self.judge.out += locks.end(account, locks.expired(account, now), "expired")
+        for key in [k for k, held in account.reservations.items() if held.until <= now]:
+            del account.reservations[key]
+        if account.retry_at is not None and account.retry_at <= now:
+            outcomes.retry(account)
+            self.judge.judge(account, watch.everything, lockout=True)
+        self.judge.judge_quotes(account, watch)
+        self.judge.judge(account, watch.by_trigger["time"], lockout=True)
+        self._arm(account)
+
+    def _roll(self, account: AccountState, plan: AccountPlan) -> None:
+        """End the trading day: once, whatever restarts happened, and only its own locks."""
+        ended, trades, realized = account.day, len(account.exits), account.realized
+        following = trading_day(ended.end, plan.zone, plan.reset_minute, plan.days, plan.calendar)
+        book.roll_day(account, following)
+        balance = account.opening_balance or 0
+        if account.opening_balance is not None:
+            account.high = max(account.high or balance, balance)
+        self.judge.out.append(DayRolled(account.id, ended.label, realized, balance, trades))
+        self.judge.out += locks.end(account, locks.of_kind(account, "next_session"), "session")
+        for key in [k for k, b in account.breaches.items() if not b.level or b.lock_ids]:
+            breach = account.breaches[key]
+            if not any(lock_id in account.locks for lock_id in breach.lock_ids):
+                del account.breaches[key]
+
+    def _settle_mode(self) -> None:
+        changed = mode.settle(self.state.system, self.plan, self.state.now)
+        if changed is not None:
+            self.judge.out.append(changed)
+            if changed.after != "ACTIVE":
+                self.judge.alert(
+                    "gate_shut",
+                    "critical",
+                    None,
+                    self.state.system.why,
+                    "mend the cause, then `mode release --reason ...`",
+                )
+        self._arm_system()
+
+    def _arm(self, account: AccountState) -> None:
+        watch = self.watches.get(account.id)
+        if watch is not None:
+            self._schedule(account.id, due_of(account, watch, self.state))
+
+    def _arm_system(self) -> None:
+        when = mode.next_expiry(self.state.system, self.plan, self.state.now)
+        if when is None:
+            self._armed.pop("", None)
+        else:
+            self._schedule("", when)
+
+    def _schedule(self, name: str, when: int) -> None:
+        if self._armed.get(name) != when:
+            self._armed[name] = when
+            heapq.heappush(self._deadlines, (when, name))
+
+    # --- helpers ------------------------------------------------------------------------------
+
+    def _account(self, name: str) -> AccountState | None:
+        """The account's state; None for one without a plan: seen, recorded, not enforced."""
+        return self.state.accounts.get(name) if name in self.watches else None
+
+    def _day(self, plan: AccountPlan) -> Any:
+        return trading_day(self.state.now, plan.zone, plan.reset_minute, plan.days, plan.calendar)
+
+    def _reindex(self) -> None:
+        """Positions by instrument, so that a quote touches only its holders."""
+        self._holders = {}
+        for name, watch in self.watches.items():
+            account = self.state.accounts.get(name)
+            for position in account.positions.values() if account else ():
+                row = (account, watch, position)
+                self._holders.setdefault(position.instrument, []).append(row)  # type: ignore[arg-type]
+
+    def _index_all(self) -> None:
+        self._reindex()
+        self._deadlines, self._armed = [], {}
+        for account in self.state.accounts.values():
+            self._arm(account)
+        if self.state.plan:
+            self._arm_system()

@@ -1,0 +1,92 @@
+"""Positions and working orders taken together: what could be held, and what only reduces."""
+
+from __future__ import annotations
+
+from portcullis.domain.events import OrderReported
+from portcullis.domain.model import STOP_TYPES
+from portcullis.domain.state import AccountState
+
+
+def size_of(account: AccountState, instrument: str) -> int:
+    """Signed size held, 0 when none."""
+    position = account.positions.get(instrument)
+    return position.size if position else 0
+
+
+def is_exit_leg(order: OrderReported, size: int) -> bool:
+    """Whether an order can only leave a position: a bracket child, or a stop against it."""
+    return order.parent is not None or (order.type in STOP_TYPES and order.side * size < 0)
+
+
+def working(account: AccountState, instrument: str, side: int) -> int:
+    """Contracts that resting orders and approved proposals of one side may still trade.
+
+    Exit legs are left out: the venue cancels one when its sibling fills or the position ends.
+    """
+    size = size_of(account, instrument)
+    total = 0
+    for order in account.orders.values():
+        if order.instrument == instrument and order.side == side and not is_exit_leg(order, size):
+            total += order.remaining
+    for held in account.reservations.values():
+        if held.instrument == instrument and held.side == side:
+            total += held.size
+    return total
+
+
+def reducible(account: AccountState, instrument: str, side: int) -> int:
+    """The largest order of `side` that leaves the projected position smaller or flat."""
+    size = size_of(account, instrument)
+    if size * side >= 0:
+        return 0
+    return max(0, abs(size) - working(account, instrument, side))
+
+
+def projected(account: AccountState, instrument: str, side: int) -> int:
+    """Contracts on `side` if every resting order of that side filled; negative: the other side."""
+    return size_of(account, instrument) * side + working(account, instrument, side)
+
+
+def opening_orders(account: AccountState, instrument: str | None = None) -> list[OrderReported]:
+    """Resting orders that could open or grow a position if they filled, the last ones first out.
+
+    Orders against a position reduce it as long as all of them together are no larger than it.
+    """
+    room: dict[str, int] = {}
+    found = []
+    for order in account.orders.values():
+        if instrument is not None and order.instrument != instrument:
+            continue
+        size = size_of(account, order.instrument)
+        if order.side * size < 0 and is_exit_leg(order, size) and order.remaining <= abs(size):
+            continue
+        left = room.setdefault(order.instrument, abs(size))
+        if order.side * size < 0 and order.remaining <= left:
+            room[order.instrument] = left - order.remaining
+        else:
+            found.append(order)
+    return found
+
+
+def covered(account: AccountState, instrument: str) -> int:
+    """Contracts of the position that a working stop of the opposite side covers.
+
+    A suspended bracket child counts only while its parent still works.
+    """
+    size = size_of(account, instrument)
+    total = 0
+    for order in account.orders.values():
+        if order.instrument != instrument or order.type not in STOP_TYPES:
+            continue
+        if order.side * size >= 0:
+            continue
+        if order.status == "working" or _parent_works(account, order):
+            total += order.remaining
+    return total
+
+
+def _parent_works(account: AccountState, order: OrderReported) -> bool:
+    if order.status != "suspended" or order.parent is None:
+        return False
+    parent = account.orders.get(order.parent)
+    return parent is not None and parent.status == "working"

@@ -1,0 +1,101 @@
+"""The system's mode: held up by evidence, falling by itself, raised only by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from portcullis.domain.events import ModeChanged
+from portcullis.domain.model import Verdict
+from portcullis.domain.money import duration
+from portcullis.domain.plan import Plan, Requirement
+from portcullis.domain.state import Mode, SystemState
+
+
+def lacking(system: SystemState, required: Sequence[Requirement], now: int) -> tuple[str, ...]:
+    """What the required evidence lacks, each as `name: why`; empty when all of it holds."""
+    found = []
+    for need in required:
+        why = _fault(system.verdicts.get(need.name), need, system, now)
+        if why:
+            found.append(f"{need.name}: {why}")
+    return tuple(found)
+
+
+def _fault(verdict: Verdict | None, need: Requirement, system: SystemState, now: int) -> str:
+    if verdict is None:
+        return "no verdict yet"
+    run = f" (run {verdict.run_id})" if verdict.run_id else ""
+    if not verdict.passed:
+        return f"failed: {verdict.summary}{run}"
+    if verdict.expires_at <= now:
+        return f"expired {duration(now - verdict.expires_at)} ago{run}: {verdict.summary}"
+    if need.at_start and verdict.checked_at < system.started_at:
+        return "not checked since the worker started"
+    return ""
+
+
+def failed(system: SystemState, required: Sequence[Requirement]) -> tuple[str, ...]:
+    """Required evidence that was checked since the start and did not pass."""
+    names = []
+    for need in required:
+        verdict = system.verdicts.get(need.name)
+        if verdict and not verdict.passed and verdict.checked_at >= system.started_at:
+            names.append(f"{need.name}: failed: {verdict.summary}")
+    return tuple(names)
+
+
+def settle(system: SystemState, plan: Plan, now: int) -> ModeChanged | None:
+    """What the evidence makes of the mode now: falling, or the end of STARTING."""
+    if system.mode == "ACTIVE":
+        gone = lacking(system, plan.required, now)
+        return change(system, "OBSERVE_ONLY", "evidence is missing", gone) if gone else None
+    if system.mode != "STARTING" or not plan.accounts:
+        return None
+    bad = failed(system, plan.required)
+    if bad:
+        return change(system, "OBSERVE_ONLY", "a start-up check failed", bad)
+    gone = lacking(system, plan.required, now)
+    if not gone:
+        return change(system, system.resumes, "all start-up evidence is in")
+    if now >= system.started_at + plan.start_allowance:
+        return change(system, "OBSERVE_ONLY", "start-up evidence did not come in time", gone)
+    return None
+
+
+def start(system: SystemState, now: int, plan: Plan, last_at: int, *, clean: bool) -> ModeChanged:
+    """The mode at a start of the worker: STARTING, leading back to where the system was.
+
+    A run that ended unclean and long ago counts as a dead worker: the gate had no one behind it,
+    so a person must raise it.
+    """
+    before = system.resumes if system.mode == "STARTING" else system.mode
+    silent = now - last_at
+    why = "the worker started"
+    if before == "ACTIVE" and last_at and not clean and silent > plan.silence_allowance:
+        before, why = "OBSERVE_ONLY", f"the worker was silent for {duration(silent)}"
+    system.resumes, system.started_at = before, now
+    return change(system, "STARTING", why)
+
+
+def change(
+    system: SystemState, after: Mode, why: str, evidence: tuple[str, ...] = (), by: str = ""
+) -> ModeChanged:
+    """Set the mode; the decision names the evidence behind it."""
+    decision = ModeChanged(system.mode, after, why, evidence, by)
+    system.mode = after
+    system.why = why if not evidence else f"{why}: {'; '.join(evidence)}"
+    return decision
+
+
+def next_expiry(system: SystemState, plan: Plan, now: int) -> int | None:
+    """When the mode may next change by itself."""
+    if system.mode == "STARTING":
+        return system.started_at + plan.start_allowance
+    if system.mode != "ACTIVE":
+        return None
+    ends = [
+        system.verdicts[need.name].expires_at
+        for need in plan.required
+        if need.name in system.verdicts
+    ]
+    return min((at for at in ends if at > now), default=None)

@@ -1,0 +1,65 @@
+"""How commands ended, and what is tried again."""
+
+from __future__ import annotations
+
+from portcullis.domain.events import CommandConcluded
+from portcullis.domain.judge import LOCKOUT, RETRY_AFTER, Judge
+from portcullis.domain.state import AccountState, OpenBreach
+
+RETRIES_MAX = 10
+
+
+def conclude(judge: Judge, account: AccountState, fact: CommandConcluded) -> None:
+    """Take note of a command's outcome."""
+    pending = account.pending.pop(fact.key, None)
+    if pending is None:
+        return
+    answered = [b for b in account.breaches.values() if fact.key in b.commands]
+    if fact.outcome in ("confirmed", "superseded"):
+        _settled(account, fact.key)
+    elif pending.rules != ("gate",):
+        _not_done(judge, account, fact, answered)
+
+
+def _settled(account: AccountState, key: str) -> None:
+    """What was done may be needed again later: forget breaches that no lock keeps."""
+    for name in [n for n, b in account.breaches.items() if key in b.commands]:
+        breach = account.breaches[name]
+        breach.failures = 0
+        if not breach.lock_ids and breach.level:
+            del account.breaches[name]
+
+
+def _not_done(
+    judge: Judge, account: AccountState, fact: CommandConcluded, answered: list[OpenBreach]
+) -> None:
+    """A person must know at once; we try again only where that can help."""
+    failures = max((breach.failures for breach in answered), default=0) + 1
+    for breach in answered:
+        breach.failures = failures
+    judge.alert(
+        "enforcement_failed",
+        "critical",
+        account.id,
+        f"command {fact.key} ended {fact.outcome}: {fact.detail}",
+        "flatten the account by hand at the venue, then look at `account show`",
+    )
+    if fact.outcome == "refused":
+        account.refused = True
+    if account.can_trade is not False and failures <= RETRIES_MAX:
+        account.retry_at = judge.state.now + RETRY_AFTER
+
+
+def retry(account: AccountState) -> None:
+    """Take up again what is still not as it must be."""
+    account.retry_at, account.refused = None, False
+    for key in [k for k, b in account.breaches.items() if _is_unanswered(account, b)]:
+        breach = account.breaches[key]
+        if not breach.lock_ids and breach.level:
+            del account.breaches[key]
+    for key in [k for k, b in account.breaches.items() if b.rule == LOCKOUT]:
+        del account.breaches[key]
+
+
+def _is_unanswered(account: AccountState, breach: OpenBreach) -> bool:
+    return not any(key in account.pending for key in breach.commands)

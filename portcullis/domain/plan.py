@@ -1,0 +1,64 @@
+"""The plan: the whole effective configuration as values, stored in the ledger with its digest."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from portcullis.domain.model import MINUTE, SECOND
+from portcullis.domain.rules import RuleParams
+from portcullis.domain.session import Calendar
+
+
+class AccountPlan(msgspec.Struct, frozen=True):
+    """How one account is watched. `reset_minute` is wall time of `zone`."""
+
+    account: str
+    rules: tuple[RuleParams, ...]
+    profile: str = ""
+    zone: str = "America/Chicago"
+    reset_minute: int = 17 * 60
+    days: tuple[int, ...] = (0, 1, 2, 3, 4)
+    calendar: Calendar | None = None
+    quote_max_age: int = 10 * SECOND
+
+
+class Requirement(msgspec.Struct, frozen=True):
+    """Evidence that must hold the gate open.
+
+    `at_start`: the verdict must have been made after this start of the worker.
+    """
+
+    name: str
+    at_start: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Everything a decision can depend on besides the facts themselves."""
+
+    accounts: tuple[AccountPlan, ...]
+    required: tuple[Requirement, ...] = ()
+    start_allowance: int = 10 * MINUTE
+    silence_allowance: int = 2 * MINUTE
+    reservation: int = 10 * SECOND
+    commands_per_minute: int = 20
+
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_decoder = msgspec.msgpack.Decoder(Plan)
+
+
+def encode_plan(plan: Plan) -> bytes:
+    """The plan as bytes; equal plans give equal bytes."""
+    return _encoder.encode(plan)
+
+
+def decode_plan(data: bytes) -> Plan:
+    """The plan of its bytes."""
+    return _decoder.decode(data)
+
+
+def digest(data: bytes) -> str:
+    """The name of a plan: SHA-256 of its bytes."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,46 @@
+"""What changed between two plans, in words for the ledger and for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from portcullis.domain.plan import AccountPlan, Plan
+
+
+def differences(before: Plan, after: Plan) -> tuple[str, ...]:
+    """One sentence a change, accounts in the order of the new plan."""
+    found: list[str] = []
+    old = {each.account: each for each in before.accounts}
+    for each in after.accounts:
+        earlier = old.pop(each.account, None)
+        if earlier is None:
+            found.append(f"account {each.account} added with {len(each.rules)} rules")
+        else:
+            found += _account(earlier, each)
+    found += [f"account {name} removed" for name in old]
+    found += _fields("gate", before, after, ("accounts",))
+    return tuple(found)
+
+
+def _account(before: AccountPlan, after: AccountPlan) -> list[str]:
+    found: list[str] = []
+    old = {str(rule.__struct_config__.tag): rule for rule in before.rules}
+    for rule in after.rules:
+        name = str(rule.__struct_config__.tag)
+        earlier = old.pop(name, None)
+        if earlier is None:
+            found.append(f"{after.account}: rule {name} added")
+        else:
+            found += _fields(f"{after.account}: {name}", earlier, rule, ("calendar",))
+    found += [f"{after.account}: rule {name} removed" for name in old]
+    return found + _fields(after.account, before, after, ("rules", "calendar"))
+
+
+def _fields(where: str, before: Any, after: Any, but: tuple[str, ...]) -> list[str]:
+    return [
+        f"{where}: {field.name} {getattr(before, field.name)!r} -> {getattr(after, field.name)!r}"
+        for field in msgspec.structs.fields(type(after))
+        if field.name not in but and getattr(before, field.name) != getattr(after, field.name)
+    ]

@@ -1,0 +1,136 @@
+"""What people and programs ask of the worker, carried out or refused with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from portcullis.domain import enforcement, locks, mode
+from portcullis.domain.breach import LockSpec
+from portcullis.domain.commands import Flatten
+from portcullis.domain.events import AnyDecision, RequestAnswered, RequestReceived
+from portcullis.domain.plan import Plan
+from portcullis.domain.state import AccountState, State
+
+ANSWERED_MAX = 10_000
+LOOSENING = frozenset(("release", "open", "reload"))
+TIGHTENING = frozenset(("lock", "flatten", "observe", "shutdown"))
+
+
+class Refused(Exception):
+    """The request cannot be carried out; the text says why."""
+
+
+def carry_out(request: RequestReceived, world: State, plan: Plan) -> list[AnyDecision]:
+    """Do what is asked, once; the last decision is the answer."""
+    answered = world.system.answered
+    if request.request_id in answered:
+        return []
+    answered[request.request_id] = world.position
+    while len(answered) > ANSWERED_MAX:
+        del answered[next(iter(answered))]
+    try:
+        _permitted(request)
+        decisions, detail = _VERBS[request.verb](request, world, plan)
+    except Refused as refusal:
+        return [RequestAnswered(request.request_id, "refused", str(refusal))]
+    return [*decisions, RequestAnswered(request.request_id, "done", detail)]
+
+
+def _permitted(request: RequestReceived) -> None:
+    if request.verb not in _VERBS:
+        raise Refused(f"{request.verb!r} is not a request; known are {', '.join(_VERBS)}")
+    if not request.reason.strip():
+        raise Refused("a reason is required")
+    if request.role == "readonly":
+        raise Refused("a reader may look, not change")
+    if request.verb in LOOSENING and request.role != "admin":
+        raise Refused(f"{request.verb} loosens and needs the administrator's credential")
+
+
+Done = tuple[list[AnyDecision], str]
+
+
+def _account(request: RequestReceived, world: State) -> AccountState:
+    account = world.accounts.get(request.account or "")
+    if account is None:
+        raise Refused(f"account {request.account!r} is not known here")
+    return account
+
+
+def _lock(request: RequestReceived, world: State, plan: Plan) -> Done:
+    account = _account(request, world)
+    span, instrument = request.arguments.get("for_us"), request.arguments.get("instrument")
+    spec = LockSpec("person", instrument=instrument)
+    if span is not None:
+        if not isinstance(span, int) or span <= 0:
+            raise Refused("the time of a lock must be positive")
+        spec = LockSpec("at", world.now + span, instrument)
+    cause = f"{request.by}: {request.reason}"
+    row = locks.set_lock(account, "manual", spec, cause, world, keeps=True)
+    if row is None:
+        return [], "a lock at least as long stands already"
+    return [row], f"lock {row.lock.id} set"
+
+
+def _release(request: RequestReceived, world: State, plan: Plan) -> Done:
+    account = _account(request, world)
+    wanted = request.arguments.get("lock")
+    ids = list(account.locks) if wanted is None else [wanted]
+    if any(lock_id not in account.locks for lock_id in ids):
+        raise Refused(f"there is no lock {wanted} on {account.id}")
+    if not ids:
+        raise Refused(f"{account.id} has no lock")
+    ended = locks.end(account, ids, "released", request.by, request.reason)
+    return list(ended), f"{len(ended)} of the account's locks released"
+
+
+def _flatten(request: RequestReceived, world: State, plan: Plan) -> Done:
+    account = _account(request, world)
+    command = Flatten(account.id)
+    if any(enforcement.covers(p.command, command) for p in account.pending.values()):
+        return [], "a flatten is under way already"
+    account.refused = False
+    issued = enforcement.issue(account, command, ("manual",), world)
+    return [issued], f"command {issued.key} issued"
+
+
+def _observe(request: RequestReceived, world: State, plan: Plan) -> Done:
+    if world.system.mode == "SHUTDOWN":
+        raise Refused("the system is in SHUTDOWN, which is stricter")
+    world.system.resumes = "OBSERVE_ONLY"
+    if world.system.mode == "OBSERVE_ONLY":
+        return [], "the gate is shut already"
+    changed = mode.change(world.system, "OBSERVE_ONLY", request.reason, by=request.by)
+    return [changed], "the gate is shut"
+
+
+def _shutdown(request: RequestReceived, world: State, plan: Plan) -> Done:
+    world.system.resumes = "SHUTDOWN"
+    changed = mode.change(world.system, "SHUTDOWN", request.reason, by=request.by)
+    return [changed], "shut down; protective enforcement stays armed"
+
+
+def _open(request: RequestReceived, world: State, plan: Plan) -> Done:
+    if world.system.mode == "ACTIVE":
+        return [], "the gate is open already"
+    gone = mode.lacking(world.system, plan.required, world.now)
+    if gone:
+        raise Refused(f"evidence is missing: {'; '.join(gone)}")
+    world.system.resumes = "ACTIVE"
+    return [mode.change(world.system, "ACTIVE", request.reason, by=request.by)], "the gate is open"
+
+
+def _reload(request: RequestReceived, world: State, plan: Plan) -> Done:
+    """The worker reads the files and enters `RulesLoaded` before this."""
+    return [], request.arguments.get("outcome", "reloaded")
+
+
+_VERBS: dict[str, Callable[[RequestReceived, State, Plan], Done]] = {
+    "lock": _lock,
+    "release": _release,
+    "flatten": _flatten,
+    "observe": _observe,
+    "shutdown": _shutdown,
+    "open": _open,
+    "reload": _reload,
+}

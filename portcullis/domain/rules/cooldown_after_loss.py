@@ -1,0 +1,102 @@
+"""RULE-007: after one losing trade, a pause as long as the loss was bad."""
+
+from __future__ import annotations
+
+import msgspec
+
+from portcullis.domain.breach import UNLIMITED, Breach, Distance, LockSpec, Response
+from portcullis.domain.model import MINUTE, Reason
+from portcullis.domain.money import duration, money
+from portcullis.domain.state import AccountState, State
+from portcullis.domain.units import Money, Span
+
+NAME = "cooldown_after_loss"
+CODE = "RULE-007"
+TRIGGERS = ("trade",)
+
+
+class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A net loss of `loss` or more in one trade pauses the account for `cooldown`."""
+
+    loss: Money
+    cooldown: Span
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag=NAME):
+    """Tiers in any order; the worst one reached counts."""
+
+    tiers: tuple[Tier, ...] = (
+        Tier(100_000_000, 5 * MINUTE),
+        Tier(200_000_000, 15 * MINUTE),
+        Tier(300_000_000, 30 * MINUTE),
+    )
+
+
+def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breach, ...]:
+    found: tuple[Breach, ...] = ()
+    for order_id, outcome in account.exits.items():
+        tier = _worst(params, -outcome.net) if outcome.closing else None
+        if tier is None:
+            continue
+        spec = LockSpec("at", world.now + tier.cooldown)
+        found += (
+            Breach(
+                NAME,
+                CODE,
+                None,
+                _reason(-outcome.net, tier, account.currency),
+                Response(locks=(spec,)),
+                measure=tier.loss,
+                episode=f"{order_id}:{tier.loss}",
+                level=False,
+            ),
+        )
+    return found
+
+
+def allowance(
+    account: AccountState, params: Params, world: State, instrument: str, side: int
+) -> int:
+    return UNLIMITED
+
+
+def explain(
+    account: AccountState, params: Params, world: State, instrument: str, side: int
+) -> Reason:
+    return Reason(NAME, "a pause after a losing trade is a lock")
+
+
+def distance(account: AccountState, params: Params, world: State) -> tuple[Distance, ...]:
+    first = min(tier.loss for tier in params.tiers)
+    worst = max((-row.net for row in account.exits.values() if row.closing), default=0)
+    return (
+        Distance(
+            NAME,
+            CODE,
+            None,
+            money(worst, account.currency),
+            money(first, account.currency),
+            money(first, account.currency),
+            max(0, 100 * worst // first),
+            "worst closed trade of the day, net",
+        ),
+    )
+
+
+def next_check(account: AccountState, params: Params, world: State) -> int | None:
+    return None
+
+
+def _worst(params: Params, loss: int) -> Tier | None:
+    reached = [tier for tier in params.tiers if loss >= tier.loss]
+    return max(reached, key=lambda tier: (tier.cooldown, tier.loss), default=None)
+
+
+def _reason(loss: int, tier: Tier, currency: str) -> Reason:
+    return Reason(
+        code=NAME,
+        message=f"one trade lost {money(loss, currency)}: pause of {duration(tier.cooldown)}",
+        measured=money(loss, currency),
+        limit=money(tier.loss, currency),
+        formula="gross - fees - commission of one order's fills",
+    )

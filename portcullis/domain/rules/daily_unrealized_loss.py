@@ -1,0 +1,109 @@
+"""RULE-004: an open loss, of one position or of all, ends at the limit."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from portcullis.domain.arithmetic import mark_formula
+from portcullis.domain.breach import UNLIMITED, Breach, Distance, LockSpec, Response
+from portcullis.domain.model import Reason
+from portcullis.domain.money import money
+from portcullis.domain.state import AccountState, State
+from portcullis.domain.units import Money
+
+NAME = "daily_unrealized_loss"
+CODE = "RULE-004"
+TRIGGERS = ("quote", "position", "trade")
+NEEDS_QUOTES = True
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag=NAME):
+    """`scope` position closes the one that lost; total flattens and locks until next session."""
+
+    limit: Money = 300_000_000
+    scope: Literal["position", "total"] = "position"
+    include_realized: bool = False
+
+
+def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breach, ...]:
+    if params.scope == "total":
+        loss = _total_loss(account, params)
+        if loss < params.limit or not account.positions:
+            return ()
+        response = Response(flatten=True, cancel=True, locks=(LockSpec("next_session"),))
+        reason = _reason(loss, params, account.currency, _basis(params))
+        return (Breach(NAME, CODE, None, reason, response, loss),)
+    limit = -params.limit
+    found: tuple[Breach, ...] = ()
+    for position in account.positions.values():
+        if position.pnl <= limit:
+            reason = _reason(-position.pnl, params, account.currency, mark_formula(world, position))
+            response = Response(close=position.instrument)
+            found += (Breach(NAME, CODE, position.instrument, reason, response, -position.pnl),)
+    return found
+
+
+def allowance(
+    account: AccountState, params: Params, world: State, instrument: str, side: int
+) -> int:
+    if params.scope == "total":
+        return 0 if _total_loss(account, params) >= params.limit else UNLIMITED
+    position = account.positions.get(instrument)
+    return 0 if position and position.pnl <= -params.limit else UNLIMITED
+
+
+def explain(
+    account: AccountState, params: Params, world: State, instrument: str, side: int
+) -> Reason:
+    if params.scope == "total":
+        loss = _total_loss(account, params)
+        return _reason(loss, params, account.currency, _basis(params))
+    position = account.positions[instrument]
+    return _reason(-position.pnl, params, account.currency, mark_formula(world, position))
+
+
+def distance(account: AccountState, params: Params, world: State) -> tuple[Distance, ...]:
+    if params.scope == "total":
+        rows: list[tuple[str | None, int, str]] = [
+            (None, _total_loss(account, params), _basis(params))
+        ]
+    else:
+        rows = [(p.instrument, -p.pnl, mark_formula(world, p)) for p in account.positions.values()]
+    return tuple(
+        Distance(
+            NAME,
+            CODE,
+            instrument,
+            money(loss, account.currency),
+            money(params.limit, account.currency),
+            money(max(0, params.limit - loss), account.currency),
+            max(0, 100 * loss // params.limit),
+            formula,
+        )
+        for instrument, loss, formula in rows
+    )
+
+
+def next_check(account: AccountState, params: Params, world: State) -> int | None:
+    return None
+
+
+def _total_loss(account: AccountState, params: Params) -> int:
+    return -(account.open_pnl + (account.realized if params.include_realized else 0))
+
+
+def _basis(params: Params) -> str:
+    return "open + realized of the day" if params.include_realized else "open, all positions"
+
+
+def _reason(loss: int, params: Params, currency: str, formula: str) -> Reason:
+    return Reason(
+        code=NAME,
+        message=f"open loss {money(loss, currency)}, limit {money(params.limit, currency)}",
+        measured=money(loss, currency),
+        limit=money(params.limit, currency),
+        allowed=money(max(0, params.limit - loss), currency),
+        formula=formula,
+    )

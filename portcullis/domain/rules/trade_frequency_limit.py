@@ -1,0 +1,119 @@
+"""RULE-006: no more trades in a minute, an hour or a session than allowed; then a cooldown.
+
+A trade is an order that filled, however many fills it took; entries and exits both count, as the
+venue's own trade limits count them. Positions stay.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from portcullis.domain.breach import UNLIMITED, Breach, Distance, LockSpec, Response
+from portcullis.domain.model import HOUR, MINUTE, Reason
+from portcullis.domain.money import duration
+from portcullis.domain.state import AccountState, State
+from portcullis.domain.units import Count, Span
+
+NAME = "trade_frequency_limit"
+CODE = "RULE-006"
+TRIGGERS = ("trade",)
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag=NAME):
+    """Limits per rolling window, and the cooldown that exceeding each of them starts."""
+
+    per_minute: Count = 3
+    per_hour: Count = 10
+    per_session: Count = 50
+    minute_cooldown: Span = MINUTE
+    hour_cooldown: Span = 30 * MINUTE
+    session_cooldown: Literal["next_session"] | Span = "next_session"
+
+
+def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breach, ...]:
+    newest = max(account.recent_entries.values(), default=0)
+    worst: tuple[int, LockSpec, Reason, str] | None = None
+    for name, count, limit, cooldown in _windows(account, params, newest):
+        if count > limit:
+            spec, length = _lock(cooldown, world.now)
+            if worst is None or length > worst[0]:
+                worst = (length, spec, _reason(name, count, limit), f"{name}:{count}:{newest}")
+    if worst is None:
+        return ()
+    _, spec, reason, episode = worst
+    return (
+        Breach(NAME, CODE, None, reason, Response(locks=(spec,)), episode=episode, level=False),
+    )
+
+
+def allowance(
+    account: AccountState, params: Params, world: State, instrument: str, side: int
+) -> int:
+    full = any(count >= limit for _, count, limit, _ in _windows(account, params, world.now))
+    return 0 if full else UNLIMITED
+
+
+def explain(
+    account: AccountState, params: Params, world: State, instrument: str, side: int
+) -> Reason:
+    rows = _windows(account, params, world.now)
+    name, count, limit, _ = max(rows, key=lambda row: row[1] - row[2])
+    return _reason(name, count + 1, limit)
+
+
+def distance(account: AccountState, params: Params, world: State) -> tuple[Distance, ...]:
+    return tuple(
+        Distance(
+            NAME,
+            CODE,
+            None,
+            f"{count} per {name}",
+            f"{limit} per {name}",
+            str(max(0, limit - count)),
+            100 * count // limit,
+            _formula(name),
+        )
+        for name, count, limit, _ in _windows(account, params, world.now)
+    )
+
+
+def next_check(account: AccountState, params: Params, world: State) -> int | None:
+    return None
+
+
+def _windows(
+    account: AccountState, params: Params, at: int
+) -> tuple[tuple[str, int, int, int | str], ...]:
+    entries = account.recent_entries.values()
+    minute = sum(1 for first in entries if at - MINUTE < first <= at)
+    hour = sum(1 for first in entries if at - HOUR < first <= at)
+    return (
+        ("minute", minute, params.per_minute, params.minute_cooldown),
+        ("hour", hour, params.per_hour, params.hour_cooldown),
+        ("session", len(account.exits), params.per_session, params.session_cooldown),
+    )
+
+
+def _lock(cooldown: int | str, now: int) -> tuple[LockSpec, int]:
+    if isinstance(cooldown, int):
+        return LockSpec("at", now + cooldown), cooldown
+    return LockSpec("next_session"), 1 << 62
+
+
+def _formula(name: str) -> str:
+    if name == "session":
+        return "orders that filled since the day began"
+    return f"orders that filled in the last {duration(MINUTE if name == 'minute' else HOUR)}"
+
+
+def _reason(name: str, count: int, limit: int) -> Reason:
+    return Reason(
+        code=NAME,
+        message=f"{count} trades in one {name}, allowed are {limit}",
+        measured=f"{count} trades",
+        limit=f"{limit} per {name}",
+        allowed=str(max(0, limit - count)),
+        formula=_formula(name),
+    )

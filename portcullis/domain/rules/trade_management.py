@@ -1,0 +1,161 @@
+"""RULE-012: automation, not a limit: places a protective stop and only ever tightens it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from portcullis.domain.breach import UNLIMITED, Breach, Distance, Response, StopChange
+from portcullis.domain.events import OrderReported
+from portcullis.domain.model import MICRO, SECOND, STOP_TYPES, Reason
+from portcullis.domain.state import AccountState, Position, State
+from portcullis.domain.units import Count, CountOrZero
+
+NAME = "trade_management"
+CODE = "RULE-012"
+TRIGGERS = ("quote", "position", "order")
+NEEDS_QUOTES = True
+CHANGE_INTERVAL = SECOND
+
+
+class BreakEven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """At `trigger` ticks of profit the stop goes to the entry plus `offset` ticks."""
+
+    trigger: Count
+    offset: CountOrZero = 0
+
+
+class Trailing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From `activate` ticks of profit on the stop follows the best price at `distance` ticks."""
+
+    activate: Count
+    distance: Count
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag=NAME):
+    """`auto_stop`: distance in ticks of the first stop, or off."""
+
+    auto_stop: Literal["off"] | Count = "off"
+    break_even: BreakEven | None = None
+    trailing: Trailing | None = None
+
+
+def impossible(params: Params) -> tuple[tuple[str, str], ...]:
+    """Settings that contradict each other: (key, what is wrong)."""
+    faults: list[tuple[str, str]] = []
+    if params.auto_stop == "off" and params.break_even is None and params.trailing is None:
+        faults.append(("auto_stop", "nothing to do: set auto_stop, break_even or trailing"))
+    if params.break_even and params.break_even.offset >= params.break_even.trigger:
+        faults.append(("break_even.offset", "must be below the trigger, or the stop fires at once"))
+    return tuple(faults)
+
+
+def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breach, ...]:
+    found: tuple[Breach, ...] = ()
+    for position in account.positions.values():
+        change = _change(account, position, params, world)
+        if change is not None:
+            found += (_as_breach(position, change, world),)
+    return found
+
+
+def allowance(
+    account: AccountState, params: Params, world: State, instrument: str, side: int
+) -> int:
+    return UNLIMITED
+
+
+def explain(
+    account: AccountState, params: Params, world: State, instrument: str, side: int
+) -> Reason:
+    return Reason(NAME, "trade management never denies")
+
+
+def distance(account: AccountState, params: Params, world: State) -> tuple[Distance, ...]:
+    return ()
+
+
+def next_check(account: AccountState, params: Params, world: State) -> int | None:
+    return None
+
+
+def _change(
+    account: AccountState, position: Position, params: Params, world: State
+) -> StopChange | None:
+    side = -1 if position.size > 0 else 1
+    stop = _own_or_persons_stop(account, position, side)
+    wanted = _wanted(position, params)
+    if stop is None:
+        if wanted is None:
+            return None
+        return StopChange(position.instrument, side, abs(position.size), wanted, None)
+    if world.now - account.last_stop_change.get(stop.order_id, 0) < CHANGE_INTERVAL:
+        return None
+    price = stop.stop_price
+    if price is None:
+        return None
+    tightest = price if wanted is None else _tighter(side, price, wanted)
+    if stop.parent is None and stop.remaining != abs(position.size):
+        return StopChange(position.instrument, side, abs(position.size), tightest, stop.order_id)
+    if tightest == price:
+        return None
+    return StopChange(position.instrument, side, stop.remaining, tightest, stop.order_id)
+
+
+def _own_or_persons_stop(
+    account: AccountState, position: Position, side: int
+) -> OrderReported | None:
+    """The tightest working stop against the position, whoever placed it."""
+    stops = [
+        order
+        for order in account.orders.values()
+        if order.instrument == position.instrument
+        and order.side == side
+        and order.type in STOP_TYPES
+        and order.status in ("working", "pending")
+    ]
+    return max(stops, key=lambda o: (-(o.stop_price or 0) * side, o.order_id), default=None)
+
+
+def _wanted(position: Position, params: Params) -> int | None:
+    """Where the stop should be by the settings, in ticks; None when nothing is asked yet."""
+    sign = 1 if position.size > 0 else -1
+    entry = _entry(position, sign)
+    best = position.best if position.best is not None else entry
+    profit = (best - entry) * sign
+    wanted: list[int] = []
+    if params.auto_stop != "off":
+        wanted.append(entry - sign * params.auto_stop)
+    if params.break_even is not None and profit >= params.break_even.trigger:
+        wanted.append(entry + sign * params.break_even.offset)
+    if params.trailing is not None and profit >= params.trailing.activate:
+        wanted.append(best - sign * params.trailing.distance)
+    if not wanted:
+        return None
+    return max(wanted) if sign > 0 else min(wanted)
+
+
+def _entry(position: Position, sign: int) -> int:
+    """The average price as a whole tick, rounded to the side that does not lose."""
+    floor = position.average // MICRO
+    return floor if sign < 0 or floor * MICRO == position.average else floor + 1
+
+
+def _tighter(side: int, first: int, second: int) -> int:
+    return max(first, second) if side < 0 else min(first, second)
+
+
+def _as_breach(position: Position, change: StopChange, world: State) -> Breach:
+    listed = world.instruments.get(position.instrument)
+    ticker = listed.ticker if listed else position.instrument
+    verb = "place" if change.order_id is None else "move"
+    reason = Reason(
+        code=NAME,
+        message=f"{verb} the stop of {position.size:+d} {ticker} to tick {change.stop_price}",
+        measured=f"best {position.best}",
+        limit=f"{change.stop_price}",
+        formula="the tightest of auto_stop, break_even and trailing; never wider than it is",
+    )
+    episode = f"{change.order_id or 'new'}:{change.stop_price}:{change.size}"
+    return Breach(NAME, CODE, position.instrument, reason, Response(stop=change), episode=episode)

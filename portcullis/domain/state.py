@@ -1,0 +1,202 @@
+"""State: what the facts so far amount to. Every rule's memory lives here, nowhere else.
+
+Mutable, slotted, and encoded whole as a snapshot. The engine is its only writer.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from portcullis.domain.commands import Command
+from portcullis.domain.events import OrderReported, Quote
+from portcullis.domain.model import Instrument, Lock, Verdict
+from portcullis.domain.session import TradingDay
+
+STATE_VERSION = 1
+Mode = Literal["STARTING", "ACTIVE", "OBSERVE_ONLY", "SHUTDOWN"]
+
+
+class Position(msgspec.Struct):
+    """A position with its running mark. Average in micro-ticks, mark in ticks, P&L in micros.
+
+    `peak_pnl` is the best open profit since it opened, `best` the best mark for the holder.
+    `naked_since` is when it last began to be without a covering stop, None while covered.
+    """
+
+    instrument: str
+    size: int
+    average: int
+    as_of: int
+    opened_at: int
+    mark: int | None = None
+    marked_at: int = 0
+    pnl: int = 0
+    peak_pnl: int = 0
+    best: int | None = None
+    naked_since: int | None = None
+    watched: bool = False
+
+
+class LaterFill(msgspec.Struct):
+    """A fill that the venue's position row does not contain yet."""
+
+    executed_at: int
+    trade_id: str
+    side: int
+    size: int
+    price: int
+
+
+class Row(msgspec.Struct):
+    """The venue's newest position row of an instrument, and the fills executed after it."""
+
+    size: int = 0
+    average: int = 0
+    as_of: int = 0
+    opened_at: int = 0
+    later: list[LaterFill] = []
+
+
+class Fill(msgspec.Struct):
+    """A fill as it counts for the day. `net` is gross less fees and commission."""
+
+    order_id: str
+    net: int
+    executed_at: int
+    closing: bool
+    voided: bool
+
+
+class Exit(msgspec.Struct):
+    """What the fills of one order came to: one trade for the loss and frequency rules."""
+
+    first_at: int
+    net: int
+    closing: bool
+    fills: int
+
+
+class Pending(msgspec.Struct):
+    """A command without an outcome."""
+
+    key: str
+    command: Command
+    rules: tuple[str, ...]
+    issued_at: int
+
+
+class Reservation(msgspec.Struct):
+    """Room held for an approved proposal until its order shows up or the time is over."""
+
+    proposal_id: str
+    instrument: str
+    side: int
+    size: int
+    until: int
+
+
+class OpenBreach(msgspec.Struct):
+    """A breach that has been acted on and still stands."""
+
+    rule: str
+    measure: int
+    since: int
+    lock_ids: tuple[int, ...] = ()
+    commands: tuple[str, ...] = ()
+    failures: int = 0
+    level: bool = True
+
+
+class AccountState(msgspec.Struct):
+    """One account, folded. `kept` are the sizes a lock leaves in place, by lock id."""
+
+    id: str
+    day: TradingDay
+    can_trade: bool | None = None
+    reported: bool = False
+    reconciled_at: int = 0
+    balance: int = 0
+    currency: str = "USD"
+    opening_balance: int | None = None
+    realized: int = 0
+    high: int | None = None
+    positions: dict[str, Position] = {}
+    orders: dict[str, OrderReported] = {}
+    ended_orders: dict[str, int] = {}
+    fills: dict[str, Fill] = {}
+    early_fills: dict[str, Fill] = {}
+    exits: dict[str, Exit] = {}
+    recent_entries: dict[str, int] = {}
+    past_fills: dict[str, int] = {}
+    rows: dict[str, Row] = {}
+    balance_gap: int = 0
+    open_pnl: int = 0
+    peak_open: int = 0
+    locks: dict[int, Lock] = {}
+    kept: dict[int, dict[str, int]] = {}
+    next_lock: int = 1
+    next_command: int = 1
+    pending: dict[str, Pending] = {}
+    breaches: dict[str, OpenBreach] = {}
+    reservations: dict[str, Reservation] = {}
+    unjudged: dict[str, str] = {}
+    refused: bool = False
+    retry_at: int | None = None
+    recent_commands: list[int] = []
+    last_stop_change: dict[str, int] = {}
+
+    def equity(self) -> int | None:
+        """Balance at the day's start + the day's net realized + open profit; None if unknown."""
+        if self.opening_balance is None:
+            return None
+        return self.opening_balance + self.realized + self.open_pnl
+
+    def is_locked(self, instrument: str | None = None) -> bool:
+        """Whether the account, or this instrument of it, is locked."""
+        return any(
+            lock.instrument is None or lock.instrument == instrument for lock in self.locks.values()
+        )
+
+
+class SystemState(msgspec.Struct):
+    """Mode, evidence and the connections. `resumes` is the mode that STARTING leads to."""
+
+    ledger: str = ""
+    mode: Mode = "STARTING"
+    why: str = ""
+    resumes: Mode = "ACTIVE"
+    started_at: int = 0
+    verdicts: dict[str, Verdict] = {}
+    venues: dict[str, bool] = {}
+    venue_since: dict[str, int] = {}
+    answered: dict[str, int] = {}
+    proposals: dict[str, int] = {}
+
+
+class State(msgspec.Struct):
+    """Everything: the fold of all facts up to and including `position`."""
+
+    now: int = 0
+    position: int = 0
+    system: SystemState = msgspec.field(default_factory=SystemState)
+    instruments: dict[str, Instrument] = {}
+    quotes: dict[str, Quote] = {}
+    accounts: dict[str, AccountState] = {}
+    plan: bytes = b""
+    plan_digest: str = ""
+
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_decoder = msgspec.msgpack.Decoder(State)
+
+
+def freeze(state: State) -> bytes:
+    """The state as bytes; equal states give equal bytes."""
+    return _encoder.encode(state)
+
+
+def thaw(data: bytes) -> State:
+    """The state of a snapshot's bytes."""
+    return _decoder.decode(data)

@@ -1,0 +1,56 @@
+"""Which rules watch which account on which kind of fact: compiled from the plan, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from portcullis.domain.breach import Breach
+from portcullis.domain.plan import AccountPlan
+from portcullis.domain.rules import RULES, no_stop_loss_grace
+from portcullis.domain.state import AccountState, State
+
+MODULES: dict[str, ModuleType] = {rule.NAME: rule for rule in RULES}
+TRIGGERS = ("quote", "position", "order", "trade", "account", "time")
+Evaluate = Callable[[AccountState, Any, State], tuple[Breach, ...]]
+Allowance = Callable[[AccountState, Any, State, str, int], int]
+
+
+class RuleWatch(NamedTuple):
+    """One rule of one account, ready to be asked."""
+
+    name: str
+    evaluate: Evaluate
+    params: Any
+
+
+class AccountWatch:
+    """The rules of one account by trigger, and what asking them needs."""
+
+    def __init__(self, plan: AccountPlan) -> None:
+        self.plan = plan
+        rules = [(MODULES[str(params.__struct_config__.tag)], params) for params in plan.rules]
+        self.rules: tuple[tuple[ModuleType, Any], ...] = tuple(rules)
+        self.by_trigger: dict[str, tuple[RuleWatch, ...]] = {
+            trigger: tuple(
+                RuleWatch(rule.NAME, rule.evaluate, params)
+                for rule, params in rules
+                if trigger in rule.TRIGGERS
+            )
+            for trigger in TRIGGERS
+        }
+        self.everything = tuple(RuleWatch(r.NAME, r.evaluate, params) for r, params in rules)
+        self.allowances: tuple[tuple[ModuleType, Allowance, Any], ...] = tuple(
+            (rule, rule.allowance, params) for rule, params in rules
+        )
+        self.needs_quotes = any(getattr(rule, "NEEDS_QUOTES", False) for rule, _ in rules)
+        self.any_stop = any(
+            isinstance(params, no_stop_loss_grace.Params) and params.cover == "any"
+            for _, params in rules
+        )
+
+    def next_check(self, account: AccountState, world: State) -> int | None:
+        """When a rule may answer otherwise by the passing of time alone."""
+        times = (rule.next_check(account, params, world) for rule, params in self.rules)
+        return min((at for at in times if at is not None), default=None)

@@ -1,0 +1,197 @@
+"""Carrying commands out at the venue until its own records show the effect, or saying so.
+
+Each command is a loop: act, read, compare, until two reads agree that it is done or the deadline
+is reached. A time-out is an unknown outcome: the venue is read before anything is sent again. A
+command found unfinished after a restart begins with the read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from portcullis.domain.commands import Flatten
+from portcullis.domain.events import AnyDecision, CommandConcluded, CommandIssued, CommandSent
+from portcullis.domain.model import MICRO
+from portcullis.domain.state import AccountState
+from portcullis.errors import Retryable, VenueRefused
+from portcullis.ports import Venue
+from portcullis.worker import procedures
+from portcullis.worker.core import Core
+from portcullis.worker.reconcile import order_differences, picture, position_differences
+
+ATTEMPTS_MAX = 40
+BACKOFF_FIRST = 20_000
+BACKOFF_MAX = MICRO
+
+Outcome = Literal["confirmed", "refused", "unconfirmed", "superseded"]
+
+
+class Errand:
+    """One command under way: its figures, and the venue calls it may make."""
+
+    def __init__(
+        self, core: Core, venue: Venue, issued: CommandIssued, trace: str, *, recovered: bool
+    ) -> None:
+        self.core = core
+        self.venue = venue
+        self.issued = issued
+        self.trace = trace
+        self.recovered = recovered
+        self.durable_at = core.time.now()
+        self.sent_at = 0
+        self.confirmed_at = 0
+        self.attempts = 0
+        self.round_trips = 0
+        self.refusal = ""
+
+    @property
+    def account(self) -> AccountState:
+        return self.core.engine.state.accounts[self.issued.account]
+
+    @property
+    def key(self) -> str:
+        return self.issued.key
+
+    async def ask(self, call: Awaitable[Any]) -> Any:
+        """A read of the venue, counted."""
+        self.round_trips += 1
+        return await call
+
+    async def send(self, calls: list[Callable[[], Awaitable[Any]]]) -> None:
+        """Requests that change something, at once; the first is recorded as the command's start.
+
+        A refusal is kept and the others go on; a request without an answer is left to the read.
+        """
+        if not calls:
+            return
+        self.attempts += 1
+        if not self.sent_at:
+            self.sent_at = self.core.time.now()
+            self.core.enter(CommandSent(self.issued.account, self.key, self.attempts), self.trace)
+        self.round_trips += 1
+        results = await asyncio.gather(*(call() for call in calls), return_exceptions=True)
+        for result in results:
+            if isinstance(result, VenueRefused):
+                self.refusal = str(result)
+            elif isinstance(result, BaseException) and not isinstance(result, Retryable):
+                raise result
+
+    async def look(self) -> None:
+        """Read positions and orders of the account and enter what differs from the books."""
+        account = self.account
+        before = picture(account)
+        self.round_trips += 1
+        orders, positions = await asyncio.gather(
+            self.venue.orders(account.id), self.venue.positions(account.id)
+        )
+        for fact in order_differences(account, before, orders):
+            self.core.enter(fact, self.trace)
+        for fact in position_differences(account, before, positions):
+            self.core.enter(fact, self.trace)
+
+    def conclusion(self, outcome: Outcome, detail: str) -> CommandConcluded:
+        self.confirmed_at = self.core.time.now()
+        return CommandConcluded(
+            self.issued.account,
+            self.key,
+            outcome,
+            detail,
+            self.attempts,
+            self.round_trips,
+            self.issued.detected_at,
+            self.durable_at,
+            self.sent_at,
+            self.confirmed_at,
+        )
+
+
+class Enforcer:
+    """Runs the errands: one after the other for an account, a flatten before everything."""
+
+    def __init__(self, core: Core, venue: Venue, enforce_within: int) -> None:
+        self._core = core
+        self._venue = venue
+        self._within = enforce_within
+        self._running: dict[str, tuple[Errand, asyncio.Task[None]]] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+        core.on_decision(self._on_decision)
+
+    @property
+    def under_way(self) -> int:
+        return len(self._running)
+
+    def _on_decision(self, decision: AnyDecision, trace: str) -> None:
+        if isinstance(decision, CommandIssued):
+            self.start(decision, trace)
+
+    def start(self, issued: CommandIssued, trace: str, *, recovered: bool = False) -> None:
+        """Begin a command; lesser commands of the account give way to a flatten."""
+        if issued.key in self._running:
+            return
+        if isinstance(issued.command, Flatten):
+            self._give_way(issued.account)
+        errand = Errand(self._core, self._venue, issued, trace, recovered=recovered)
+        task = asyncio.get_running_loop().create_task(self._run(errand), name=issued.key)
+        self._running[issued.key] = (errand, task)
+
+    def _give_way(self, account: str) -> None:
+        for errand, task in list(self._running.values()):
+            command = errand.issued.command
+            if errand.issued.account == account and not isinstance(command, Flatten):
+                task.cancel()
+
+    async def drain(self) -> None:
+        """Wait for what is under way; each has its own deadline."""
+        while self._running:
+            await asyncio.wait([task for _, task in self._running.values()])
+
+    async def stop(self) -> None:
+        """Leave errands as they are: they are in the outbox and go on at the next start."""
+        tasks = [task for _, task in self._running.values()]
+        self._running.clear()
+        for task in tasks:
+            task.cancel("stop")
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, errand: Errand) -> None:
+        turn = self._turns.setdefault(errand.issued.account, asyncio.Lock())
+        try:
+            async with turn:
+                outcome, detail = await self._carry_out(errand)
+        except asyncio.CancelledError:
+            if errand.key not in self._running:
+                raise
+            outcome, detail = "superseded", "a flatten of the account took over"
+        self._running.pop(errand.key, None)
+        self._core.enter(errand.conclusion(outcome, detail), errand.trace)
+
+    async def _carry_out(self, errand: Errand) -> tuple[Outcome, str]:
+        procedure = procedures.for_command(errand.issued.command)
+        try:
+            async with asyncio.timeout(self._within / MICRO):
+                return await self._until_done(errand, procedure)
+        except TimeoutError:
+            return "unconfirmed", errand.refusal or "not confirmed by the deadline"
+
+    async def _until_done(
+        self, errand: Errand, procedure: procedures.Procedure
+    ) -> tuple[Outcome, str]:
+        pause = BACKOFF_FIRST
+        problem = ""
+        for _ in range(ATTEMPTS_MAX):
+            try:
+                done = await procedure(errand)
+            except VenueRefused as error:
+                return "refused", str(error)
+            except Retryable as error:
+                done, problem = None, str(error)
+                errand.recovered = True
+            if done is not None:
+                return done
+            if errand.refusal and errand.attempts >= procedures.REFUSALS_MAX:
+                return "refused", errand.refusal
+            await asyncio.sleep(pause / MICRO)
+            pause = min(2 * pause, BACKOFF_MAX)
+        return "unconfirmed", errand.refusal or problem or "not confirmed after many attempts"

@@ -1,0 +1,88 @@
+"""The venue's stream: what it pushes is entered as it comes; a break is noted and mended.
+
+The stream is opened before the records are read, so that nothing falls between the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from portcullis.domain.events import DataFault, Quote, VenueLinked
+from portcullis.domain.model import MICRO, SECOND
+from portcullis.errors import Retryable, VenueRefused
+from portcullis.ports import Venue, VenueEvent
+from portcullis.worker.core import Core
+from portcullis.worker.reconcile import Reconciler
+
+BACKOFF_FIRST = SECOND // 10
+BACKOFF_MAX = 5 * SECOND
+QUOTE_REPEAT = SECOND
+UNWATCHED_MAX = 1000
+
+
+class Feed:
+    """Keeps the connection to one venue and enters what it says."""
+
+    def __init__(self, core: Core, venue: Venue, reconciler: Reconciler) -> None:
+        self._core = core
+        self._venue = venue
+        self._reconciler = reconciler
+        self._unwatched: dict[str, None] = {}
+        self.connected = False
+        self.last_event_at = 0
+        self.when_ready: list[Callable[[], None]] = []
+
+    async def run(self) -> None:
+        """Connect, compare, listen; for ever, with growing pauses between failures."""
+        pause = BACKOFF_FIRST
+        while True:
+            try:
+                await self._listen()
+            except (Retryable, VenueRefused) as error:
+                if self.connected:
+                    pause = BACKOFF_FIRST
+                self._note(connected=False, reason=str(error))
+                await self._venue.close()
+            await asyncio.sleep(pause / MICRO)
+            pause = min(2 * pause, BACKOFF_MAX)
+
+    async def _listen(self) -> None:
+        await self._venue.connect()
+        stream = self._venue.stream()
+        await self._reconciler.everything()
+        self._note(connected=True, reason="connected and compared")
+        for ready in self.when_ready:
+            ready()
+        async for event in stream:
+            self._take(event)
+
+    def _note(self, *, connected: bool, reason: str) -> None:
+        known = self._core.engine.state.system.venues.get(self._venue.name)
+        if known is not connected:
+            self._core.enter(VenueLinked(self._venue.name, connected, reason))
+        self.connected = connected
+
+    def _take(self, event: VenueEvent) -> None:
+        self.last_event_at = self._core.time.now()
+        if isinstance(event, Quote):
+            if self._is_news(event):
+                self._core.enter(event)
+            return
+        account = getattr(event, "account", None)
+        if account is None or account in self._core.engine.watches:
+            self._core.enter(event)
+        elif account not in self._unwatched and len(self._unwatched) < UNWATCHED_MAX:
+            self._unwatched[account] = None
+            self._core.enter(
+                DataFault(self._venue.name, None, f"account {account} has no plan: not watched")
+            )
+
+    def _is_news(self, quote: Quote) -> bool:
+        """Whether a price changed, or the known one is about to count as old."""
+        known = self._core.engine.state.quotes.get(quote.instrument)
+        if known is None:
+            return True
+        if (quote.bid, quote.ask, quote.last) != (known.bid, known.ask, known.last):
+            return quote.quoted_at >= known.quoted_at
+        return quote.quoted_at - known.quoted_at >= QUOTE_REPEAT

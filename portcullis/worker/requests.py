@@ -1,0 +1,129 @@
+"""The inbox as the worker sees it: each request taken once, recorded, carried out, answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from portcullis.domain.events import (
+    AnyDecision,
+    RequestAnswered,
+    RequestReceived,
+    VerdictRecorded,
+)
+from portcullis.domain.model import SECOND, Verdict
+from portcullis.ports import Inbox, InboxAnswer, InboxRequest
+from portcullis.worker.core import Core
+
+POLL_SECONDS = 0.1
+TAKE_MAX = 200
+VERDICT_MAX_LIFE = 8 * 24 * 3600 * SECOND
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The body of a request; `signature` is the administrator's, over `signed_text`."""
+
+    reason: str = ""
+    account: str | None = None
+    arguments: dict[str, Any] = {}
+    signature: str = ""
+
+
+def signed_text(request_id: str, verb: str, asked: Asked) -> bytes:
+    """What the administrator signs: everything that decides what happens."""
+    unsigned = msgspec.structs.replace(asked, signature="")
+    body = msgspec.msgpack.encode(unsigned, order="deterministic")
+    return b"\0".join((request_id.encode(), verb.encode(), body))
+
+
+class InboxTaker:
+    """Polls the inbox and answers from the ledger's outcome."""
+
+    def __init__(
+        self,
+        core: Core,
+        inbox: Inbox,
+        is_administrator: Callable[[bytes, str], bool],
+        reload: Callable[[], str],
+    ) -> None:
+        self._core = core
+        self._inbox = inbox
+        self._is_administrator = is_administrator
+        self._reload = reload
+        self._answers: list[InboxAnswer] = []
+        self._taken: dict[str, None] = {}
+        core.on_decision(self._on_decision)
+
+    async def run(self) -> None:
+        while True:
+            self.once()
+            await asyncio.sleep(POLL_SECONDS)
+
+    def once(self) -> None:
+        """Hand out the answers that became durable, then take what is waiting."""
+        if self._answers:
+            answers, self._answers = self._answers, []
+            self._inbox.answer(answers)
+            for answer in answers:
+                self._taken.pop(answer.request_id, None)
+        for request in self._inbox.waiting(TAKE_MAX):
+            if request.request_id not in self._taken:
+                self._taken[request.request_id] = None
+                self._take(request)
+
+    def _on_decision(self, decision: AnyDecision, _trace: str) -> None:
+        if isinstance(decision, RequestAnswered):
+            self._answer(decision.request_id, decision.outcome, decision.detail)
+
+    def _answer(self, request_id: str, outcome: str, detail: str) -> None:
+        position = self._core.engine.state.system.answered.get(request_id, 0)
+        self._answers.append(InboxAnswer(request_id, outcome, detail, position))
+
+    def _take(self, request: InboxRequest) -> None:
+        known = self._core.engine.state.system.answered.get(request.request_id)
+        if known is not None:
+            # Recorded before a restart, but the answer did not reach the inbox.
+            self._answer(request.request_id, "done", f"recorded at event {known}")
+            return
+        try:
+            if request.verb == "verdict":
+                self._take_verdict(request)
+            else:
+                self._take_asked(request)
+        except msgspec.MsgspecError as error:
+            self._answer(request.request_id, "refused", f"the request cannot be read: {error}")
+
+    def _take_verdict(self, request: InboxRequest) -> None:
+        verdict = msgspec.msgpack.decode(request.body, type=Verdict)
+        now = self._core.time.now()
+        latest = now + VERDICT_MAX_LIFE
+        bounded = msgspec.structs.replace(
+            verdict,
+            checked_at=min(verdict.checked_at, now),
+            expires_at=min(verdict.expires_at, latest),
+        )
+        self._core.enter(VerdictRecorded(bounded))
+        self._answer(request.request_id, "done", f"verdict {verdict.name} recorded")
+
+    def _take_asked(self, request: InboxRequest) -> None:
+        asked = msgspec.msgpack.decode(request.body, type=Asked)
+        text = signed_text(request.request_id, request.verb, asked)
+        signed = bool(asked.signature) and self._is_administrator(text, asked.signature)
+        role = "admin" if signed else ("readonly" if request.role == "readonly" else "operator")
+        arguments = dict(asked.arguments)
+        if request.verb == "reload" and role == "admin":
+            arguments["outcome"] = self._reload()
+        self._core.enter(
+            RequestReceived(
+                request.request_id,
+                request.verb,
+                request.by,
+                role,  # type: ignore[arg-type]
+                asked.reason,
+                asked.account,
+                arguments,
+            )
+        )

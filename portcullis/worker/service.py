@@ -1,0 +1,179 @@
+"""The worker as a whole: recover, load the rules, connect, and keep going until told to stop.
+
+Order of a start: the configuration was judged before this; the ledger is folded; the start is
+recorded; what was unfinished is taken up again; then the loops run side by side. One of them
+failing ends all, with the error that says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from portcullis.clock import Clock
+from portcullis.domain.events import (
+    LedgerCreated,
+    RulesLoaded,
+    WorkerStarted,
+    WorkerStopped,
+)
+from portcullis.domain.plan import Plan, decode_plan, digest, encode_plan
+from portcullis.domain.plan_difference import differences
+from portcullis.errors import PortcullisError
+from portcullis.ports import Inbox, Ledger, Venue
+from portcullis.store.writer import Commit
+from portcullis.worker import routine
+from portcullis.worker.core import Core
+from portcullis.worker.enforce import Enforcer
+from portcullis.worker.feed import Feed
+from portcullis.worker.gate_server import GateServer
+from portcullis.worker.ledger_time import LedgerTime
+from portcullis.worker.reconcile import Reconciler
+from portcullis.worker.recovery import Recovered, recover, unfinished
+from portcullis.worker.requests import InboxTaker
+
+DRAIN_SECONDS = 30.0
+
+
+class Ports(NamedTuple):
+    """What the worker is joined to."""
+
+    clock: Clock
+    ledger: Ledger
+    writer: Commit
+    inbox: Inbox
+    venue: Venue
+    is_administrator: Callable[[bytes, str], bool]
+    read_plan: Callable[[], Plan]
+    run_blocking: Callable[[Callable[[], None]], Awaitable[None]]
+
+
+class Terms(NamedTuple):
+    """How the worker does its work; times in microseconds."""
+
+    version: str
+    ledger_name: str
+    reconcile_every: int
+    enforce_within: int
+    snapshot_every: int
+    pid: int = 0
+    gate: tuple[str, int, Path | None] | None = None
+
+
+class Worker:
+    """One enforcement worker on one venue."""
+
+    def __init__(self, ports: Ports, terms: Terms) -> None:
+        """Fold the ledger; must be called with the event loop running."""
+        self.ports, self.terms = ports, terms
+        recovered = recover(ports.ledger)
+        self.recovered: Recovered = recovered
+        time = LedgerTime(ports.clock, ports.ledger.last_at())
+        self.core = Core(recovered.engine, ports.writer, time)
+        self.reconciler = Reconciler(self.core, ports.venue)
+        self.feed = Feed(self.core, ports.venue, self.reconciler)
+        self.enforcer = Enforcer(self.core, ports.venue, terms.enforce_within)
+        self.inbox = InboxTaker(self.core, ports.inbox, ports.is_administrator, self.reload)
+        self.snapshots = routine.Snapshots(
+            self.core, ports.ledger, terms.snapshot_every, ports.run_blocking
+        )
+        self.vouching = routine.Vouching(self.core, self.feed, f"worker-{self._run_name()}")
+        self.gate = GateServer(self.core, *terms.gate) if terms.gate else None
+        self.feed.when_ready.append(self.vouching.once)
+        self._stopping = asyncio.Event()
+
+    def _run_name(self) -> str:
+        return f"{self.core.last_position + 1}"
+
+    def stop(self) -> None:
+        """Ask for a drained stop; safe from a signal handler."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until `stop`; raises the error that ended it otherwise."""
+        plan = self.ports.read_plan()
+        if self.gate is not None:
+            await self.gate.start()
+        self._begin(plan)
+        try:
+            await self._loops()
+        finally:
+            if self.gate is not None:
+                await self.gate.stop()
+            await self.ports.venue.close()
+
+    def _begin(self, plan: Plan) -> None:
+        if not self.core.engine.state.system.ledger:
+            self.core.enter(LedgerCreated(self.terms.ledger_name, self.terms.version))
+        clean = self.recovered.clean or self.recovered.is_new
+        self.core.enter(WorkerStarted(self.terms.version, self.terms.pid, clean))
+        self.load(plan)
+        for issued, trace in list(unfinished(self.core.engine.state)):
+            self.enforcer.start(issued, trace, recovered=True)
+
+    def load(self, plan: Plan) -> str:
+        """Put a plan in force between two events; says what changed."""
+        data = encode_plan(plan)
+        name = digest(data)
+        state = self.core.engine.state
+        if name == state.plan_digest:
+            return "nothing changed"
+        before = decode_plan(state.plan) if state.plan else Plan(())
+        changes = differences(before, plan)
+        self.core.enter(RulesLoaded(name, data, changes))
+        return "; ".join(changes) or "loaded"
+
+    def reload(self) -> str:
+        """Read the files again; a faulty configuration changes nothing and says why."""
+        try:
+            return self.load(self.ports.read_plan())
+        except PortcullisError as error:
+            return f"not loaded: {error}"
+
+    async def _loops(self) -> None:
+        loops: list[Coroutine[Any, Any, None]] = [
+            self.feed.run(),
+            routine.meet_deadlines(self.core),
+            routine.watch_clock(self.core),
+            routine.compare(self.feed, self.reconciler, self.terms.reconcile_every),
+            self.vouching.run(),
+            self.inbox.run(),
+            self.snapshots.run(),
+        ]
+        tasks = [asyncio.create_task(loop, name=f"loop-{n}") for n, loop in enumerate(loops)]
+        stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
+        ends: list[asyncio.Future[Any]] = [*tasks, stopping, self.core.failed]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if self.core.failed.done():
+            await self._cancel([*tasks, stopping])
+            await self.enforcer.stop()
+            raise self.core.failed.result()
+        if self._stopping.is_set():
+            await self._drain(tasks)
+            return
+        await self._cancel([stopping])
+        for task in tasks:
+            if task.done():
+                task.result()
+        await self._cancel(tasks)
+
+    async def _drain(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Finish what is under way within the time a stop may take; the rest is in the outbox."""
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.enforcer.drain()
+        except TimeoutError:
+            await self.enforcer.stop()
+        await self._cancel(tasks)
+        await self.core.settled()
+        self.inbox.once()
+        self.core.enter(WorkerStopped("asked to stop"))
+        await self.core.settled()
+        await self.snapshots.take()
+
+    async def _cancel(self, tasks: list[asyncio.Task[Any]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
