@@ -20,6 +20,7 @@ LEDGER_FILE = "ledger.db"
 INBOX_FILE = "inbox.db"
 BUSY_SECONDS = 5
 AUTOCHECKPOINT_PAGES = 8_000  # 32 MB of write-ahead log; rarer and longer pauses than 1,000
+CACHE_KIB = 8 * 1024
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 _DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, dbapi2.Error)
@@ -99,6 +100,7 @@ def open_writer(path: Path, tuning: Tuning | None = None) -> sa.Engine:
             "journal_mode=WAL",
             f"synchronous={tuning.synchronous}",
             f"wal_autocheckpoint={AUTOCHECKPOINT_PAGES}",
+            f"cache_size=-{CACHE_KIB}",
             "trusted_schema=OFF",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
@@ -106,17 +108,25 @@ def open_writer(path: Path, tuning: Tuning | None = None) -> sa.Engine:
     return engine
 
 
+def driver_of(connection: sa.Connection) -> Any:
+    """The driver's own connection, for the few statements of a small commit.
+
+    SQLAlchemy's account of each would cost as much as the statements themselves (measured).
+    """
+    return connection.connection.driver_connection
+
+
 @contextmanager
-def transaction(connection: sa.Connection) -> Iterator[None]:
+def transaction(driver: Any) -> Iterator[None]:
     """A write transaction from its first statement on: committed as a whole, or rolled back."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    driver.execute("BEGIN IMMEDIATE")
     try:
         yield
-        connection.exec_driver_sql("COMMIT")
+        driver.execute("COMMIT")
     except BaseException:
         # A full disk or an I/O error may have rolled back already; then this is refused.
         with suppress(*_DRIVER_ERRORS):
-            connection.exec_driver_sql("ROLLBACK")
+            driver.execute("ROLLBACK")
         raise
 
 
@@ -193,5 +203,5 @@ def _upgrade(connection: sa.Connection, name: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS / name))
     config.attributes["connection"] = connection
-    with transaction(connection):  # all revisions or none
+    with transaction(driver_of(connection)):  # all revisions or none
         command.upgrade(config, "head")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from threading import RLock
 from typing import Any
-
-from sqlalchemy import CursorResult
 
 from portcullis.errors import LedgerBroken, StoreError
 from portcullis.ports import Entry, Head, PendingCommand, Snapshot, StoredEvent
@@ -19,6 +18,7 @@ from portcullis.store.chain import SEGMENT_EVENTS, Batch, Chain, Opened
 from portcullis.store.database import (
     LEDGER_FILE,
     Tuning,
+    driver_of,
     explained,
     migrate,
     open_writer,
@@ -32,6 +32,9 @@ from portcullis.store.note import Checkpoint, Signer, segment_text, snapshot_tex
 from portcullis.store.tables import LEDGER_REVISIONS
 
 SNAPSHOTS_KEPT = 32
+# The driver lets other threads run at every statement, and a busy one keeps the interpreter for a
+# while each time; so a statement carries many rows (measured: up to ten times faster beside one).
+ROWS_AT_ONCE = 32
 
 
 class SqliteLedger:
@@ -58,6 +61,7 @@ class SqliteLedger:
             engine = open_writer(self.path, tuning)
             migrate(engine, self.path, "ledger", LEDGER_REVISIONS)
             self._connection = opening.enter_context(engine.connect())
+            self._driver = driver_of(self._connection)
             self.ledger_id, self._signer = self._identify()
             self._epoch = self._take_over()
             self._chain = self._restore()
@@ -93,7 +97,7 @@ class SqliteLedger:
             head = self._chain.head()
             with self._writing():
                 self._store(batch)
-                self._sign_head(head, self._chain.at)
+                self._move_head(head, self._chain.at)
             self._head = head
         return head
 
@@ -114,6 +118,7 @@ class SqliteLedger:
         """Keep a snapshot, signed, and drop all but the newest `SNAPSHOTS_KEPT`."""
         signature = self._signer.sign(snapshot_text(self.origin, snapshot))
         with self._writing():
+            self._check_still_ours()
             self._run(
                 "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", *snapshot, signature
             )
@@ -139,6 +144,7 @@ class SqliteLedger:
             text = statement.text()
             note = self._signer.verifier.note(text, self._signer.sign(text))
             with self._writing():
+                self._check_still_ours()
                 self._run("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", head.position, note)
             with explained(self.home):
                 add_anchor(self.home, head.position, note)
@@ -165,7 +171,7 @@ class SqliteLedger:
         ledger_id = secrets.token_hex(8)
         signer = make_signer(self.home, _origin(ledger_id))
         nothing = Checkpoint(_origin(ledger_id), 0, EMPTY_ROOT, 0)
-        with transaction(self._connection):
+        with transaction(self._driver):
             self._run("INSERT INTO meta VALUES ('ledger_id', ?)", ledger_id)
             self._run("INSERT INTO meta VALUES ('public_key', ?)", signer.verifier.line)
             self._run(
@@ -178,9 +184,10 @@ class SqliteLedger:
 
     def _take_over(self) -> int:
         """Raise the epoch, so that no writer of an earlier one can commit any more."""
-        with transaction(self._connection):
+        with transaction(self._driver):
             self._run("UPDATE head SET epoch = epoch + 1")
-            return int(self._run("SELECT epoch FROM head").scalar_one())
+            (epoch,) = self._run("SELECT epoch FROM head").fetchone()
+            return int(epoch)
 
     def _restore(self) -> Chain:
         """The chain's end, after a look at whether it is what was signed."""
@@ -221,8 +228,7 @@ class SqliteLedger:
         with self._mutex:
             self._refuse_if_broken()
             try:
-                with explained(self.path), transaction(self._connection):
-                    self._check_still_ours()
+                with explained(self.path), transaction(self._driver):
                     yield
             except BaseException as error:
                 self._failure = error if isinstance(error, StoreError) else _interrupted(self.path)
@@ -233,17 +239,19 @@ class SqliteLedger:
             raise StoreError(str(self._failure), remedy=self._failure.remedy)
 
     def _check_still_ours(self) -> None:
-        """Compare the head with what this writer left; under the transaction's lock."""
-        found = tuple(self._run("SELECT epoch, position FROM head").one())
-        if found != (self._epoch, self._head.position):
-            raise StoreError(
-                f"{self.path}: another writer took over: epoch and position are {found}, "
-                f"ours were {(self._epoch, self._head.position)}",
-                remedy="leave the file to one worker; stop whatever else writes it",
-            )
+        if self._run("SELECT epoch FROM head").fetchone() != (self._epoch,):
+            raise self._taken_over()
+
+    def _taken_over(self) -> StoreError:
+        return StoreError(
+            f"{self.path}: another writer has taken over from epoch {self._epoch}",
+            remedy="leave the file to one worker; stop whatever else writes it",
+        )
 
     def _store(self, batch: Batch) -> None:
-        self._connection.exec_driver_sql(_INSERT_EVENT, batch.rows)
+        for start in range(0, len(batch.rows), ROWS_AT_ONCE):
+            part = batch.rows[start : start + ROWS_AT_ONCE]
+            self._run(_INSERT_EVENTS[len(part) - 1], *chain.from_iterable(part))
         for change in batch.outbox:
             if isinstance(change, Opened):
                 self._run(
@@ -263,25 +271,33 @@ class SqliteLedger:
             signature = self._signer.sign(segment_text(self.origin, *segment))
             self._run("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", *segment, signature)
 
-    def _sign_head(self, head: Head, at: int) -> None:
+    def _move_head(self, head: Head, at: int) -> None:
+        """Sign the new head over the one this writer left, and no other."""
         statement = Checkpoint(self.origin, head.position, head.root, at)
-        self._run(
-            "UPDATE head SET position = ?, root = ?, at = ?, frontier = ?, signature = ?",
+        moved = self._run(
+            "UPDATE head SET position = ?, root = ?, at = ?, frontier = ?, signature = ? "
+            "WHERE epoch = ? AND position = ?",
             head.position,
             head.root,
             at,
             self._chain.tree.to_bytes(),
             self._signer.sign(statement.text()),
+            self._epoch,
+            self._head.position,
         )
+        if moved.rowcount != 1:
+            raise self._taken_over()
 
-    def _run(self, statement: str, *values: object) -> CursorResult[Any]:
-        return self._connection.exec_driver_sql(statement, values)
+    def _run(self, statement: str, *values: object) -> Any:
+        return self._driver.execute(statement, values)
 
 
-_INSERT_EVENT = (
-    f"INSERT INTO events ({queries.EVENT_COLUMNS}) "
-    f"VALUES ({', '.join('?' * len(StoredEvent._fields))})"
-)
+def _insert_events(count: int) -> str:
+    row = f"({', '.join('?' * len(StoredEvent._fields))})"
+    return f"INSERT INTO events ({queries.EVENT_COLUMNS}) VALUES {', '.join([row] * count)}"
+
+
+_INSERT_EVENTS = [_insert_events(count) for count in range(1, ROWS_AT_ONCE + 1)]
 
 
 def _origin(ledger_id: str) -> str:
