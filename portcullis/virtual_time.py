@@ -58,7 +58,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         # Rounded to the microsecond, so that sums of waits are the same on every machine.
         return round(self._jumping.elapsed, 6)
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         raise RuntimeError("virtual time: no threads")
 
 

@@ -125,8 +125,21 @@ def _profiles(folder: Path, faults: Faults) -> dict[str, dict[str, Any]]:
             reader.unknown(name_node, "", name, ("profiles",), "key")
             continue
         for profile, _, rules in reader.items(value, "profiles"):
-            found[profile] = read_rules(reader, rules, f"profiles.{profile}")
+            found[profile] = _profile(reader, rules, f"profiles.{profile}", found)
     return found
+
+
+def _profile(
+    reader: Reader, node: Node, key: str, known: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    base_node, rest = _without(node, "based_on")
+    own = read_rules(reader, rest, key)
+    if base_node is None:
+        return own
+    base = str(base_node.value)
+    if base not in known:
+        reader.unknown(base_node, f"{key}.based_on", base, known, "profile (name an earlier one)")
+    return {**known.get(base, {}), **own}
 
 
 def read_rules(reader: Reader, node: Node, key: str) -> dict[str, Any]:

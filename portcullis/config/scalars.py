@@ -15,7 +15,7 @@ from portcullis.domain.money import micros
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPANS = {"us": 1, "ms": 1000, "s": MICRO, "min": MINUTE, "h": HOUR, "d": 24 * HOUR}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?")
-_WALL = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_WALL = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)|(24):(00)")
 
 
 class Unreadable(ValueError):
@@ -55,8 +55,8 @@ def _span(text: str) -> int:
 def _wall(text: str) -> int:
     match = _WALL.fullmatch(text.strip())
     if match is None:
-        raise Unreadable("not a time of day", "HH:MM from 00:00 to 23:59")
-    return int(match[1]) * 60 + int(match[2])
+        raise Unreadable("not a time of day", "HH:MM from 00:00 to 24:00")
+    return int(match[1] or match[3]) * 60 + int(match[2] or match[4])
 
 
 @cache

@@ -30,7 +30,10 @@ class StopChange(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """What must be made true because of a breach. Empty: only tell people."""
+    """What must be made true because of a breach. Empty: only tell people.
+
+    `cancel_order` is an instrument and the id of one order in it.
+    """
 
     flatten: bool = False
     close: str | None = None
@@ -38,6 +41,7 @@ class Response(msgspec.Struct, frozen=True):
     reduce: tuple[tuple[str, int], ...] = ()
     cancel: bool = False
     cancel_in: str | None = None
+    cancel_order: tuple[str, str] | None = None
     stop: StopChange | None = None
     locks: tuple[LockSpec, ...] = ()
 
@@ -45,6 +49,7 @@ class Response(msgspec.Struct, frozen=True):
 class Breach(msgspec.Struct, frozen=True):
     """A rule exceeded. `measure` grows as it gets worse; `episode` tells one cause from the next.
 
+    `warning` only tells people; `automation` is what a rule does for a trader, not a breach.
     A `level` breach ends when its condition ends; others (one per cause) at the day's end.
     """
 
@@ -57,6 +62,7 @@ class Breach(msgspec.Struct, frozen=True):
     episode: str = ""
     level: bool = True
     warning: bool = False
+    automation: bool = False
 
     @property
     def id(self) -> str:

@@ -44,6 +44,14 @@ class CancelOrders(msgspec.Struct, frozen=True, tag="cancel_orders"):
     instrument: str | None
 
 
+class CancelOrder(msgspec.Struct, frozen=True, tag="cancel_order"):
+    """This order no longer works."""
+
+    account: str
+    instrument: str
+    order_id: str
+
+
 class PlaceStop(msgspec.Struct, frozen=True, tag="place_stop"):
     """A protective stop of this side, size and price (ticks) works at the venue."""
 
@@ -71,4 +79,4 @@ class Submit(msgspec.Struct, frozen=True, tag="submit"):
     order: OrderRequest
 
 
-Command = Flatten | Close | Reduce | CancelOrders | PlaceStop | MoveStop | Submit
+Command = Flatten | Close | Reduce | CancelOrders | CancelOrder | PlaceStop | MoveStop | Submit

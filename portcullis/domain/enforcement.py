@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from portcullis.domain.breach import Breach
 from portcullis.domain.commands import (
+    CancelOrder,
     CancelOrders,
     Close,
     Command,
@@ -34,6 +35,19 @@ def merge(account: AccountState, breaches: Sequence[Breach]) -> Wanted:
     wanted += closes.values()
     wanted += _reductions(account, breaches, closes)
     wanted += _cancels(account, breaches, closes)
+    for breach in breaches:
+        if breach.response.cancel_order is not None:
+            name, order_id = breach.response.cancel_order
+            wanted.append((CancelOrder(account.id, name, order_id), (breach.rule,)))
+    return wanted + _stops(account, breaches, closes)
+
+
+def _stops(
+    account: AccountState,
+    breaches: Sequence[Breach],
+    closes: dict[str, tuple[Command, tuple[str, ...]]],
+) -> Wanted:
+    wanted: Wanted = []
     for breach in breaches:
         stop = breach.response.stop
         if stop is None or stop.instrument in closes:

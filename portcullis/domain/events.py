@@ -272,6 +272,16 @@ class BreachFound(Decision, frozen=True, tag="breach_found"):
     reason: Reason
 
 
+class AutomationPlanned(Decision, frozen=True, tag="automation_planned"):
+    """What a rule does for the trader (a stop placed, moved, withdrawn), and why."""
+
+    account: str
+    rule: str
+    code: str
+    instrument: str
+    reason: Reason
+
+
 class CommandIssued(Decision, frozen=True, tag="command_issued"):
     """A command for the outbox; `rules` are the breached rules it answers."""
 
@@ -368,6 +378,7 @@ AnyFact = (
 )
 AnyDecision = (
     BreachFound
+    | AutomationPlanned
     | CommandIssued
     | LockSet
     | LockEnded

@@ -8,7 +8,7 @@ from typing import Literal
 from portcullis.domain import enforcement, exposure, locks
 from portcullis.domain.breach import Breach, Response
 from portcullis.domain.commands import CancelOrders
-from portcullis.domain.events import AlertRaised, AnyDecision, BreachFound
+from portcullis.domain.events import AlertRaised, AnyDecision, AutomationPlanned, BreachFound
 from portcullis.domain.model import SECOND, Reason
 from portcullis.domain.plan import Plan
 from portcullis.domain.state import AccountState, OpenBreach, State
@@ -41,8 +41,19 @@ class Judge:
                 self._drop_ended(account, name, found)
         if lockout and account.locks:
             fresh += self._lockout_breaches(account)
+        fresh = [breach for breach in fresh if not self._is_moot(account, breach)]
         if fresh:
             self._act(account, fresh)
+
+    def _is_moot(self, account: AccountState, breach: Breach) -> bool:
+        """What only follows from something else is not worth a word while that is mended."""
+        if not account.pending or not (breach.automation or breach.rule == LOCKOUT):
+            return False
+        wanted = enforcement.merge(account, [breach])
+        return all(
+            any(enforcement.covers(p.command, command) for p in account.pending.values())
+            for command, _ in wanted
+        )
 
     def _is_new(self, account: AccountState, breach: Breach) -> bool:
         standing = account.breaches.get(breach.id)
@@ -110,20 +121,7 @@ class Judge:
         state = self.state
         set_ids: dict[str, tuple[int, ...]] = {}
         for breach in breaches:
-            if breach.warning:
-                self.alert(
-                    f"{breach.rule}_near",
-                    "warning",
-                    account.id,
-                    breach.reason.message,
-                    "reduce the risk, or stop for the day",
-                )
-            else:
-                self.out.append(
-                    BreachFound(
-                        account.id, breach.rule, breach.code, breach.instrument, breach.reason
-                    )
-                )
+            self._say(account, breach)
             rows = locks.set_for(account, breach, state)
             self.out += rows
             set_ids[breach.id] = tuple(row.lock.id for row in rows)
@@ -135,6 +133,26 @@ class Judge:
             account.breaches[breach.id].commands = issued
         if any(set_ids.values()):
             self.judge(account, (), lockout=True)
+
+    def _say(self, account: AccountState, breach: Breach) -> None:
+        if breach.warning:
+            self.alert(
+                f"{breach.rule}_near",
+                "warning",
+                account.id,
+                breach.reason.message,
+                "reduce the risk, or stop for the day",
+            )
+        elif breach.automation:
+            self.out.append(
+                AutomationPlanned(
+                    account.id, breach.rule, breach.code, breach.instrument or "", breach.reason
+                )
+            )
+        else:
+            self.out.append(
+                BreachFound(account.id, breach.rule, breach.code, breach.instrument, breach.reason)
+            )
 
     def _issue(self, account: AccountState, wanted: enforcement.Wanted) -> tuple[str, ...]:
         keys: list[str] = []

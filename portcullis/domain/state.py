@@ -188,12 +188,12 @@ class State(msgspec.Struct):
     plan_digest: str = ""
 
 
-_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(State)
 
 
 def freeze(state: State) -> bytes:
-    """The state as bytes; equal states give equal bytes."""
+    """The state as bytes. The same facts give the same bytes: entries stand in order of entry."""
     return _encoder.encode(state)
 
 

@@ -15,7 +15,7 @@ Span = Annotated[int, Meta(gt=0, le=366 * 86_400_000_000, extra={"unit": "span"}
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 CountOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
 Percent = Annotated[int, Meta(ge=1, le=100)]
-Minute = Annotated[int, Meta(ge=0, lt=24 * 60, extra={"unit": "wall"})]
+Minute = Annotated[int, Meta(ge=0, le=24 * 60, extra={"unit": "wall"})]
 Zone = Annotated[str, Meta(extra={"unit": "zone"})]
 Ticker = Annotated[str, Meta(extra={"unit": "ticker"})]
 TickerPattern = Annotated[str, Meta(min_length=1, extra={"unit": "pattern"})]

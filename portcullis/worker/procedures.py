@@ -14,6 +14,7 @@ import msgspec
 
 from portcullis.domain import exposure
 from portcullis.domain.commands import (
+    CancelOrder,
     CancelOrders,
     Close,
     Command,
@@ -123,11 +124,24 @@ def _cancelling(errand: Errand, instrument: str | None) -> list[Call]:
     ]
 
 
+async def _cancel_one(errand: Errand) -> Done | None:
+    command: Any = errand.issued.command
+    if errand.recovered:
+        await errand.look()
+    if command.order_id not in errand.account.orders:
+        return "confirmed", f"order {command.order_id} no longer works"
+    if errand.attempts >= REFUSALS_MAX:
+        return "unconfirmed", errand.refusal or f"order {command.order_id} still works"
+    await errand.send([partial(errand.venue.cancel_order, errand.account.id, command.order_id)])
+    await errand.look()
+    return None
+
+
 async def _place_stop(errand: Errand) -> Done | None:
     command: Any = errand.issued.command
     account = errand.account
-    if errand.recovered or errand.attempts:
-        await errand.look()
+    # Without its position a protective stop would open one: look first, whatever it costs.
+    await errand.look()
     if exposure.size_of(account, command.instrument) * command.side >= 0:
         return await _withdraw(errand)
     placed = (
@@ -216,6 +230,7 @@ _PROCEDURES: dict[type, Procedure] = {
     Close: _close,
     Reduce: _reduce,
     CancelOrders: _cancel,
+    CancelOrder: _cancel_one,
     PlaceStop: _place_stop,
     MoveStop: _move_stop,
     Submit: _submit,

@@ -57,6 +57,9 @@ def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breac
         change = _change(account, position, params, world)
         if change is not None:
             found += (_as_breach(position, change, world),)
+    for order in account.orders.values():
+        if order.instrument not in account.positions and _is_ours(account, order, world):
+            found += (_withdrawal(order),)
     return found
 
 
@@ -146,6 +149,25 @@ def _tighter(side: int, first: int, second: int) -> int:
     return max(first, second) if side < 0 else min(first, second)
 
 
+def _is_ours(account: AccountState, order: OrderReported, world: State) -> bool:
+    """Whether this worker placed the order: its key is one of our commands'."""
+    return order.type == "stop" and order.key.startswith(f"{world.system.ledger}-{account.id}-")
+
+
+def _withdrawal(order: OrderReported) -> Breach:
+    """A stop of ours that outlived its position would open one."""
+    reason = Reason(NAME, f"withdraw stop {order.order_id}: its position is gone")
+    return Breach(
+        NAME,
+        CODE,
+        order.instrument,
+        reason,
+        Response(cancel_order=(order.instrument, order.order_id)),
+        episode=f"orphan:{order.order_id}",
+        automation=True,
+    )
+
+
 def _as_breach(position: Position, change: StopChange, world: State) -> Breach:
     listed = world.instruments.get(position.instrument)
     ticker = listed.ticker if listed else position.instrument
@@ -158,4 +180,12 @@ def _as_breach(position: Position, change: StopChange, world: State) -> Breach:
         formula="the tightest of auto_stop, break_even and trailing; never wider than it is",
     )
     episode = f"{change.order_id or 'new'}:{change.stop_price}:{change.size}"
-    return Breach(NAME, CODE, position.instrument, reason, Response(stop=change), episode=episode)
+    return Breach(
+        NAME,
+        CODE,
+        position.instrument,
+        reason,
+        Response(stop=change),
+        episode=episode,
+        automation=True,
+    )

@@ -1,0 +1,230 @@
+"""The one place that joins ports to adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from portcullis import __version__
+from portcullis.clock import Clock, SystemClock
+from portcullis.config.files import FILES, read_configuration
+from portcullis.config.settings import Settings
+from portcullis.domain.plan import Plan
+from portcullis.errors import PortcullisError, StoreError
+from portcullis.ports import Venue
+from portcullis.store import credential
+from portcullis.store.inbox import SqliteInbox
+from portcullis.store.ledger import SqliteLedger
+from portcullis.store.memory import MemoryInbox, MemoryLedger
+from portcullis.store.writer import DirectCommit, GroupCommit
+from portcullis.venues.simulated import Exchange, FaultPlan, LocalVenue, instrument
+from portcullis.venues.simulated.client import SimulatedVenue
+from portcullis.venues.simulated.demonstration import LENGTH, demonstration
+from portcullis.venues.simulated.endpoint import VenueServer
+from portcullis.venues.simulated.market.replay import Source
+from portcullis.venues.simulated.server import play, run_server, token_in
+from portcullis.virtual_time import VirtualClock, VirtualLoop, run
+from portcullis.worker.service import Ports, Terms, Worker
+
+DEMO_INSTRUMENTS = ("ES", "MES", "NQ", "MNQ")
+DEMO_START = 1_772_550_000_000_000  # 2026-03-03 15:00 UTC: a day without anything special
+DEMO_MARGIN = 20.0
+GC_THRESHOLD = (50_000, 20, 100)
+
+
+def prepare_home(settings: Settings) -> Path:
+    """The home with its folders, made where missing; raises StoreError when it cannot be."""
+    home = settings.home_path
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not settings.config and not settings.config_path.exists():
+            shutil.copytree(defaults_folder(), settings.config_path)
+    except OSError as error:
+        raise StoreError(
+            f"{home}: the home cannot be made: {error.strerror}",
+            remedy="set PORTCULLIS_HOME to a folder that this user may write",
+        ) from error
+    return home
+
+
+def defaults_folder() -> Path:
+    """Where the shipped configuration lies: in the package, or in the checkout beside it."""
+    packaged = Path(__file__).parent / "config" / "defaults"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "config"
+
+
+def configured_plan(settings: Settings) -> Plan:
+    """The plan of the configuration files; raises ConfigError with every fault."""
+    folder = settings.config_path if settings.config_path.exists() else defaults_folder()
+    return read_configuration(folder).plan
+
+
+def is_default(settings: Settings) -> bool:
+    """Whether the configuration in force is the shipped one, letter for letter."""
+    with contextlib.suppress(OSError):
+        return all(
+            (settings.config_path / name).read_bytes() == (defaults_folder() / name).read_bytes()
+            for name in FILES
+        )
+    return False
+
+
+def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
+    """Run the worker until SIGTERM or Control-C; raises the error that ended it."""
+    configured_plan(settings)  # judged before a file is opened or a connection made
+    home = prepare_home(settings)
+    if credential.establish(home):
+        say(
+            f"the administrator's credential is {home / credential.PRIVATE_FILE}: "
+            "move it to where only an administrator reads it"
+        )
+    ledger = SqliteLedger(home)
+    writer = GroupCommit(ledger, on_idle=ledger.truncate_wal)
+    inbox = SqliteInbox(settings.inbox_path)
+    try:
+        asyncio.run(_work(settings, ledger, writer, inbox, say))
+    finally:
+        writer.close()
+        inbox.close()
+        ledger.close()
+
+
+async def _work(
+    settings: Settings,
+    ledger: SqliteLedger,
+    writer: GroupCommit,
+    inbox: SqliteInbox,
+    say: Callable[[str], None],
+) -> None:
+    home = settings.home_path
+    ports = Ports(
+        SystemClock(),
+        ledger,
+        writer,
+        inbox,
+        make_venue(settings),
+        lambda text, signature: credential.verify(home, text, signature),
+        lambda: configured_plan(settings),
+        asyncio.to_thread,
+    )
+    has_sockets = sys.platform != "win32"
+    gate = (settings.host, settings.gate_port, settings.gate_socket_path if has_sockets else None)
+    terms = Terms(
+        __version__,
+        ledger.ledger_id[:8],
+        settings.reconcile_every,
+        settings.enforce_within,
+        settings.snapshot_every,
+        os.getpid(),
+        gate,
+    )
+    worker = Worker(ports, terms)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows: Control-C ends it anyway
+            loop.add_signal_handler(number, worker.stop)
+    say(
+        f"recovered {worker.recovered.folded} facts after snapshot "
+        f"{worker.recovered.snapshot_position}; watching {len(worker.core.engine.watches)} accounts"
+    )
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLD)
+    await worker.run()
+
+
+def make_venue(settings: Settings) -> Venue:
+    """The adapter of the venue that the settings name."""
+    token = settings.venue_token or token_in(settings.home_path)
+    return SimulatedVenue(f"http://{settings.host}:{settings.venue_port}", token)
+
+
+def run_venue(settings: Settings, say: Callable[[str], None]) -> None:
+    """Run the simulated venue with the demonstration, or a person's own market data."""
+    prepare_home(settings)
+    token = settings.venue_token or token_in(settings.home_path)
+    clock = SystemClock()
+    exchange = Exchange(clock, instruments=[instrument(name) for name in DEMO_INSTRUMENTS])
+    shown = demonstration(settings.demo_seed)
+    traders = shown.traders(exchange)
+    source: Source = shown.replay
+    if settings.market_data:
+        source = recorded_source(settings)
+        traders = []
+        say(f"playing {settings.market_data}; the demonstration's traders stay out")
+    server = VenueServer(exchange, FaultPlan(), token=token)
+    asyncio.run(
+        run_server(
+            server,
+            source,
+            clock,
+            host=settings.host,
+            port=settings.venue_port,
+            steppers=[trader.look for trader in traders],
+        )
+    )
+
+
+def recorded_source(settings: Settings) -> Source:
+    """A person's own CSV or Parquet as a market; raises UsageError naming file, line and column."""
+    from portcullis.venues.simulated.market.readers import read_market
+
+    return read_market(Path(settings.market_data).expanduser(), speed=float(settings.demo_speed))
+
+
+def demonstrate(seed: int, plan: Plan, *, start: int = DEMO_START) -> MemoryLedger:
+    """The whole demonstration in virtual time: same seed, same events, in any process."""
+    loop = VirtualLoop()
+    clock = VirtualClock(loop, start)
+    ledger = MemoryLedger()
+    run(_demonstrate(seed, plan, clock, ledger), loop)
+    return ledger
+
+
+async def _demonstrate(seed: int, plan: Plan, clock: Clock, ledger: MemoryLedger) -> None:
+    exchange = Exchange(clock, instruments=[instrument(name) for name in DEMO_INSTRUMENTS])
+    shown = demonstration(seed)
+    steppers = [trader.look for trader in shown.traders(exchange)]
+
+    async def at_once(work: Callable[[], None]) -> None:
+        work()
+
+    ports = Ports(
+        clock,
+        ledger,
+        DirectCommit(ledger),
+        MemoryInbox(),
+        LocalVenue(exchange),
+        lambda text, signature: False,
+        lambda: plan,
+        at_once,
+    )
+    settings = Settings()
+    worker = Worker(
+        ports,
+        Terms(
+            __version__,
+            f"demo{seed}",
+            settings.reconcile_every,
+            settings.enforce_within,
+            settings.snapshot_every,
+        ),
+    )
+    working = asyncio.create_task(worker.run(), name="worker")
+    market = asyncio.create_task(play(exchange, shown.replay, clock, steppers), name="market")
+    await asyncio.sleep(LENGTH / 1_000_000 + DEMO_MARGIN)
+    market.cancel()
+    worker.stop()
+    await working
+
+
+def explain(error: PortcullisError) -> str:
+    """An error as a person reads it: what, and what to do."""
+    return f"{error}\nremedy: {error.remedy}"
