@@ -69,6 +69,7 @@ def test_frames_play_each_day_exactly_and_all_instruments_of_a_series_alike():
     for frame in frames:
         for ticker, quote in zip(lasts, frame.quotes, strict=True):
             assert quote.instrument == instrument(ticker).id
+            assert quote.bid is not None
             assert quote.ask == quote.bid + 1
             assert quote.last in (quote.bid, quote.ask)
             assert quote.quoted_at == frame.at
