@@ -25,6 +25,10 @@ from portcullis.venues.simulated.contracts import CONTRACTS
 TICKER = {i.id: t for t, i in CONTRACTS.items()}
 
 
+def span(text: str) -> int:
+    return int(text.removesuffix(" s")) * SECOND
+
+
 class Breach(NamedTuple):
     at: int
     account: str
@@ -137,7 +141,7 @@ class Referee:
         (tier,) = given["tiers"]
         for trade in account.trades:
             lost = -((trade.gross or 0) - trade.fees - trade.commission)
-            until = trade.executed_at + tier["seconds"] * SECOND
+            until = trade.executed_at + span(tier["cooldown"])
             costly = trade.gross is not None and lost >= tier["loss"] * MICRO
             if costly and until > max(at, account.locked_until):
                 account.locked_until = until
@@ -166,7 +170,7 @@ class Referee:
             covered = any(
                 o.type in STOP_TYPES and o.instrument == position.instrument for o in live
             )
-            old = at - position.opened_at > given["grace_seconds"] * SECOND
+            old = at - position.opened_at > span(given["grace"])
             if position.size and old and not covered:
                 ticker = TICKER[position.instrument]
                 self._breach(at, name, "no_stop_loss_grace", self._close(name, ticker))
@@ -174,7 +178,7 @@ class Referee:
     def trade_frequency_limit(self, name, account, given, at) -> None:
         recent = [t for t in account.trades if at - t.executed_at < MINUTE]
         if len(recent) > given["per_minute"] and account.locked_until < at:
-            account.locked_until = at + given["cooldown_minute_seconds"] * SECOND
+            account.locked_until = at + span(given["minute_cooldown"])
             self._breach(at, name, "trade_frequency_limit", None)
 
     def session_block_outside(self, name, account, given, at) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 
 from portcullis.clock import ManualClock
 from portcullis.domain.model import BUY, MICRO, SECOND, SELL
@@ -87,6 +89,13 @@ def test_the_managed_trade_is_stopped_out_in_profit_after_each_stage():
 def test_the_expected_table_covers_the_fourteen_rules_once():
     rules = [rule for table in EXPECTED.values() for rule, _ in table]
     assert sorted(rules) == sorted(RULES)
+
+
+def test_the_shipped_configuration_is_what_the_demonstration_expects():
+    shipped = Path(__file__).parents[2] / "config" / "accounts.yaml"
+    accounts = yaml.safe_load(shipped.read_text(encoding="utf-8"))["accounts"]
+    for account, rules in EXPECTED.items():
+        assert list(accounts[account]["rules"].items()) == rules
 
 
 TRACE = """

@@ -49,6 +49,8 @@ class VenueServer:
         self._token = token.encode()
         self._runner: web.AppRunner | None = None
         self._streams: list[PushStream] = []
+        self.listened = asyncio.Event()
+        """Set once somebody has subscribed to the stream."""
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the answer is the port (give 0 to have one chosen). Raises PortTaken."""
@@ -146,6 +148,7 @@ class VenueServer:
         stream = PushStream(self.exchange, self.plan, latency=self.plan.latency.fixed // 2)
         self._streams.append(stream)
         await socket.send_json(SUBSCRIBED)
+        self.listened.set()
         pushing = asyncio.create_task(self._push(stream, socket, request))
         try:
             async for _ in socket:

@@ -27,19 +27,24 @@ Stepper = Callable[[int], None]
 async def play(
     exchange: Exchange, source: Source, clock: Clock, steppers: Sequence[Stepper] = ()
 ) -> None:
-    """Feed a market to the exchange for ever; after each frame, let the traders act."""
-    shift = 0
-    for frame in source.frames(clock.now()):
-        late = clock.now() - frame.at - shift
+    """Feed a market to the exchange for ever; after each frame, let the traders act.
+
+    The pace is the monotonic clock's, the quotes bear the wall clock's time: a stepped wall clock
+    neither stops nor rushes the market. The traders are told the frame's own time.
+    """
+    began = clock.now()
+    behind = clock.monotonic() - began
+    for frame in source.frames(began):
+        late = clock.monotonic() - behind - frame.at
         if late > LATE_BOUND:
-            shift += late
+            behind += late
         elif late < 0:
             await asyncio.sleep(-late / SECOND)
-        at = frame.at + shift
+        at = clock.now()
         for quote in frame.quotes:
-            exchange.on_quote(msgspec.structs.replace(quote, quoted_at=at) if shift else quote)
+            exchange.on_quote(msgspec.structs.replace(quote, quoted_at=at))
         for step in steppers:
-            step(at)
+            step(frame.at)
         await asyncio.sleep(0)
 
 
@@ -62,15 +67,20 @@ async def run_server(
     host: str,
     port: int,
     steppers: Sequence[Stepper] = (),
+    wait_for_listener: int = 0,
 ) -> None:
-    """Serve and play the market until Control-C or SIGTERM. Raises PortTaken."""
+    """Serve and play the market until Control-C or SIGTERM. Raises PortTaken.
+
+    The market opens when somebody listens to the stream, at the latest after `wait_for_listener`
+    (microseconds).
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Control-C ends it anyway
             loop.add_signal_handler(number, stop.set)
     await server.start(host, port)
-    market = asyncio.create_task(play(server.exchange, source, clock, steppers))
+    market = asyncio.create_task(_open(server, source, clock, steppers, wait_for_listener))
     ending = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((market, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -81,3 +91,16 @@ async def run_server(
             task.cancel()
         await asyncio.gather(market, ending, return_exceptions=True)
         await server.stop()
+
+
+async def _open(
+    server: VenueServer,
+    source: Source,
+    clock: Clock,
+    steppers: Sequence[Stepper],
+    wait_for_listener: int,
+) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(wait_for_listener / SECOND):
+            await server.listened.wait()
+    await play(server.exchange, source, clock, steppers)
