@@ -150,6 +150,18 @@ class PendingCommand(NamedTuple):
     position: int
 
 
+class Records(Protocol):
+    """What a fold needs of a ledger: reading it."""
+
+    def head(self) -> Head: ...
+
+    def read(
+        self, *, after: int = 0, through: int | None = None, stream: str | None = None
+    ) -> Iterator[StoredEvent]: ...
+
+    def latest_snapshot(self) -> Snapshot | None: ...
+
+
 class Ledger(Protocol):
     """The append-only record. One writer; `append` returns when the entries are durable."""
 

@@ -28,7 +28,8 @@ from portcullis.venues.simulated import Exchange, FaultPlan, LocalVenue, instrum
 from portcullis.venues.simulated.client import SimulatedVenue
 from portcullis.venues.simulated.demonstration import LENGTH, demonstration
 from portcullis.venues.simulated.endpoint import VenueServer
-from portcullis.venues.simulated.market.replay import Source
+from portcullis.venues.simulated.market.readers import read_market
+from portcullis.venues.simulated.market.replay import RecordedReplay, Source
 from portcullis.venues.simulated.server import play, run_server, token_in
 from portcullis.virtual_time import VirtualClock, VirtualLoop, run
 from portcullis.worker.service import Ports, Terms, Worker
@@ -87,7 +88,7 @@ def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
         )
     ledger = SqliteLedger(home)
     writer = GroupCommit(ledger, on_idle=ledger.truncate_wal)
-    inbox = SqliteInbox(settings.inbox_path)
+    inbox = SqliteInbox(home)
     try:
         asyncio.run(_work(settings, ledger, writer, inbox, say))
     finally:
@@ -174,9 +175,12 @@ def run_venue(settings: Settings, say: Callable[[str], None]) -> None:
 
 def recorded_source(settings: Settings) -> Source:
     """A person's own CSV or Parquet as a market; raises UsageError naming file, line and column."""
-    from portcullis.venues.simulated.market.readers import read_market
-
-    return read_market(Path(settings.market_data).expanduser(), speed=float(settings.demo_speed))
+    recording = read_market(
+        Path(settings.market_data).expanduser(),
+        instrument(settings.market_instrument),
+        on_bad="refuse",
+    )
+    return RecordedReplay(recording.quotes, speed=float(settings.demo_speed))
 
 
 def demonstrate(seed: int, plan: Plan, *, start: int = DEMO_START) -> MemoryLedger:

@@ -18,7 +18,7 @@ from portcullis.config.reader import parse
 from portcullis.config.scalars import Unreadable
 from portcullis.config.source import nearest
 from portcullis.domain.model import SECOND
-from portcullis.domain.units import Count, Span
+from portcullis.domain.units import Count, Span, Ticker
 from portcullis.errors import ConfigError
 
 PREFIX = "PORTCULLIS_"
@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True):
     venue: Literal["simulated"] = "simulated"
     venue_token: str = ""
     market_data: str = ""
+    market_instrument: Ticker = "ES"
     demo_seed: Count = 7
     demo_speed: Count = 1
     administrator_key: str = ""

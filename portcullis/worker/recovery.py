@@ -11,7 +11,7 @@ from portcullis.domain.engine import Engine
 from portcullis.domain.events import FACT_KINDS, AnyFact, CommandIssued, decode
 from portcullis.domain.state import STATE_VERSION, State, thaw
 from portcullis.errors import StoreError
-from portcullis.ports import Ledger, Snapshot, StoredEvent
+from portcullis.ports import Records, Snapshot, StoredEvent
 
 
 class Recovered(NamedTuple):
@@ -24,7 +24,7 @@ class Recovered(NamedTuple):
     is_new: bool
 
 
-def recover(ledger: Ledger) -> Recovered:
+def recover(ledger: Records) -> Recovered:
     """Fold the ledger; raises StoreError when an event cannot be understood."""
     snapshot = _usable(ledger.latest_snapshot())
     state = thaw(snapshot.state) if snapshot else State()
@@ -46,7 +46,7 @@ def _usable(snapshot: Snapshot | None) -> Snapshot | None:
     return snapshot if snapshot and snapshot.version == STATE_VERSION else None
 
 
-def _last_kind(ledger: Ledger) -> str:
+def _last_kind(ledger: Records) -> str:
     head = ledger.head()
     newest = list(ledger.read(after=head.position - 1)) if head.position else []
     return newest[0].kind if newest else ""

@@ -1,0 +1,53 @@
+"""`portcullis config`: judge the files without touching anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from portcullis.cli import context
+from portcullis.cli.output import Form, FormOption, console, show
+from portcullis.config.files import read_configuration
+from portcullis.domain.plan import digest, encode_plan
+from portcullis.wiring import defaults_folder
+
+app = typer.Typer(no_args_is_help=True, help="Judge and reload the configuration.")
+
+
+@app.command("check")
+def check(
+    folder: Path | None = typer.Argument(
+        None, help="folder of the files; default: the one in force"
+    ),
+    output: Form = FormOption,
+) -> None:
+    """Read every file in one pass; every fault with file, line, key and what is allowed."""
+    known = context.settings()
+    if folder is None:
+        folder = known.config_path if known.config_path.exists() else defaults_folder()
+    found = read_configuration(folder)
+    body = {
+        "folder": str(folder),
+        "digest": digest(encode_plan(found.plan)),
+        "accounts": {a.account: len(a.rules) for a in found.plan.accounts},
+        "required_evidence": [need.name for need in found.plan.required],
+    }
+    show(body, output, _draw)
+
+
+def _draw(body: dict[str, Any]) -> None:
+    console.print(f"{body['folder']}: no fault. Digest {body['digest'][:16]}.", markup=False)
+    for account, count in body["accounts"].items():
+        console.print(f"  {account}: {count} rules", markup=False)
+
+
+@app.command("reload")
+def reload(
+    reason: str = typer.Option(..., "--reason", help="why; kept in the ledger"),
+    output: Form = FormOption,
+) -> None:
+    """Have the worker read the files again. Needs the administrator's credential."""
+    answer = context.request("reload", reason)
+    show(answer._asdict(), output, lambda body: console.print(body["detail"], markup=False))

@@ -1,0 +1,142 @@
+"""What the commands reach: the running worker over loopback, or its records when it is away."""
+
+from __future__ import annotations
+
+import getpass
+import http.client
+import json
+import time
+import uuid
+from typing import Any
+
+import msgspec
+
+from portcullis.cli.output import Declined, NotPermitted, WaitedTooLong, WorkerAway
+from portcullis.clock import SystemClock
+from portcullis.config.settings import Settings, read_settings
+from portcullis.domain.engine import Engine
+from portcullis.domain.overview import overview
+from portcullis.errors import NotFound
+from portcullis.ports import InboxAnswer
+from portcullis.store import credential
+from portcullis.store.inbox import SqliteInbox
+from portcullis.store.reading import LedgerReader
+from portcullis.worker.recovery import recover
+from portcullis.worker.requests import Asked, signed_text
+
+ANSWER_SECONDS = 10.0
+POLL_SECONDS = 0.05
+LOOSENING = frozenset(("release", "open", "reload"))
+
+
+def settings() -> Settings:
+    """The settings of this call."""
+    return read_settings()
+
+
+def ask_worker(method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """One request to the gate; raises WorkerAway when nobody answers."""
+    known = settings()
+    connection = http.client.HTTPConnection(known.host, known.gate_port, timeout=ANSWER_SECONDS)
+    try:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} if data else {}
+        connection.request(method, path, data, headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise WorkerAway(
+            f"no worker answers at {known.host}:{known.gate_port} ({error})",
+            remedy="start it with `portcullis up`, or set PORTCULLIS_GATE_PORT to its port",
+        ) from error
+    finally:
+        connection.close()
+
+
+def status() -> dict[str, Any]:
+    """What the worker sees now; from the records, marked so, when it is away."""
+    try:
+        _, found = ask_worker("GET", "/api/v1/status")
+        return {"live": True, **found}
+    except WorkerAway:
+        engine = recorded_engine()
+        return {"live": False, **overview(engine, SystemClock().now())}
+
+
+def recorded_engine() -> Engine:
+    """The state at the end of the ledger, folded here; raises NotFound without a ledger."""
+    with open_ledger() as reader:
+        return recover(reader).engine
+
+
+def open_ledger() -> LedgerReader:
+    """The ledger, read-only; raises NotFound naming the home."""
+    known = settings()
+    if not known.ledger_path.exists():
+        raise NotFound(
+            f"there is no ledger in {known.home_path}",
+            remedy="start with `portcullis up`, or set PORTCULLIS_HOME",
+        )
+    return LedgerReader(known.home_path)
+
+
+def account_status(name: str) -> dict[str, Any]:
+    """One account of `status`; raises NotFound naming those there are."""
+    found = status()
+    for row in found["accounts"]:
+        if row["account"] == name:
+            return {"live": found["live"], **row}
+    names = ", ".join(row["account"] for row in found["accounts"])
+    raise NotFound(f"account {name!r} is not known here", remedy=f"known are: {names}")
+
+
+def request(verb: str, reason: str, *, account: str | None = None, **arguments: Any) -> InboxAnswer:
+    """Ask the worker through the inbox and wait for the ledger's answer."""
+    known = settings()
+    if not known.ledger_path.exists():
+        raise NotFound(
+            f"there is no ledger in {known.home_path}",
+            remedy="start with `portcullis up`, or set PORTCULLIS_HOME",
+        )
+    request_id = uuid.uuid4().hex
+    asked = Asked(reason, account, {k: v for k, v in arguments.items() if v is not None})
+    if verb in LOOSENING:
+        asked = msgspec.structs.replace(asked, signature=_signature(known, request_id, verb, asked))
+    inbox = SqliteInbox(known.home_path)
+    try:
+        body = msgspec.msgpack.encode(asked)
+        inbox.ask(request_id, verb, getpass.getuser(), "operator", body, SystemClock().now())
+        return _answer(inbox, request_id)
+    finally:
+        inbox.close()
+
+
+def _answer(inbox: SqliteInbox, request_id: str) -> InboxAnswer:
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while time.monotonic() < deadline:
+        answer = inbox.answer_to(request_id)
+        if answer is not None:
+            if answer.outcome != "done":
+                raise Declined(f"refused: {answer.detail}", remedy="see `portcullis status`")
+            return answer
+        time.sleep(POLL_SECONDS)
+    raise WaitedTooLong(
+        f"the worker did not answer within {ANSWER_SECONDS:.0f} s; request {request_id} stands",
+        remedy="is it running? the request is carried out as soon as it is",
+    )
+
+
+def _signature(known: Settings, request_id: str, verb: str, asked: Asked) -> str:
+    from pathlib import Path
+
+    path = (
+        Path(known.administrator_key).expanduser()
+        if known.administrator_key
+        else known.home_path / credential.PRIVATE_FILE
+    )
+    if not path.exists():
+        raise NotPermitted(
+            f"`{verb}` loosens and needs the administrator's credential; there is none at {path}",
+            remedy="set PORTCULLIS_ADMINISTRATOR_KEY to the path of the key file",
+        )
+    return credential.sign(path, signed_text(request_id, verb, asked))

@@ -1,0 +1,163 @@
+"""`portcullis event`: what the ledger says."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import typer
+
+from portcullis.cli import context
+from portcullis.cli.output import Form, FormOption, console, show, table
+from portcullis.domain.events import decode
+from portcullis.errors import UsageError
+from portcullis.ports import StoredEvent
+
+app = typer.Typer(no_args_is_help=True, help="List, follow and export the ledger's events.")
+POLL_SECONDS = 0.3
+NOISE = frozenset(("quote", "verdict_recorded", "time_passed"))
+
+AccountOption = typer.Option(None, "--account", help="only this account's")
+KindOption = typer.Option(None, "--kind", help="only this kind, such as breach_found")
+SinceOption = typer.Option(None, "--since", help="from this UTC time on, ISO form")
+AllOption = typer.Option(False, "--all", help="quotes, verdicts and timers too")
+LimitOption = typer.Option(50, "--limit", min=1, max=100_000, help="the newest so many")
+
+
+@app.command("list")
+def list_events(
+    account: str = AccountOption,
+    kind: str = KindOption,
+    since: str = SinceOption,
+    everything: bool = AllOption,
+    limit: int = LimitOption,
+    output: Form = FormOption,
+) -> None:
+    """The newest events, oldest first."""
+    with context.open_ledger() as reader:
+        stream = f"account/{account}" if account else None
+        rows = [row for row in reader.read(stream=stream) if _wanted(row, kind, since, everything)][
+            -limit:
+        ]
+    show(
+        [as_plain(row) for row in rows],
+        output,
+        lambda found: console.print(
+            table(
+                "",
+                ("event", "time", "stream", "kind", "what"),
+                (
+                    (r["position"], r["at"][11:23], r["stream"], r["kind"], _brief(r["payload"]))
+                    for r in found
+                ),
+            )
+        ),
+    )
+
+
+@app.command("tail")
+def tail(
+    account: str = AccountOption,
+    kind: str = KindOption,
+    everything: bool = AllOption,
+    output: Form = FormOption,
+) -> None:
+    """Follow the ledger until Control-C."""
+    with context.open_ledger() as reader:
+        after = reader.head().position
+        stream = f"account/{account}" if account else None
+        while True:
+            for row in reader.read(after=after, stream=stream):
+                after = max(after, row.position)
+                if _wanted(row, kind, None, everything):
+                    _print_line(as_plain(row), output)
+            time.sleep(POLL_SECONDS)
+
+
+@app.command("export")
+def export(
+    account: str = AccountOption,
+    kind: str = KindOption,
+    since: str = SinceOption,
+) -> None:
+    """Every event as a line of JSON on standard output."""
+    with context.open_ledger() as reader:
+        stream = f"account/{account}" if account else None
+        for row in reader.read(stream=stream):
+            if _wanted(row, kind, since, everything=True):
+                sys.stdout.buffer.write(msgspec.json.encode(as_plain(row)) + b"\n")
+        sys.stdout.flush()
+
+
+def _wanted(row: StoredEvent, kind: str | None, since: str | None, everything: bool) -> bool:
+    if kind is not None:
+        return row.kind == kind and _late_enough(row, since)
+    return (everything or row.kind not in NOISE) and _late_enough(row, since)
+
+
+def _late_enough(row: StoredEvent, since: str | None) -> bool:
+    return since is None or row.at >= _instant(since)
+
+
+def _instant(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"--since: {text!r} is not a time", remedy="give it as 2026-03-02T14:30:00"
+        ) from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 1_000_000
+
+
+def as_plain(row: StoredEvent) -> dict[str, Any]:
+    """An event as plain values; bytes as hexadecimal."""
+    moment = datetime.fromtimestamp(row.at / 1_000_000, tz=UTC)
+    payload = msgspec.to_builtins(decode(row.payload), enc_hook=str)
+    if "plan" in payload:
+        payload["plan"] = f"{len(payload['plan'])} characters"
+    return {
+        "position": row.position,
+        "stream": row.stream,
+        "seq": row.seq,
+        "at": moment.isoformat(timespec="microseconds"),
+        "kind": row.kind,
+        "version": row.version,
+        "trace": row.trace,
+        "payload": payload,
+        "previous": row.previous.hex(),
+        "hash": row.hash.hex(),
+    }
+
+
+def _brief(payload: dict[str, Any]) -> str:
+    if "reason" in payload and isinstance(payload["reason"], dict):
+        return f"{payload.get('rule', '')}: {payload['reason']['message']}"
+    shown = {
+        k: v for k, v in payload.items() if k not in ("kind", "account") and v not in ("", None)
+    }
+    text = ", ".join(f"{key} {_flat(value)}" for key, value in shown.items())
+    return text if len(text) <= 140 else text[:139] + "…"
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(str(each) for each in value.values() if each not in ("", None))
+    return str(value)
+
+
+def _print_line(row: dict[str, Any], output: Form) -> None:
+    if output is Form.JSON:
+        sys.stdout.buffer.write(msgspec.json.encode(row) + b"\n")
+        sys.stdout.flush()
+    else:
+        console.print(
+            f"{row['position']:>8} {row['at'][11:23]} {row['stream']:<20} "
+            f"{row['kind']:<18} {_brief(row['payload'])}",
+            markup=False,
+            highlight=False,
+        )

@@ -1,0 +1,69 @@
+"""`portcullis ledger` and `portcullis replay`: is the record whole, and does it explain itself?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from portcullis.cli import context
+from portcullis.cli.output import Form, FormOption, console, show
+from portcullis.store.keys import PUBLIC_FILE
+from portcullis.store.verify import verify as verify_file
+from portcullis.worker.replay import replay as replay_records
+
+app = typer.Typer(no_args_is_help=True, help="Verify the ledger.")
+
+
+@app.command("verify")
+def verify(
+    file: Path | None = typer.Argument(None, help="a ledger file; default: the home's"),
+    key: Path | None = typer.Option(None, "--key", help="the public key; default: beside the file"),
+    output: Form = FormOption,
+) -> None:
+    """Check every hash, link and signature, and that nothing is missing. Ends with 1 if not."""
+    known = context.settings()
+    path = file or known.ledger_path
+    result = verify_file(path, key or path.parent / PUBLIC_FILE)
+    show(result._asdict(), output, lambda _: console.print(str(result), markup=False))
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+def replay(
+    account: str = typer.Argument(None, help="one account; default: everything"),
+    output: Form = FormOption,
+) -> None:
+    """Derive every decision again from the recorded facts and compare. Ends with 1 if not equal."""
+    with context.open_ledger() as reader:
+        found = replay_records(reader, account)
+    body = {
+        "agrees": found.agrees,
+        "through": found.through,
+        "facts": found.facts,
+        "compared": found.compared,
+        "differences": [d._asdict() for d in found.differences],
+    }
+    show(body, output, lambda body: _draw(body, account))
+    if not found.agrees:
+        raise typer.Exit(1)
+
+
+def _draw(body: dict[str, Any], account: str | None) -> None:
+    count, name = sum(body["compared"].values()), account or "all accounts"
+    console.print(
+        f"{body['facts']} facts up to event {body['through']} folded; {count} decisions "
+        f"of {name} derived again",
+        markup=False,
+    )
+    for kind, number in body["compared"].items():
+        console.print(f"  {number:>7} {kind}", markup=False)
+    for each in body["differences"]:
+        console.print(
+            f"  event {each['position']} in {each['stream']}: recorded "
+            f"{each['recorded']}, derived {each['derived']}",
+            markup=False,
+        )
+    verdict = "they agree" if body["agrees"] else "they DIFFER"
+    console.print(verdict if count else "nothing to compare: no verdict", markup=False)

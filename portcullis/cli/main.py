@@ -1,0 +1,76 @@
+"""The command line: an explicit list of commands, and errors as sentences with a remedy."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from portcullis import __version__
+from portcullis.cli import (
+    accounts,
+    configuration,
+    events,
+    gate,
+    ledger,
+    modes,
+    processes,
+    rules,
+    status,
+)
+from portcullis.cli.output import messages
+from portcullis.errors import PortcullisError
+
+app = typer.Typer(
+    name="portcullis",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The risk gate that falls shut when anything goes wrong.",
+)
+app.command("up")(processes.up)
+app.command("worker")(processes.worker)
+app.command("venue")(processes.venue)
+app.command("demo")(processes.demo)
+app.command("status")(status.status)
+app.command("replay")(ledger.replay)
+app.add_typer(configuration.app, name="config")
+app.add_typer(accounts.app, name="account")
+app.add_typer(rules.app, name="rule")
+app.add_typer(events.app, name="event")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(modes.app, name="mode")
+app.add_typer(modes.evidence, name="evidence")
+app.add_typer(gate.app, name="gate")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version")
+    ] = False,
+) -> None:
+    """The risk gate that falls shut when anything goes wrong."""
+
+
+def main() -> None:
+    """Run a command; exit codes are in docs/cli.md."""
+    try:
+        app()
+    except PortcullisError as error:
+        messages.print(f"portcullis: {error}", style="bold red", markup=False, highlight=False)
+        messages.print(f"remedy: {error.remedy}", markup=False, highlight=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

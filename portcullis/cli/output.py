@@ -1,0 +1,102 @@
+"""How answers leave: tables for people on a terminal, plain JSON for programs; never both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from portcullis.errors import PortcullisError, UsageError
+
+
+class Form(StrEnum):
+    """The forms of an answer."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Declined(PortcullisError):
+    """A person said no, or what was asked conflicts with what is."""
+
+    exit_code = 6
+
+
+class WaitedTooLong(PortcullisError):
+    """The answer did not come in time; the request stands."""
+
+    exit_code = 7
+
+
+class WorkerAway(PortcullisError):
+    """The worker cannot be reached."""
+
+    exit_code = 3
+
+
+class NotPermitted(PortcullisError):
+    """The credential is missing or wrong."""
+
+    exit_code = 4
+
+
+FormOption = typer.Option(Form.TEXT, "--output", "-o", help="text for people, json for programs")
+ReasonOption = typer.Option(..., "--reason", help="why; kept in the ledger for ever")
+YesOption = typer.Option(False, "--yes", help="do not ask; needed where nobody can answer")
+
+console = Console(soft_wrap=False)
+messages = Console(stderr=True)
+
+
+def show(body: Any, form: Form, text: Callable[[Any], None]) -> None:
+    """Print data: JSON by plain print, otherwise as `text` draws it."""
+    if form is Form.JSON:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(body), indent=2) + b"\n")
+        sys.stdout.flush()
+    else:
+        text(body)
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
+    """A plain table; cells are shown as they are, without markup."""
+    drawn = Table(
+        title=title or None,
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        title_style="bold",
+    )
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(_cell(value) for value in row))
+    return drawn
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape
+
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return escape(str(value))
+
+
+def confirm(name: str, what: str, yes: bool) -> None:
+    """Have a person type the name of what a dangerous verb will hit; programs must say --yes."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{what} needs a confirmation and nobody can answer here", remedy="add --yes"
+        )
+    if typer.prompt(f"{what}. Type {name} to go on", err=True) != name:
+        raise Declined("not confirmed; nothing was done", remedy="type the name exactly")
