@@ -37,19 +37,23 @@ _FIXED = struct.Struct(">cQQqIIIII")
 
 def event_hash(
     position: int,
-    stream: str,
+    stream: bytes,
     seq: int,
     at: int,
-    kind: str,
+    kind: bytes,
     version: int,
-    trace: str,
+    trace: bytes,
     payload: bytes,
     previous: bytes,
 ) -> bytes:
-    """The 32-byte hash of a row; the arguments are the table's columns in their order."""
-    a, b, c = stream.encode(), kind.encode(), trace.encode()
-    fixed = _FIXED.pack(_LEAF, position, seq, at, version, len(a), len(b), len(c), len(payload))
-    return sha256(b"".join((fixed, a, b, c, payload, previous))).digest()
+    """The 32-byte hash of a row; the arguments are the table's columns in order, texts in UTF-8.
+
+    Raises struct.error on a number no row can have.
+    """
+    fixed = _FIXED.pack(
+        _LEAF, position, seq, at, version, len(stream), len(kind), len(trace), len(payload)
+    )
+    return sha256(b"".join((fixed, stream, kind, trace, payload, previous))).digest()
 
 
 class Segment(NamedTuple):
@@ -122,7 +126,15 @@ class Chain:
             seq += 1
             kind = kind_of(event)
             digest = event_hash(
-                position, stream, seq, at, kind, SCHEMA_VERSION, trace, payload, previous
+                position,
+                stream.encode(),
+                seq,
+                at,
+                kind.encode(),
+                SCHEMA_VERSION,
+                trace.encode(),
+                payload,
+                previous,
             )
             streams[stream] = (seq, digest)
             rows.append(

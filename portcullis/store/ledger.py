@@ -106,7 +106,7 @@ class SqliteLedger:
     ) -> Iterator[StoredEvent]:
         last = self._head.position
         through = last if through is None else min(through, last)
-        return queries.read(
+        return queries.events(
             self._connection, self._reading, after=after, through=through, stream=stream
         )
 
@@ -131,10 +131,7 @@ class SqliteLedger:
     def latest_snapshot(self) -> Snapshot | None:
         """The newest snapshot whose signature holds; verification names those that do not."""
         with self._reading():
-            for snapshot, signature in queries.snapshots(self._connection):
-                if self._signer.verifier.holds(snapshot_text(self.origin, snapshot), signature):
-                    return snapshot
-        return None
+            return queries.newest_signed(self._connection, self._signer.verifier, self.origin)
 
     def checkpoint(self) -> str:
         """The head as a signed note, kept in the file and in `anchors`, both durable on return."""

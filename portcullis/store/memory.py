@@ -95,7 +95,8 @@ class MemoryInbox:
 
     def answer(self, answers: Sequence[InboxAnswer]) -> None:
         for answer in answers:
-            self._answers.setdefault(answer.request_id, answer)
+            if answer.request_id in self._requests:
+                self._answers.setdefault(answer.request_id, answer)
 
     def answer_to(self, request_id: str) -> InboxAnswer | None:
         return self._answers.get(request_id)

@@ -6,14 +6,14 @@ write-ahead log can always start over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from portcullis.ports import PendingCommand, Snapshot, StoredEvent
-from portcullis.store.note import Checkpoint
+from portcullis.store.note import Checkpoint, Verifier, snapshot_text
 
 CHUNK_EVENTS = 2_000
 LAST_POSITION = 2**63 - 1
@@ -80,33 +80,42 @@ def hashes(connection: sa.Connection, after: int) -> list[bytes]:
     return list(found.scalars())
 
 
-def read(
+def events(
     connection: sa.Connection,
     guard: Callable[[], AbstractContextManager[object]],
     *,
     after: int,
     through: int,
     stream: str | None = None,
+    conditions: Sequence[tuple[str, object]] = (),
+    newest_first: bool = False,
 ) -> Iterator[StoredEvent]:
-    """Events in order of position, chunk by chunk; `guard` is held around each statement."""
-    where, cursor = "position <= ?", "position"
-    values: list[object] = [through]
+    """Events behind `after` up to `through`, chunk by chunk; `guard` is held around each statement.
+
+    Within a stream the order of seq is that of position, and seq is what its index knows.
+    """
+    where = [condition for condition, _ in conditions]
+    values: list[object] = []
+    for _, value in conditions:
+        values += value if isinstance(value, tuple) else (value,)
+    low, high, column = after, through, "position"
     if stream is not None:
-        # Within a stream the order of seq is that of position, and seq is what its index knows.
-        where, cursor, values = "position <= ? AND stream = ?", "seq", [through, stream]
+        where, values, column = ["stream = ?", *where], [stream, *values], "seq"
         with guard():
-            after = _seq_at(connection, stream, after)
+            low, high = (_seq_at(connection, stream, position) for position in (after, through))
+    where += [f"{column} > ?", f"{column} <= ?"]
     statement = (
-        f"SELECT {EVENT_COLUMNS} FROM events WHERE {where} AND {cursor} > ? "
-        f"ORDER BY {cursor} LIMIT {CHUNK_EVENTS}"
+        f"SELECT {EVENT_COLUMNS} FROM events WHERE {' AND '.join(where)} "
+        f"ORDER BY {column} {'DESC' if newest_first else ''} LIMIT {CHUNK_EVENTS}"
     )
     while True:
         with guard():
-            found = connection.exec_driver_sql(statement, (*values, after)).all()
+            found = connection.exec_driver_sql(statement, (*values, low, high)).all()
         yield from map(StoredEvent._make, found)
         if len(found) < CHUNK_EVENTS:
             return
-        after = getattr(found[-1], cursor)
+        edge = getattr(found[-1], column)
+        low, high = (low, edge - 1) if newest_first else (edge, high)
 
 
 def _seq_at(connection: sa.Connection, stream: str, position: int) -> int:
@@ -125,17 +134,14 @@ def pending(connection: sa.Connection) -> list[PendingCommand]:
     return [PendingCommand._make(row) for row in found]
 
 
-def snapshots(connection: sa.Connection) -> Iterator[tuple[Snapshot, bytes]]:
-    """Snapshots with their signatures, newest first, one statement for each."""
-    before = LAST_POSITION
-    while True:
-        row = connection.exec_driver_sql(
-            "SELECT position, taken_at, version, state, signature FROM snapshots "
-            "WHERE position < ? ORDER BY position DESC LIMIT 1",
-            (before,),
-        ).one_or_none()
-        if row is None:
-            return
-        snapshot, signature = Snapshot._make(row[:4]), row[4]
-        before = snapshot.position
-        yield snapshot, signature
+def newest_signed(connection: sa.Connection, verifier: Verifier, origin: str) -> Snapshot | None:
+    """The newest snapshot whose signature holds; verification names those whose does not."""
+    found = connection.exec_driver_sql(
+        "SELECT position, taken_at, version, state, signature FROM snapshots ORDER BY position DESC"
+    )
+    for row in found:
+        snapshot = Snapshot._make(row[:4])
+        if verifier.holds(snapshot_text(origin, snapshot), row[4]):
+            found.close()
+            return snapshot
+    return None

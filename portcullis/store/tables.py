@@ -94,6 +94,7 @@ meta = sa.Table(
 
 inbox = sa.MetaData()
 
+# `outcome` is null until the worker answered.
 requests = sa.Table(
     "requests",
     inbox,
@@ -104,16 +105,10 @@ requests = sa.Table(
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("asked_at", sa.Integer, nullable=False),
+    sa.Column("outcome", sa.Text),
+    sa.Column("detail", sa.Text),
+    sa.Column("position", sa.Integer),
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
-
-answers = sa.Table(
-    "answers",
-    inbox,
-    sa.Column("request_id", sa.Text, primary_key=True),
-    sa.Column("outcome", sa.Text, nullable=False),
-    sa.Column("detail", sa.Text, nullable=False),
-    sa.Column("position", sa.Integer, nullable=False),
-    sqlite_strict=True,
-)
+sa.Index("requests_waiting", requests.c.number, sqlite_where=requests.c.outcome.is_(None))

@@ -18,14 +18,12 @@ def upgrade() -> None:
         sa.Column("role", sa.Text, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.Column("asked_at", sa.Integer, nullable=False),
+        sa.Column("outcome", sa.Text),
+        sa.Column("detail", sa.Text),
+        sa.Column("position", sa.Integer),
         sqlite_strict=True,
         sqlite_autoincrement=True,
     )
-    op.create_table(
-        "answers",
-        sa.Column("request_id", sa.Text, primary_key=True),
-        sa.Column("outcome", sa.Text, nullable=False),
-        sa.Column("detail", sa.Text, nullable=False),
-        sa.Column("position", sa.Integer, nullable=False),
-        sqlite_strict=True,
+    op.create_index(
+        "requests_waiting", "requests", ["number"], sqlite_where=sa.text("outcome IS NULL")
     )

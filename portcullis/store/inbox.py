@@ -1,0 +1,107 @@
+"""The inbox on SQLite: a file of its own, many short writers, one taker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from portcullis.errors import UsageError
+from portcullis.ports import InboxAnswer, InboxRequest
+from portcullis.store.database import (
+    INBOX_FILE,
+    Tuning,
+    driver_of,
+    explained,
+    migrate,
+    open_writer,
+    transaction,
+)
+from portcullis.store.tables import INBOX_REVISIONS
+
+WAITING_MOST = 10_000
+KEPT_MOST = 100_000  # answered requests that are remembered; a request id is unique among these
+
+_REQUEST = "number, request_id, verb, by, role, body, asked_at"
+
+
+class SqliteInbox:
+    """`ports.Inbox` in `<home>/inbox.db`. Each process opens its own; threads may share one.
+
+    A writer waits `BUSY_SECONDS` for the others at most, then raises StoreError.
+    """
+
+    def __init__(self, home: Path, tuning: Tuning | None = None) -> None:
+        """Open the inbox of an existing directory, making it where there is none yet."""
+        self.path = home / INBOX_FILE
+        self._mutex = RLock()
+        with ExitStack() as opening, explained(self.path):
+            engine = open_writer(self.path, tuning)
+            migrate(engine, self.path, "inbox", INBOX_REVISIONS)
+            self._driver = driver_of(opening.enter_context(engine.connect()))
+            self._open = opening.pop_all()
+
+    def ask(
+        self, request_id: str, verb: str, by: str, role: str, body: bytes, asked_at: int
+    ) -> None:
+        """As `ports.Inbox.ask`; durable on return. UsageError when `WAITING_MOST` wait already."""
+        with self._writing():
+            if self._one("SELECT count(*) FROM requests WHERE outcome IS NULL")[0] >= WAITING_MOST:
+                raise UsageError(
+                    f"{WAITING_MOST} requests wait for the worker already",
+                    remedy="see whether the worker runs, and ask again when it has caught up",
+                )
+            self._driver.execute(
+                "INSERT INTO requests (request_id, verb, by, role, body, asked_at) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (request_id) DO NOTHING",
+                (request_id, verb, by, role, body, asked_at),
+            )
+
+    def waiting(self, limit: int) -> list[InboxRequest]:
+        with self._mutex, explained(self.path):
+            found = self._driver.execute(
+                f"SELECT {_REQUEST} FROM requests WHERE outcome IS NULL ORDER BY number LIMIT ?",
+                (limit,),
+            )
+            return [InboxRequest._make(row) for row in found.fetchall()]
+
+    def answer(self, answers: Sequence[InboxAnswer]) -> None:
+        """Store what became of requests; the first answer to each stands."""
+        if not answers:
+            return
+        with self._writing():
+            for request_id, outcome, detail, position in answers:
+                self._driver.execute(
+                    "UPDATE requests SET outcome = ?, detail = ?, position = ? "
+                    "WHERE request_id = ? AND outcome IS NULL",
+                    (outcome, detail, position, request_id),
+                )
+            self._driver.execute(
+                "DELETE FROM requests WHERE outcome IS NOT NULL "
+                "AND number <= (SELECT max(number) FROM requests) - ?",
+                (KEPT_MOST,),
+            )
+
+    def answer_to(self, request_id: str) -> InboxAnswer | None:
+        with self._mutex, explained(self.path):
+            row = self._one(
+                "SELECT request_id, outcome, detail, position FROM requests "
+                "WHERE request_id = ? AND outcome IS NOT NULL",
+                request_id,
+            )
+        return None if row is None else InboxAnswer._make(row)
+
+    def close(self) -> None:
+        """Let go of the file; safe to call twice."""
+        with self._mutex, explained(self.path):
+            self._open.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._mutex, explained(self.path), transaction(self._driver):
+            yield
+
+    def _one(self, statement: str, *values: object) -> Any:
+        return self._driver.execute(statement, values).fetchone()

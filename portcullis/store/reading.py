@@ -1,0 +1,159 @@
+"""Reading the ledger from other processes: nothing here can write, and nothing checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from portcullis.errors import StoreError, StoreTooNew
+from portcullis.ports import Head, PendingCommand, Snapshot, StoredEvent
+from portcullis.store import queries
+from portcullis.store.database import LEDGER_FILE, explained, open_reader, revision_of
+from portcullis.store.note import Verifier
+from portcullis.store.tables import LEDGER_REVISIONS
+
+
+class OutboxRow(NamedTuple):
+    """A command ever issued; `outcome` and `concluded` (a position) are None while it is open."""
+
+    key: str
+    account: str
+    position: int
+    outcome: str | None
+    concluded: int | None
+
+
+class EventFilter(NamedTuple):
+    """Which events are wanted; what is None or empty does not narrow.
+
+    `since` is included and `until` excluded, both in microseconds. Streams are indexed; the other
+    conditions are looked up row by row.
+    """
+
+    stream: str | None = None
+    kinds: tuple[str, ...] = ()
+    trace: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+    def conditions(self) -> list[tuple[str, object]]:
+        """SQL conditions, each with its value."""
+        found: list[tuple[str, object]] = []
+        if self.kinds:
+            found.append((f"kind IN ({', '.join('?' * len(self.kinds))})", self.kinds))
+        if self.trace is not None:
+            found.append(("trace = ?", self.trace))
+        if self.since is not None:
+            found.append(("at >= ?", self.since))
+        if self.until is not None:
+            found.append(("at < ?", self.until))
+        return found
+
+
+EVERYTHING = EventFilter()
+
+
+class LedgerReader:
+    """A look into `<home>/ledger.db`; each call sees the newest durable state. For one thread."""
+
+    def __init__(self, home: Path) -> None:
+        """StoreError where there is no ledger, StoreTooNew where it is of a newer version."""
+        self.path = home / LEDGER_FILE
+        with ExitStack() as opening, explained(self.path):
+            engine = open_reader(self.path)
+            self._connection = opening.enter_context(engine.connect())
+            revision = revision_of(self._connection)
+            if revision is not None and revision not in LEDGER_REVISIONS:
+                raise StoreTooNew(
+                    f"{self.path}: written by a newer version (schema {revision})",
+                    remedy="read it with the version that wrote it",
+                )
+            facts = queries.meta(self._connection) if revision else {}
+            if not facts:
+                raise StoreError(
+                    f"{self.path}: no ledger has been begun here",
+                    remedy="start the worker once, or name another home",
+                )
+            self.ledger_id = facts["ledger_id"]
+            self._verifier = Verifier.parse(facts["public_key"])
+            self._open = opening.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; safe to call twice."""
+        self._open.close()
+
+    def head(self) -> Head:
+        row = self._head_row()
+        return Head(row.position, row.root)
+
+    def last_at(self) -> int:
+        """Time of the newest event, 0 when there is none."""
+        return self._head_row().at
+
+    def checkpoint(self) -> str:
+        """The newest head as a signed note, with the signature the worker made for it."""
+        row = self._head_row()
+        return self._verifier.note(row.statement(self._verifier.name).text(), row.signature)
+
+    def events(
+        self,
+        where: EventFilter = EVERYTHING,
+        *,
+        after: int = 0,
+        through: int | None = None,
+        newest_first: bool = False,
+    ) -> Iterator[StoredEvent]:
+        """Events behind position `after`, up to and including `through`, that match."""
+        last = queries.LAST_POSITION if through is None else through
+        return queries.events(
+            self._connection,
+            lambda: explained(self.path),
+            after=after,
+            through=last,
+            stream=where.stream,
+            conditions=where.conditions(),
+            newest_first=newest_first,
+        )
+
+    def read(
+        self, *, after: int = 0, through: int | None = None, stream: str | None = None
+    ) -> Iterator[StoredEvent]:
+        """As `ports.Ledger.read`."""
+        return self.events(EventFilter(stream=stream), after=after, through=through)
+
+    def outbox(self) -> Iterator[OutboxRow]:
+        """Every command ever issued, newest first."""
+        with explained(self.path):
+            found = self._connection.exec_driver_sql(
+                "SELECT key, account, position, outcome, concluded FROM outbox "
+                "ORDER BY position DESC"
+            ).all()
+        return map(OutboxRow._make, found)
+
+    def pending(self) -> list[PendingCommand]:
+        """Commands without an outcome, oldest first."""
+        with explained(self.path):
+            return queries.pending(self._connection)
+
+    def latest_snapshot(self) -> Snapshot | None:
+        """The newest snapshot whose signature holds."""
+        with explained(self.path):
+            return queries.newest_signed(self._connection, self._verifier, self._verifier.name)
+
+    def _head_row(self) -> queries.HeadRow:
+        with explained(self.path):
+            row = queries.head(self._connection)
+        if row is None:
+            raise StoreError(
+                f"{self.path}: the head is missing",
+                remedy="run the verification, keep the file, and restore the newest backup",
+            )
+        return row
