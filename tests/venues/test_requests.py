@@ -50,6 +50,23 @@ def test_two_closers_at_once_never_close_more_than_there_is():
     assert bench.order(bench.by_key("two").order_id).status == "cancelled"
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_a_close_that_is_still_filling_never_overshoots_what_others_leave(seed):
+    bench = Bench(Terms(costs=FREE, liquidity=3, seed=seed))
+    bench.price(100)
+    bench.send(BUY, 7)
+    while bench.held() < 7:
+        bench.price(100)
+    bench.exchange.close_position("A", ES, "c")
+    bench.price(100)
+    bench.exchange.reduce_position("A", ES, 1, "r")
+    for _ in range(12):
+        bench.price(100)
+        assert bench.held() >= 0
+    assert bench.held() == 0
+    assert bench.exchange.orders("A") == []
+
+
 @pytest.mark.parametrize(
     ("size", "code"), [(1, None), (3, None), (4, "InvalidCloseSize"), (0, "InvalidCloseSize")]
 )
