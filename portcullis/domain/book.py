@@ -216,6 +216,13 @@ def mark(account: AccountState, position: Position, quote: Quote, world: State) 
     account.peak_open = max(account.peak_open, account.open_pnl)
 
 
+def raise_high(account: AccountState) -> None:
+    """Let the high follow the equity, for a drawdown that trails within the day."""
+    equity = account.equity()
+    if equity is not None and (account.high is None or equity > account.high):
+        account.high = equity
+
+
 def watch_cover(account: AccountState, now: int, *, any_stop: bool) -> None:
     """Keep the time since which each position is without a covering stop.
 

@@ -116,6 +116,8 @@ class Engine:
         state.quotes[quote.instrument] = quote
         for account, watch, position in self._holders.get(quote.instrument, ()):
             book.mark(account, position, quote, state)
+            if watch.trails_intraday:
+                book.raise_high(account)
             if account.unjudged:
                 self.judge.judge_quotes(account, watch)
             self.judge.judge(account, watch.by_trigger["quote"])
@@ -160,7 +162,10 @@ class Engine:
             return
         if before != {name: p.size for name, p in account.positions.items()}:
             self._position_changed(account)
-        self.judge.judge(account, self.watches[account.id].by_trigger["trade"])
+        watch = self.watches[account.id]
+        if watch.trails_intraday:
+            book.raise_high(account)
+        self.judge.judge(account, watch.by_trigger["trade"])
         self._arm(account)
 
     def _on_account(self, fact: AccountReported) -> None:

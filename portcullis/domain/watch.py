@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from portcullis.domain.breach import Breach
 from portcullis.domain.plan import AccountPlan
-from portcullis.domain.rules import RULES, no_stop_loss_grace
+from portcullis.domain.rules import RULES, no_stop_loss_grace, trailing_drawdown
 from portcullis.domain.state import AccountState, State
 
 MODULES: dict[str, ModuleType] = {rule.NAME: rule for rule in RULES}
@@ -45,6 +45,10 @@ class AccountWatch:
             (rule, rule.allowance, params) for rule, params in rules
         )
         self.needs_quotes = any(getattr(rule, "NEEDS_QUOTES", False) for rule, _ in rules)
+        self.trails_intraday = any(
+            isinstance(params, trailing_drawdown.Params) and params.trail == "intraday"
+            for _, params in rules
+        )
         self.any_stop = any(
             isinstance(params, no_stop_loss_grace.Params) and params.cover == "any"
             for _, params in rules
