@@ -54,7 +54,7 @@ def gather(connection: sa.Connection, since: int) -> Evidence:
             head=queries.head(connection),
             last=queries.last_position(connection),
             segments={row[0]: (Segment._make(row[:4]), row[4]) for row in segments},
-            checkpoints={position: [note] for position, note in checkpoints.tuples()},
+            checkpoints={row[0]: [row[1]] for row in checkpoints},
             snapshots=[(Snapshot._make(row[:4]), row[4]) for row in snapshots],
             outbox={row[0]: CommandState._make(row[1:]) for row in outbox},
         )

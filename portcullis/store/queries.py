@@ -49,7 +49,8 @@ class HeadRow(NamedTuple):
 
 def meta(connection: sa.Connection) -> dict[str, str]:
     """Facts about the file: `ledger_id` and `public_key`; empty in a new one."""
-    return dict(connection.exec_driver_sql("SELECT name, value FROM meta").tuples().all())
+    found = connection.exec_driver_sql("SELECT name, value FROM meta")
+    return {row[0]: row[1] for row in found}
 
 
 def head(connection: sa.Connection) -> HeadRow | None:
@@ -68,8 +69,11 @@ def last_position(connection: sa.Connection) -> int:
 def stream_ends(connection: sa.Connection) -> dict[str, tuple[int, bytes]]:
     """(seq, hash) of every stream's newest event."""
     last = "SELECT seq, hash FROM events WHERE stream = ? ORDER BY seq DESC LIMIT 1"
-    names = connection.exec_driver_sql(_STREAMS).scalars().all()
-    return {name: connection.exec_driver_sql(last, (name,)).tuples().one() for name in names}
+    ends = {}
+    for name in connection.exec_driver_sql(_STREAMS).scalars().all():
+        row = connection.exec_driver_sql(last, (name,)).one()
+        ends[name] = (row[0], row[1])
+    return ends
 
 
 def hashes(connection: sa.Connection, after: int) -> list[bytes]:

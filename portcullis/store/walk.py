@@ -21,18 +21,18 @@ _ODD_VALUES = (TypeError, AttributeError, ValueError, struct.error)
 
 
 class Row(NamedTuple):
-    """A row of events as it lies in the file, texts as bytes."""
+    """A row of events as it lies in the file: texts as bytes, and anything where it was damaged."""
 
     position: int
-    stream: bytes
+    stream: Any
     seq: int
     at: int
-    kind: bytes
+    kind: Any
     version: int
-    trace: bytes
-    payload: bytes
-    previous: bytes
-    hash: bytes
+    trace: Any
+    payload: Any
+    previous: Any
+    hash: Any
 
 
 class Fault(NamedTuple):
@@ -161,7 +161,8 @@ def missing(first: int, last: int) -> str:
 
 
 def _fault(row: Row, what: str, position: int | None = None) -> Fault:
-    return Fault(what, position or row.position, str(row.stream, errors="replace"), row.seq)
+    stream = row.stream.decode(errors="replace") if isinstance(row.stream, bytes) else None
+    return Fault(what, position or row.position, stream, row.seq)
 
 
 def _kind_in(payload: bytes) -> bytes:
