@@ -37,6 +37,7 @@ from portcullis.worker.service import Ports, Terms, Worker
 DEMO_INSTRUMENTS = ("ES", "MES", "NQ", "MNQ")
 DEMO_START = 1_772_550_000_000_000  # 2026-03-03 15:00 UTC: a day without anything special
 DEMO_MARGIN = 20.0
+LISTENER_WAIT = 120_000_000  # microseconds; the demonstration is for somebody who watches
 GC_THRESHOLD = (50_000, 20, 100)
 
 
@@ -169,6 +170,7 @@ def run_venue(settings: Settings, say: Callable[[str], None]) -> None:
             host=settings.host,
             port=settings.venue_port,
             steppers=[trader.look for trader in traders],
+            wait_for_listener=LISTENER_WAIT,
         )
     )
 

@@ -131,7 +131,7 @@ class Engine:
         watch = self.watches[account.id]
         self._reindex()
         locks.shrink_kept(account)
-        account.refused = False
+        self._something_changed(account)
         book.watch_cover(account, self.state.now, any_stop=watch.any_stop)
         self.judge.judge_quotes(account, watch)
         self.judge.judge(account, watch.by_trigger["position"], lockout=True)
@@ -146,6 +146,11 @@ class Engine:
         account = self._account(fact.account)
         if account is not None and book.drop_order(account, fact.order_id):
             self._orders_changed(account)
+
+    def _something_changed(self, account: AccountState) -> None:
+        """What the venue refused may work now."""
+        if account.refused:
+            outcomes.retry(account)
 
     def _orders_changed(self, account: AccountState) -> None:
         watch = self.watches[account.id]
@@ -173,7 +178,7 @@ class Engine:
         if account is None:
             return
         if fact.can_trade and not account.can_trade:
-            account.refused = False
+            self._something_changed(account)
             self.judge.out += locks.end(account, locks.of_kind(account, "venue"), "venue")
         book.fold_account(account, fact)
         self.judge.judge(account, self.watches[account.id].by_trigger["account"], lockout=True)
@@ -217,8 +222,12 @@ class Engine:
             system.venue_since[fact.venue] = self.state.now
         system.venues[fact.venue] = fact.connected
         if fact.connected:
-            for account in self.state.accounts.values():
-                account.refused = False
+            for name, watch in self.watches.items():
+                account = self.state.accounts[name]
+                if account.refused:
+                    outcomes.retry(account)
+                    self.judge.judge(account, watch.everything, lockout=True)
+                    self._arm(account)
 
     # --- facts of this system -----------------------------------------------------------------
 

@@ -81,7 +81,7 @@ class Errand:
     async def look(self) -> None:
         """Read positions and orders of the account and enter what differs from the books."""
         account = self.account
-        before = picture(account)
+        before = picture(account, self.core.engine.state)
         self.round_trips += 1
         orders, positions = await asyncio.gather(
             self.venue.orders(account.id), self.venue.positions(account.id)

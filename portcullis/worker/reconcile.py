@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+import msgspec
+
 from portcullis.domain.events import (
     AccountReported,
     AnyFact,
@@ -33,12 +35,18 @@ class Picture(NamedTuple):
 
     rows: dict[str, tuple[int, int]]
     orders: dict[str, int]
+    venue_at: int
 
 
-def picture(account: AccountState) -> Picture:
-    """Remember how far the books are, to know later what was newer than a read."""
+def picture(account: AccountState, state: State) -> Picture:
+    """Remember how far the books are, to know later what was newer than a read.
+
+    `venue_at` is the newest time by the venue's own clock: a read asked for now contains every
+    fill up to then, whatever our clock says.
+    """
     rows = {name: _mark(row) for name, row in account.rows.items()}
-    return Picture(rows, {key: order.version for key, order in account.orders.items()})
+    orders = {key: order.version for key, order in account.orders.items()}
+    return Picture(rows, orders, max((q.quoted_at for q in state.quotes.values()), default=0))
 
 
 def _mark(row: Row) -> tuple[int, int]:
@@ -62,7 +70,8 @@ def position_differences(
             continue
         mark = _mark(account.rows[name])
         if before.rows.get(name) == mark:
-            found.append(PositionReported(account.id, name, 0, 0, max(mark), position.opened_at))
+            as_of = max(*mark, before.venue_at)
+            found.append(PositionReported(account.id, name, 0, 0, as_of, position.opened_at))
     return found
 
 
@@ -84,9 +93,31 @@ def order_differences(
     return found
 
 
-def trade_differences(account: AccountState, listed: list[TradeReported]) -> list[AnyFact]:
-    """Fills the books do not have, and voids they have not seen."""
+def rows_before_trades(
+    account: AccountState, listed: list[PositionReported], missing: list[TradeReported]
+) -> list[AnyFact]:
+    """Rows that already contain fills which were missed, to be entered before those fills.
+
+    The positions were read after the trades. Without this a fill that is news to the books would
+    be added to a position that has it already, and a rule could trip on a position nobody holds.
+    """
+    rows = {row.instrument: row for row in listed}
+    newest: dict[str, int] = {}
+    for trade in missing:
+        newest[trade.instrument] = max(newest.get(trade.instrument, 0), trade.executed_at)
     found: list[AnyFact] = []
+    for name, executed_at in newest.items():
+        known = account.rows.get(name)
+        if known is not None and known.as_of >= executed_at:
+            continue
+        row = rows.get(name) or PositionReported(account.id, name, 0, 0, 0)
+        found.append(msgspec.structs.replace(row, as_of=max(row.as_of, executed_at)))
+    return found
+
+
+def trade_differences(account: AccountState, listed: list[TradeReported]) -> list[TradeReported]:
+    """Fills the books do not have, and voids they have not seen."""
+    found: list[TradeReported] = []
     for trade in listed:
         known = account.fills.get(trade.trade_id) or account.early_fills.get(trade.trade_id)
         if known is None and trade.trade_id not in account.past_fills:
@@ -153,18 +184,19 @@ class Reconciler:
         since = (
             account.day.start if name not in self._complete else (self._core.time.now() - OVERLAP)
         )
-        before = picture(account)
-        orders, positions, trades = await asyncio.gather(
-            self._venue.orders(name),
-            self._venue.positions(name),
-            self._venue.trades(name, since),
+        before = picture(account, self.state)
+        trades = await self._venue.trades(name, since)
+        orders, positions = await asyncio.gather(
+            self._venue.orders(name), self._venue.positions(name)
         )
         found = order_differences(account, before, orders)
         for fact in found:
             self._core.enter(fact)
-        missing = trade_differences(account, trades)
         moved = position_differences(account, before, positions)
-        for fact in moved + missing:
+        for fact in moved:
+            self._core.enter(fact)
+        missing = trade_differences(account, trades)
+        for fact in (*rows_before_trades(account, positions, missing), *missing):
             self._core.enter(fact)
         self._complete[name] = True
         count = len(found) + len(missing) + len(moved)

@@ -100,20 +100,38 @@ class Desk:
     ) -> list[AnyDecision]:
         self.now += 1
         opened = self.now if opened_at is None else opened_at
-        return self.do(PositionReported("A", LISTED[ticker].id, size, price * MICRO, self.now,
-                                        opened))
+        return self.do(
+            PositionReported("A", LISTED[ticker].id, size, price * MICRO, self.now, opened)
+        )
 
     def trade(
-        self, net: int | None, order: str | None = None, *, at: int | None = None,
-        trade_id: str | None = None, voided: bool = False, fees: int = 0, ticker: str = "ES",
+        self,
+        net: int | None,
+        order: str | None = None,
+        *,
+        at: int | None = None,
+        trade_id: str | None = None,
+        voided: bool = False,
+        fees: int = 0,
+        ticker: str = "ES",
     ) -> list[AnyDecision]:
         """A fill whose position row is known already; `net` before `fees`, None when opening."""
         self.numbers += 1
         self.now += 1
         executed = self.now if at is None else at
         fact = TradeReported(
-            "A", trade_id or f"t{self.numbers}", order or f"o{self.numbers}", LISTED[ticker].id,
-            SELL, 1, 20_000, net, fees, 0, executed, voided,
+            "A",
+            trade_id or f"t{self.numbers}",
+            order or f"o{self.numbers}",
+            LISTED[ticker].id,
+            SELL,
+            1,
+            20_000,
+            net,
+            fees,
+            0,
+            executed,
+            voided,
         )
         row = self.account.rows.get(fact.instrument)
         if row is None or row.as_of < executed:
@@ -123,17 +141,38 @@ class Desk:
         return self.do(fact)
 
     def order(
-        self, ticker: str, side: int, size: int, kind: str = "limit", *, price: int = 19_000,
-        order_id: str | None = None, status: str = "working", version: int = 1,
-        parent: str | None = None, remaining: int | None = None,
+        self,
+        ticker: str,
+        side: int,
+        size: int,
+        kind: str = "limit",
+        *,
+        price: int = 19_000,
+        order_id: str | None = None,
+        status: str = "working",
+        version: int = 1,
+        parent: str | None = None,
+        remaining: int | None = None,
     ) -> list[AnyDecision]:
         self.numbers += 1
         stop = price if kind in ("stop", "stop_limit", "trailing") else None
-        return self.do(OrderReported(
-            "A", order_id or f"o{self.numbers}", LISTED[ticker].id, side,
-            kind, size, size if remaining is None else remaining,  # type: ignore[arg-type]
-            status, version, self.now, None if stop else price, stop, parent=parent,  # type: ignore[arg-type]
-        ))
+        return self.do(
+            OrderReported(
+                "A",
+                order_id or f"o{self.numbers}",
+                LISTED[ticker].id,
+                side,
+                kind,
+                size,
+                size if remaining is None else remaining,  # type: ignore[arg-type]
+                status,
+                version,
+                self.now,
+                None if stop else price,
+                stop,
+                parent=parent,  # type: ignore[arg-type]
+            )
+        )
 
     def allows(self, can_trade: bool | None, balance: int = 50_000 * USD) -> list[AnyDecision]:
         return self.do(AccountReported("A", can_trade, balance, "USD", self.now))
@@ -151,13 +190,25 @@ class Desk:
 
     def ask(self, verb: str, role: str = "admin", reason: str = "test", **arguments: Any) -> Any:
         self.numbers += 1
-        decisions = self.do(RequestReceived(f"r{self.numbers}", verb, "me", role, reason,  # type: ignore[arg-type]
-                                            "A", arguments))
+        decisions = self.do(
+            RequestReceived(
+                f"r{self.numbers}",
+                verb,
+                "me",
+                role,
+                reason,  # type: ignore[arg-type]
+                "A",
+                arguments,
+            )
+        )
         return decisions[-1] if decisions else None
 
-    def verdict(self, name: str, passed: bool = True, lasts: int = 60 * SECOND) -> list[AnyDecision]:
-        return self.do(VerdictRecorded(Verdict(name, passed, self.now, self.now + lasts, "said",
-                                               "run-1")))
+    def verdict(
+        self, name: str, passed: bool = True, lasts: int = 60 * SECOND
+    ) -> list[AnyDecision]:
+        return self.do(
+            VerdictRecorded(Verdict(name, passed, self.now, self.now + lasts, "said", "run-1"))
+        )
 
     def confirm(self, outcome: str = "confirmed") -> list[AnyDecision]:
         """Every pending command ends with this outcome."""

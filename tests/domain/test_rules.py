@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.domain.desk import BUY, LISTED, SELL, START, USD, Desk
 
 from portcullis.domain.commands import (
     CancelOrder,
@@ -33,6 +32,7 @@ from portcullis.domain.rules import (
     trade_management,
     trailing_drawdown,
 )
+from tests.domain.desk import BUY, LISTED, SELL, START, USD, Desk
 
 ES, MES, NQ, MNQ = (LISTED[t].id for t in ("ES", "MES", "NQ", "MNQ"))
 
@@ -248,7 +248,8 @@ def test_a_cooldown_does_not_erase_a_hard_lock():
     desk = Desk(daily_realized_loss.Params(limit=500 * USD), cooldown_after_loss.Params())
     desk.trade(-600 * USD)
     assert {lock.rule for lock in desk.locks_set()} == {
-        "daily_realized_loss", "cooldown_after_loss"
+        "daily_realized_loss",
+        "cooldown_after_loss",
     }
     desk.wait(31 * MINUTE)
     assert [lock.rule for lock in desk.account.locks.values()] == ["daily_realized_loss"]
@@ -417,7 +418,9 @@ def test_a_block_locks_its_instrument_until_the_configuration_changes():
     assert desk.locks_set()[0].instrument == NQ
     desk.wait(72 * HOUR)
     assert desk.account.locks
-    desk.load(Plan((desk.plan.accounts[0].__class__("A", (symbol_blocks.Params(blocked=("CL",)),)),)))
+    desk.load(
+        Plan((desk.plan.accounts[0].__class__("A", (symbol_blocks.Params(blocked=("CL",)),)),))
+    )
     assert [ended.how for ended in desk.locks_ended()] == ["config"]
 
 
@@ -438,7 +441,8 @@ def test_an_automatic_stop_is_placed_at_its_distance():
 
 def test_break_even_and_trailing_ratchet_and_never_widen():
     desk = managed(
-        auto_stop=20, break_even=trade_management.BreakEven(10, 2),
+        auto_stop=20,
+        break_even=trade_management.BreakEven(10, 2),
         trailing=trade_management.Trailing(30, 15),
     )
     desk.holds("ES", 1)
@@ -452,8 +456,15 @@ def test_break_even_and_trailing_ratchet_and_never_widen():
         moved = [c for c in desk.commands() if isinstance(c, MoveStop)]
         for command in moved:
             prices.append(command.stop_price)
-            desk.order("ES", SELL, 1, "stop", price=command.stop_price, order_id="s",
-                       version=len(prices) + 1)
+            desk.order(
+                "ES",
+                SELL,
+                1,
+                "stop",
+                price=command.stop_price,
+                order_id="s",
+                version=len(prices) + 1,
+            )
             desk.confirm()
     assert prices == [20_002, 20_015, 20_025]
 
@@ -485,8 +496,11 @@ def test_a_stop_that_outlived_its_position_is_withdrawn():
     key = next(iter(desk.account.pending))
     from portcullis.domain.events import OrderReported
 
-    desk.do(OrderReported("A", "s", ES, SELL, "stop", 1, 1, "working", 1, desk.now,
-                          stop_price=19_980, key=key))
+    desk.do(
+        OrderReported(
+            "A", "s", ES, SELL, "stop", 1, 1, "working", 1, desk.now, stop_price=19_980, key=key
+        )
+    )
     desk.confirm()
     desk.out.clear()
     desk.holds("ES", 0)
@@ -544,12 +558,15 @@ def test_an_intraday_trail_follows_open_profit():
 
 def test_all_breaches_are_kept_and_their_commands_merged():
     desk = Desk(
-        max_contracts.Params(limit=1), max_contracts_per_instrument.Params(limits={"ES": 1}),
+        max_contracts.Params(limit=1),
+        max_contracts_per_instrument.Params(limits={"ES": 1}),
         symbol_blocks.Params(blocked=("ES",)),
     )
     desk.holds("ES", 2)
     assert {b.rule for b in desk.breaches()} == {
-        "max_contracts", "max_contracts_per_instrument", "symbol_blocks"
+        "max_contracts",
+        "max_contracts_per_instrument",
+        "symbol_blocks",
     }
     assert desk.commands() == [Flatten("A")]
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from portcullis.domain.events import AnyDecision, Event, Quote, decode
-from portcullis.domain.model import MICRO, BUY, OrderRequest
+from portcullis.domain.events import Event, Quote, decode
+from portcullis.domain.model import MICRO, OrderRequest
 from portcullis.domain.plan import AccountPlan, Plan, Requirement
 from portcullis.domain.rules import RuleParams
 from portcullis.ports import Ledger
@@ -32,8 +32,13 @@ class World:
     """Venue, store and clock that outlive the workers that run on them."""
 
     def __init__(
-        self, *rules: RuleParams, terms: Terms | None = None, faults: FaultPlan | None = None,
-        required: tuple[Requirement, ...] = (), start: int = START, accounts: tuple[str, ...] = ("A",),
+        self,
+        *rules: RuleParams,
+        terms: Terms | None = None,
+        faults: FaultPlan | None = None,
+        required: tuple[Requirement, ...] = (),
+        start: int = START,
+        accounts: tuple[str, ...] = ("A",),
         plan: Plan | None = None,
     ) -> None:
         self.loop = VirtualLoop()
@@ -74,9 +79,16 @@ class World:
         return self.worker
 
     def _ports(self) -> Ports:
-        return Ports(self.clock, self.ledger, DirectCommit(self.ledger), self.inbox, self.venue,
-                     lambda text, signature: signature == "administrator", lambda: self.plan,
-                     at_once)
+        return Ports(
+            self.clock,
+            self.ledger,
+            DirectCommit(self.ledger),
+            self.inbox,
+            self.venue,
+            lambda text, signature: signature == "administrator",
+            lambda: self.plan,
+            at_once,
+        )
 
     async def kill(self) -> None:
         """End the worker as SIGKILL would: nothing more is written, nothing drained."""
@@ -90,7 +102,8 @@ class World:
 
     async def stop(self) -> None:
         """A drained stop."""
-        assert self.worker is not None and self._task is not None
+        assert self.worker is not None
+        assert self._task is not None
         self.worker.stop()
         await self._task
         self._task = None
@@ -107,8 +120,15 @@ class World:
         ask = bid + 1 if ask is None else ask
         self.exchange.on_quote(Quote(listed.id, bid, ask, bid, self.clock.now()))
 
-    def order(self, listed: Any, side: int, size: int, kind: str = "market", account: str = "A",
-              **more: Any) -> str:
+    def order(
+        self,
+        listed: Any,
+        side: int,
+        size: int,
+        kind: str = "market",
+        account: str = "A",
+        **more: Any,
+    ) -> str:
         return self.exchange.place_order(
             OrderRequest(account, listed.id, side, size, kind, **more)  # type: ignore[arg-type]
         )

@@ -1,0 +1,223 @@
+"""Folding the venue's facts: order, repetition and loss of messages change nothing in the end."""
+
+from __future__ import annotations
+
+import pytest
+
+from portcullis.domain.events import OrderGone, PositionReported, TradeReported
+from portcullis.domain.locks import overruns
+from portcullis.domain.model import BUY, HOUR, MICRO, SELL
+from portcullis.domain.money import micros, money, open_pnl, ticks
+from portcullis.domain.rules import daily_realized_loss, max_contracts, trade_frequency_limit
+from tests.domain.desk import LISTED, USD, Desk
+
+ES = LISTED["ES"].id
+
+
+def fill(desk: Desk, number: int, side: int, size: int, price: int, gross=None, voided=False):
+    return TradeReported(
+        "A",
+        f"t{number}",
+        f"o{number}",
+        ES,
+        side,
+        size,
+        price,
+        gross,
+        0,
+        0,
+        desk.now + number,
+        voided,
+    )
+
+
+def test_a_repeated_trade_counts_once_and_a_voided_one_not_at_all():
+    desk = Desk(daily_realized_loss.Params(limit=500 * USD))
+    for _ in range(3):
+        desk.trade(-300 * USD, "o", trade_id="t")
+    assert desk.account.realized == -300 * USD
+    desk.trade(-300 * USD, "o", trade_id="t", voided=True)
+    desk.trade(-300 * USD, "o", trade_id="t", voided=True)
+    assert desk.account.realized == 0
+    assert desk.account.exits == {}
+
+
+def test_a_void_that_comes_before_its_trade_keeps_it_out():
+    desk = Desk()
+    desk.trade(-300 * USD, "o", trade_id="t", voided=True)
+    desk.trade(-300 * USD, "o", trade_id="t")
+    assert desk.account.realized == 0
+
+
+def test_a_voided_trade_no_longer_counts_as_one():
+    desk = Desk(trade_frequency_limit.Params(per_minute=1))
+    desk.trade(None, "a", trade_id="a")
+    desk.trade(None, "a", trade_id="a", voided=True)
+    desk.trade(None, "b")
+    assert not desk.breaches()
+
+
+def test_a_fill_moves_the_position_before_the_venue_reports_it():
+    desk = Desk(max_contracts.Params(limit=2))
+    desk.do(fill(desk, 1, BUY, 3, 20_000))
+    assert desk.account.positions[ES].size == 3
+    assert desk.breaches("max_contracts")
+
+
+def test_a_fill_that_the_row_contains_is_not_counted_twice():
+    desk = Desk()
+    trade = fill(desk, 5, BUY, 3, 20_000)
+    desk.do(PositionReported("A", ES, 3, 20_000 * MICRO, trade.executed_at))
+    desk.do(trade)
+    assert desk.account.positions[ES].size == 3
+
+
+def test_later_fills_stand_on_the_row_in_the_order_of_the_venue():
+    desk = Desk()
+    later = [fill(desk, 2, SELL, 1, 20_010, gross=0), fill(desk, 1, BUY, 2, 20_000)]
+    for fact in later:
+        desk.do(fact)
+    position = desk.account.positions[ES]
+    assert (position.size, position.average) == (1, 20_000 * MICRO)
+
+
+def test_an_older_row_or_order_never_overwrites_a_newer_one():
+    desk = Desk()
+    desk.do(PositionReported("A", ES, 2, 20_000 * MICRO, desk.now + 10))
+    desk.do(PositionReported("A", ES, 5, 20_000 * MICRO, desk.now + 9))
+    assert desk.account.positions[ES].size == 2
+    desk.order("ES", BUY, 1, order_id="x", version=5)
+    desk.order("ES", BUY, 9, order_id="x", version=4)
+    assert desk.account.orders["x"].size == 1
+    desk.order("ES", BUY, 1, order_id="x", version=6, status="cancelled", remaining=0)
+    desk.order("ES", BUY, 1, order_id="x", version=5)
+    assert desk.account.orders == {}
+
+
+def test_an_order_the_venue_no_longer_lists_is_gone_for_good():
+    desk = Desk()
+    desk.order("ES", BUY, 1, order_id="x")
+    desk.do(OrderGone("A", "x"))
+    desk.order("ES", BUY, 1, order_id="x", version=1)
+    assert desk.account.orders == {}
+
+
+def test_equity_is_the_opening_balance_the_day_and_what_is_open():
+    desk = Desk()
+    desk.quote("ES", 20_000)
+    desk.holds("ES", 2)
+    desk.quote("ES", 20_010)
+    desk.trade(-100 * USD, fees=USD)
+    assert desk.account.equity() == (50_000 - 101 + 250) * USD
+
+
+def test_a_balance_that_changed_otherwise_is_taken_over_after_two_looks():
+    from portcullis.domain.events import Reconciled
+
+    desk = Desk()
+    desk.allows(True, balance=49_000 * USD)
+    desk.do(Reconciled("A", 0, True))
+    assert desk.account.equity() == 50_000 * USD
+    desk.do(Reconciled("A", 0, True))
+    assert desk.account.equity() == 49_000 * USD
+
+
+@pytest.mark.parametrize(("grow_to", "hit"), [(1, False), (2, False), (3, True), (-1, True)])
+def test_under_a_lock_that_keeps_positions_only_growth_is_enforced(grow_to, hit):
+    desk = Desk()
+    desk.holds("ES", 2)
+    desk.ask("lock")
+    desk.holds("ES", grow_to)
+    assert bool(desk.breaches("lockout")) is hit
+
+
+def test_what_a_lock_lets_stand_never_grows_again():
+    desk = Desk()
+    desk.holds("ES", 2)
+    desk.ask("lock")
+    desk.holds("ES", 1)
+    assert not overruns(desk.account)
+    desk.holds("ES", 2)
+    assert desk.breaches("lockout")
+
+
+def test_a_position_that_appears_under_a_hard_lock_is_closed_at_once():
+    desk = Desk(daily_realized_loss.Params(limit=500 * USD))
+    desk.trade(-600 * USD)
+    desk.confirm()
+    desk.out.clear()
+    desk.holds("ES", 1)
+    assert [type(c).__name__ for c in desk.commands()] == ["Close"]
+
+
+def test_an_expiry_ends_its_own_row_only():
+    desk = Desk()
+    desk.ask("lock", for_us=HOUR)
+    desk.ask("lock", for_us=2 * HOUR)
+    desk.ask("lock")
+    desk.wait(HOUR)
+    assert len(desk.account.locks) == 2
+    desk.ask("release", lock=3)
+    assert list(desk.account.locks) == [2]
+
+
+def test_a_released_loss_lock_does_not_fall_shut_on_the_same_figure_but_on_a_worse_one():
+    desk = Desk(daily_realized_loss.Params(limit=500 * USD))
+    desk.trade(-600 * USD)
+    desk.confirm()
+    desk.ask("release")
+    desk.trade(None)
+    assert not desk.account.locks
+    desk.trade(-1 * USD)
+    assert desk.account.locks
+
+
+def test_a_refused_flatten_alerts_and_does_not_loop():
+    from portcullis.domain.rules import auth_loss_guard
+
+    desk = Desk(auth_loss_guard.Params())
+    desk.holds("ES", 1)
+    desk.allows(False)
+    desk.confirm("refused")
+    desk.wait(10 * 60 * MICRO)
+    assert len(desk.commands()) == 1
+    assert any(getattr(d, "alert", "") == "enforcement_failed" for d in desk.out)
+    desk.allows(True)
+    desk.holds("ES", 2)
+    assert len(desk.commands()) == 2
+
+
+def test_an_unconfirmed_close_is_taken_up_again():
+    desk = Desk(max_contracts.Params(limit=1))
+    desk.holds("ES", 2)
+    desk.confirm("unconfirmed")
+    desk.wait(31 * MICRO)
+    assert len(desk.commands()) == 2
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "0.00 USD"),
+        (-512_500_000, "-512.50 USD"),
+        (15_625_000, "15.625 USD"),
+        (1_234_567_000_000, "1,234,567.00 USD"),
+    ],
+)
+def test_money_is_written_exactly(amount, text):
+    assert money(amount) == text
+
+
+def test_prices_off_their_tick_are_refused_not_rounded():
+    assert ticks("5000.25", "0.25") == 20_001
+    assert ticks("0.0066785", "0.0000005") == 13_357
+    for bad in ("5000.26", "nan", "inf", "x", 5000.1):
+        with pytest.raises(ValueError, match="price"):
+            ticks(bad, "0.25")
+    with pytest.raises(ValueError, match="decimals"):
+        micros("0.0000001")
+
+
+def test_the_examples_of_contract_values():
+    assert open_pnl(82_800, 84_000 * MICRO, 2, LISTED["MNQ"].tick_value) == -1_200 * USD
+    assert open_pnl(23_168, 23_200 * MICRO, 1, LISTED["ES"].tick_value) == -400 * USD

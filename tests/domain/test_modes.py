@@ -1,0 +1,128 @@
+"""The mode falls by itself and rises only by a person with evidence behind them."""
+
+from __future__ import annotations
+
+import pytest
+
+from portcullis.domain.events import ModeChanged, WorkerStarted, WorkerStopped
+from portcullis.domain.model import HOUR, MINUTE, SECOND
+from portcullis.domain.plan import Requirement
+from tests.domain.desk import Desk
+
+REQUIRED = (Requirement("operations"), Requirement("venue", at_start=True))
+
+
+def opened() -> Desk:
+    desk = Desk(required=REQUIRED)
+    desk.verdict("operations")
+    desk.verdict("venue", lasts=10 * MINUTE)
+    assert mode(desk) == "ACTIVE"
+    return desk
+
+
+def mode(desk: Desk) -> str:
+    return desk.engine.state.system.mode
+
+
+def test_the_gate_opens_once_all_start_up_evidence_is_in():
+    desk = Desk(required=REQUIRED)
+    assert mode(desk) == "STARTING"
+    desk.verdict("operations")
+    assert mode(desk) == "STARTING"
+    desk.verdict("venue")
+    assert mode(desk) == "ACTIVE"
+
+
+def test_a_failed_start_up_check_falls_to_observe_only():
+    desk = Desk(required=REQUIRED)
+    desk.verdict("venue", passed=False)
+    assert mode(desk) == "OBSERVE_ONLY"
+
+
+def test_start_up_evidence_that_does_not_come_falls_to_observe_only():
+    desk = Desk(required=REQUIRED)
+    desk.wait(10 * MINUTE)
+    assert mode(desk) == "OBSERVE_ONLY"
+
+
+def test_an_expired_verdict_lets_the_gate_fall_and_is_named_with_its_run():
+    desk = opened()
+    desk.wait(61 * SECOND)
+    changed = [d for d in desk.out if isinstance(d, ModeChanged)][-1]
+    assert changed.after == "OBSERVE_ONLY"
+    assert "operations: expired" in changed.evidence[0]
+    assert "run-1" in changed.evidence[0]
+
+
+def test_nothing_but_a_person_raises_it_again():
+    desk = opened()
+    desk.wait(61 * SECOND)
+    desk.verdict("operations")
+    desk.verdict("venue", lasts=HOUR)
+    assert mode(desk) == "OBSERVE_ONLY"
+    assert desk.ask("open", "operator").outcome == "refused"
+    assert desk.ask("open", "admin", reason=" ").outcome == "refused"
+    assert desk.ask("open", "admin").outcome == "done"
+    assert mode(desk) == "ACTIVE"
+
+
+def test_a_release_is_refused_while_evidence_is_missing():
+    desk = opened()
+    desk.wait(61 * SECOND)
+    answer = desk.ask("open", "admin")
+    assert answer.outcome == "refused"
+    assert "operations: expired" in answer.detail
+
+
+@pytest.mark.parametrize(
+    ("clean", "silent", "expected"),
+    [(True, HOUR, "ACTIVE"), (False, 10 * SECOND, "ACTIVE"), (False, HOUR, "OBSERVE_ONLY")],
+)
+def test_a_start_leads_back_to_the_mode_before_unless_the_worker_was_dead(clean, silent, expected):
+    desk = opened()
+    if clean:
+        desk.do(WorkerStopped("asked"))
+    desk.now += silent
+    desk.do(WorkerStarted("test", 0, clean))
+    desk.verdict("operations")
+    desk.verdict("venue")
+    assert mode(desk) == expected
+
+
+@pytest.mark.parametrize("verb", ["observe", "shutdown"])
+def test_a_shut_gate_survives_a_restart(verb):
+    desk = opened()
+    desk.ask(verb)
+    before = mode(desk)
+    desk.do(WorkerStarted("test", 0, True))
+    desk.verdict("operations")
+    desk.verdict("venue")
+    assert mode(desk) == before
+
+
+def test_enforcement_stays_armed_in_every_mode():
+    from portcullis.domain.rules import max_contracts
+
+    for verb in ("observe", "shutdown"):
+        desk = Desk(max_contracts.Params(limit=1))
+        desk.ask(verb)
+        desk.holds("ES", 2)
+        assert desk.commands()
+
+
+def test_a_request_is_carried_out_once():
+    from portcullis.domain.events import RequestReceived
+
+    desk = Desk()
+    ask = RequestReceived("r", "lock", "me", "operator", "why", "A")
+    assert desk.do(ask)
+    assert desk.do(ask) == []
+    assert len(desk.account.locks) == 1
+
+
+@pytest.mark.parametrize("verb", ["release", "open", "reload"])
+def test_verbs_that_loosen_need_the_administrator(verb):
+    desk = Desk()
+    desk.ask("lock")
+    assert desk.ask(verb, "operator").outcome == "refused"
+    assert desk.ask("lock", "readonly").outcome == "refused"
