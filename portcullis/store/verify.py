@@ -28,7 +28,7 @@ from portcullis.store.keys import load_verifier
 from portcullis.store.merkle import Frontier
 from portcullis.store.note import Checkpoint, Verifier
 from portcullis.store.queries import EVENT_COLUMNS
-from portcullis.store.walk import CommandState, Fault, Walk, missing
+from portcullis.store.walk import ODD_VALUES, CommandState, Fault, Walk, missing
 
 CHUNK_EVENTS = 2_000
 
@@ -88,20 +88,19 @@ def verify(
     """
     start = since.position if since else 0
     with explained(path), open_reader(path).connect() as connection:
-        found = evidence.gather(connection, start)
         driver = driver_of(connection)
-        driver.text_factory = bytes
         walk = Walk(lambda stream, seq: _link_to(driver, stream, seq))
         try:
+            found = evidence.gather(connection, start)
+            driver.text_factory = bytes
             with explained(path):
                 fault = next(_faults(driver, public, found, walk, since, anchors), None)
-        except StoreError as error:
-            fault = Fault(f"the file cannot be read: {error}", walk.position + 1)
+        except (StoreError, *ODD_VALUES) as error:
+            fault = Fault(f"the file cannot be read on: {error}", walk.position + 1)
+    checked = max(0, walk.position - start)
     if fault is not None:
-        return Verification(False, walk.position - start, *fault[1:], fault.what, None)
-    return Verification(
-        True, walk.position - start, None, None, None, "", _mark(public, found, walk)
-    )
+        return Verification(False, checked, *fault[1:], fault.what, None)
+    return Verification(True, checked, None, None, None, "", _mark(public, found, walk))
 
 
 def _faults(
@@ -124,7 +123,7 @@ def _faults(
     yield from evidence.outbox(found, walk)
     yield from evidence.snapshots(found, public)
     if since is None:
-        (report,) = driver.execute("PRAGMA quick_check(1)").fetchone()
+        (report,) = driver.execute("PRAGMA integrity_check(1)").fetchone()
         if report != b"ok":
             yield Fault(f"SQLite finds the file damaged: {report.decode(errors='replace')}")
 

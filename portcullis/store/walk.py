@@ -17,7 +17,8 @@ from portcullis.store.merkle import Frontier
 
 _NEW_STREAM = (0, NO_PREVIOUS)
 _COMMANDS = frozenset((b"command_issued", b"command_concluded"))
-_ODD_VALUES = (TypeError, AttributeError, ValueError, struct.error)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)  # the latter from damaged texts inside
+ODD_VALUES = (TypeError, AttributeError, ValueError, struct.error)
 
 
 class Row(NamedTuple):
@@ -85,7 +86,7 @@ class Walk:
                     position, stream, seq, at, kind, version, trace, payload, previous
                 )
                 linked = streams.get(stream, _NEW_STREAM) == (seq - 1, previous)
-            except _ODD_VALUES:
+            except ODD_VALUES:
                 return _fault(Row._make(row), "a column holds a value of a wrong type", expected)
             if found != digest or position != expected or not linked:
                 return self._explain(Row._make(row), found, expected)
@@ -111,7 +112,7 @@ class Walk:
         """Follow the outbox: what the events say it must hold."""
         try:
             event = decode(row.payload)
-        except msgspec.MsgspecError as error:
+        except _UNREADABLE as error:
             return _fault(row, f"the payload cannot be read: {error}")
         if isinstance(event, CommandIssued):
             self.commands.setdefault(event.key, CommandState(event.account, row.position))
@@ -169,5 +170,5 @@ def _kind_in(payload: bytes) -> bytes:
     """The kind the payload itself names."""
     try:
         return str(msgspec.msgpack.decode(payload)["kind"]).encode()
-    except (msgspec.MsgspecError, LookupError, TypeError):
+    except (*_UNREADABLE, LookupError, TypeError):
         return b""

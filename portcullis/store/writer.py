@@ -110,10 +110,14 @@ class GroupCommit:
         """How many entries `submit` takes now without waiting."""
         return max(0, QUEUE_ENTRIES - self._queued)
 
-    def wait_for_room(self, entries: int, timeout: float = ROOM_SECONDS) -> bool:
-        """Wait until `entries` more fit, or nothing is queued; False after `timeout` seconds."""
+    def wait_for_room(self, entries: int, timeout: float | None = None) -> bool:
+        """Wait until `entries` more fit, or nothing is queued; False after `timeout` seconds.
+
+        Without a timeout, after `ROOM_SECONDS`.
+        """
+        limit = ROOM_SECONDS if timeout is None else timeout
         with self._changed:
-            return self._changed.wait_for(lambda: self._fits(entries), timeout)
+            return self._changed.wait_for(lambda: self._fits(entries), limit)
 
     def submit(self, entries: Sequence[Entry], on_durable: OnDurable) -> int:
         """As `Commit.submit`; waits for room, `ROOM_SECONDS` at most, then fails for good."""
