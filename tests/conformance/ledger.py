@@ -85,10 +85,10 @@ def links_each_stream_by_hashes_of_every_field(ledger: Ledger) -> None:
     previous = {"account/A": NO_PREVIOUS, "account/B": NO_PREVIOUS}
     for row in ledger.read():
         assert row.previous == previous[row.stream]
-        position, stream, seq, at, kind, version, trace, payload, linked, digest = row
+        place, stream, seq, at, kind, version, trace, payload, linked, digest = row
         texts = stream.encode(), kind.encode(), trace.encode()
         assert digest == event_hash(
-            position, texts[0], seq, at, texts[1], version, texts[2], payload, linked
+            place, texts[0], seq, at, texts[1], version, texts[2], payload, linked
         )
         previous[row.stream] = row.hash
 

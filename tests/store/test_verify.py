@@ -28,7 +28,7 @@ from portcullis.store.verify import Mark, Verification, verify
 from tests.conformance.ledger import concluded, issued, position
 
 SMALL = 120
-LARGE = 2 * SEGMENT_EVENTS + 500
+LARGE = SEGMENT_EVENTS + 500
 
 
 def fill(home: Path, count: int) -> None:
@@ -260,12 +260,12 @@ def forge(home: Path, after: int, entries) -> list[str]:
         "UPDATE meta SET value = 'other' WHERE name = 'public_key'",
         "DELETE FROM meta",
         "UPDATE segments SET root = zeroblob(32) WHERE number = 1",
-        "UPDATE segments SET first = first + 1 WHERE number = 2",
-        "UPDATE segments SET last = last - 1 WHERE number = 2",
-        "UPDATE segments SET number = 7 WHERE number = 2",
-        "UPDATE segments SET signature = zeroblob(64) WHERE number = 2",
+        "UPDATE segments SET first = first + 1 WHERE number = 1",
+        "UPDATE segments SET last = last - 1 WHERE number = 1",
+        "UPDATE segments SET number = 7 WHERE number = 1",
+        "UPDATE segments SET signature = zeroblob(64) WHERE number = 1",
         "DELETE FROM segments WHERE number = 1",
-        "INSERT INTO segments SELECT 3, first, last, root, signature FROM segments LIMIT 1",
+        "INSERT INTO segments SELECT 2, first, last, root, signature FROM segments LIMIT 1",
         "UPDATE checkpoints SET note = replace(note, 'at ', 'at 1')",
         "UPDATE checkpoints SET position = position + 1",
         "UPDATE checkpoints SET note = ''",
