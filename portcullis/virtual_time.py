@@ -7,6 +7,7 @@ whatever would use them fails at once, so that a simulation cannot silently beco
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
@@ -17,15 +18,17 @@ Result = TypeVar("Result")
 
 
 class _JumpingSelector(selectors.BaseSelector):
-    """Never blocks: a wait for I/O moves the clock forward instead."""
+    """Never blocks: a wait for I/O moves the clock forward instead, by whole microseconds."""
 
     def __init__(self) -> None:
-        self.elapsed = 0.0
+        self.elapsed = 0
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
             raise RuntimeError("virtual time: everything waits and nothing can ever wake it")
-        self.elapsed += max(0.0, timeout)
+        if timeout > 0:
+            # Whole microseconds, at least one: a rest that a float cannot add would never pass.
+            self.elapsed += max(1, math.ceil(timeout * MICRO - 0.01))
         return []
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -55,8 +58,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Nobody sleeps: what was scheduled is seen at the next turn."""
 
     def time(self) -> float:
-        # Rounded to the microsecond, so that sums of waits are the same on every machine.
-        return round(self._jumping.elapsed, 6)
+        return self._jumping.elapsed / MICRO
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         raise RuntimeError("virtual time: no threads")

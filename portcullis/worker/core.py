@@ -35,7 +35,7 @@ class Core:
     def __init__(self, engine: Engine, writer: Commit, time: LedgerTime) -> None:
         self.engine = engine
         self.time = time
-        self.failed: asyncio.Future[StoreError] = asyncio.get_running_loop().create_future()
+        self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self.entered = 0
         self.durable_position = writer.next_position - 1
         self.durable_at = time.now()
@@ -78,6 +78,11 @@ class Core:
             self.deadline_moved.set()
         return decisions
 
+    def fail(self, error: BaseException) -> None:
+        """Going on would lie: let the worker end with this error, the first one counts."""
+        if not self.failed.done():
+            self.failed.set_result(error)
+
     async def settled(self) -> None:
         """Wait until everything entered so far is durable and its effects have begun."""
         await self._idle.wait()
@@ -100,8 +105,7 @@ class Core:
             written = self._durable.popleft()
             self._unfinished -= 1
             if written.error is not None:
-                if not self.failed.done():
-                    self.failed.set_result(written.error)
+                self.fail(written.error)
                 continue
             self.durable_position = written.last
             for decision in written.decisions:

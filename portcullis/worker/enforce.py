@@ -134,7 +134,14 @@ class Enforcer:
             self._give_way(issued.account)
         errand = Errand(self._core, self._venue, issued, trace, recovered=recovered)
         task = asyncio.get_running_loop().create_task(self._run(errand), name=issued.key)
+        task.add_done_callback(self._ended)
         self._running[issued.key] = (errand, task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """An errand that broke must not be missed: enforcement can no longer be trusted."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._core.fail(error)
 
     def _give_way(self, account: str) -> None:
         for errand, task in list(self._running.values()):

@@ -39,15 +39,26 @@ class Replayed(NamedTuple):
         return not self.differences and sum(self.compared.values()) > 0
 
 
-def replay(records: Records, account: str | None = None) -> Replayed:
-    """Fold from the first event; compare the decisions of one account, or of all streams."""
+def replay(
+    records: Records,
+    account: str | None = None,
+    *,
+    engine: Engine | None = None,
+    after: int = 0,
+    through: int | None = None,
+) -> Replayed:
+    """Fold from the first event; compare the decisions of one account, or of all streams.
+
+    To go on from an earlier replay, give its `engine` and, as `after`, its `through`; the engine
+    is folded on in place. `through` must be the end of a commit, such as a head.
+    """
     wanted = account_stream(account) if account else None
-    engine = Engine()
+    engine = engine or Engine()
     derived: list[tuple[str, bytes, str]] = []
     compared: Counter[str] = Counter()
     differences: list[Difference] = []
-    facts = position = 0
-    for row in records.read():
+    facts, position = 0, after
+    for row in records.read(after=after, through=through):
         position = row.position
         if row.kind in FACT_KINDS:
             differences += _left_over(derived, row.position, wanted)

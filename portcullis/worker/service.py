@@ -94,10 +94,10 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`; raises the error that ended it otherwise."""
         plan = self.ports.read_plan()
-        if self.gate is not None:
-            await self.gate.start()
-        self._begin(plan)
         try:
+            if self.gate is not None:
+                await self.gate.start()
+            self._begin(plan)
             await self._loops()
         finally:
             if self.gate is not None:
@@ -145,19 +145,17 @@ class Worker:
         tasks = [asyncio.create_task(loop, name=f"loop-{n}") for n, loop in enumerate(loops)]
         stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
         ends: list[asyncio.Future[Any]] = [*tasks, stopping, self.core.failed]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        if self.core.failed.done():
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if self.core.failed.done():
+                raise self.core.failed.result()
+            for task in tasks:
+                if task.done():
+                    task.result()
+            await self._drain(tasks)
+        finally:
             await self._cancel([*tasks, stopping])
             await self.enforcer.stop()
-            raise self.core.failed.result()
-        if self._stopping.is_set():
-            await self._drain(tasks)
-            return
-        await self._cancel([stopping])
-        for task in tasks:
-            if task.done():
-                task.result()
-        await self._cancel(tasks)
 
     async def _drain(self, tasks: list[asyncio.Task[None]]) -> None:
         """Finish what is under way within the time a stop may take; the rest is in the outbox."""

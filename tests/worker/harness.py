@@ -75,7 +75,8 @@ class World:
         self.venue = LocalVenue(self.exchange, plan=self.faults)
         self.worker = Worker(self._ports(), WorkerTerms("test", "L", 5 * MICRO, 20 * MICRO, 10**9))
         self._task = asyncio.create_task(self.worker.run(), name="worker")
-        await self.pass_time(settle)
+        if settle:
+            await self.pass_time(settle)
         return self.worker
 
     def _ports(self) -> Ports:
