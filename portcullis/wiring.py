@@ -24,7 +24,7 @@ from portcullis.store.inbox import SqliteInbox
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.memory import MemoryInbox, MemoryLedger
 from portcullis.store.writer import DirectCommit, GroupCommit
-from portcullis.venues.simulated import Exchange, FaultPlan, LocalVenue, instrument
+from portcullis.venues.simulated import Exchange, FaultPlan, Latency, LocalVenue, instrument
 from portcullis.venues.simulated.client import SimulatedVenue
 from portcullis.venues.simulated.demonstration import LENGTH, demonstration
 from portcullis.venues.simulated.endpoint import VenueServer
@@ -36,6 +36,7 @@ from portcullis.worker.service import Ports, Terms, Worker
 
 DEMO_INSTRUMENTS = ("ES", "MES", "NQ", "MNQ")
 DEMO_START = 1_772_550_000_000_000  # 2026-03-03 15:00 UTC: a day without anything special
+DEMO_LATENCY = 25_000
 DEMO_MARGIN = 20.0
 LISTENER_WAIT = 120_000_000  # microseconds; the demonstration is for somebody who watches
 GC_THRESHOLD = (50_000, 20, 100)
@@ -207,7 +208,7 @@ async def _demonstrate(seed: int, plan: Plan, clock: Clock, ledger: MemoryLedger
         ledger,
         DirectCommit(ledger),
         MemoryInbox(),
-        LocalVenue(exchange),
+        LocalVenue(exchange, plan=FaultPlan(latency=Latency(DEMO_LATENCY))),
         lambda text, signature: False,
         lambda: plan,
         at_once,

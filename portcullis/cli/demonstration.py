@@ -83,32 +83,25 @@ def draw(found: dict[str, Any]) -> RenderableType:
     """The account of events as a table."""
     rows = (
         (
-            r["code"],
-            r["rule"],
-            r["account"],
-            f"{r['at_s']:.2f} s",
-            r["breach"],
-            ", ".join(r["commands"]) or "-",
-            r["lock"] or "-",
-            r["outcome"] or "-",
-            r["time_to_done"] or "-",
+            row["code"][5:],
+            row["rule"],
+            row["account"],
+            f"{row['at_s']:.2f} s",
+            row["breach"],
+            _done(row),
+            row["time_to_done"] or "-",
         )
-        for r in found["rules"]
+        for row in found["rules"]
     )
-    columns = (
-        "code",
-        "rule",
-        "account",
-        "at",
-        "what happened",
-        "command",
-        "lock until",
-        "outcome",
-        "took",
-    )
+    columns = ("code", "rule", "account", "at", "what happened", "what was done", "took")
     count = f"{len(found['rules'])} of {len(ORDER)} rules enforced"
     return Group(
         table("", columns, rows),
         "",
         f"{count}; {found['events']} events, Merkle root {found['root'][:32]}…",
     )
+
+
+def _done(row: dict[str, Any]) -> str:
+    lock = [f"locked ({row['lock']})"] if row["lock"] else []
+    return " + ".join([f"{name} {row['outcome']}" for name in row["commands"]] + lock)

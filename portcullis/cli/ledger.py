@@ -9,7 +9,9 @@ import typer
 
 from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, console, show
-from portcullis.store.keys import PUBLIC_FILE
+from portcullis.errors import NotFound
+from portcullis.store.anchors import read_anchors
+from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.verify import verify as verify_file
 from portcullis.worker.replay import replay as replay_records
 
@@ -20,14 +22,21 @@ app = typer.Typer(no_args_is_help=True, help="Verify the ledger.")
 def verify(
     file: Path | None = typer.Argument(None, help="a ledger file; default: the home's"),
     key: Path | None = typer.Option(None, "--key", help="the public key; default: beside the file"),
+    anchors: Path | None = typer.Option(None, "--anchors", help="checkpoints kept elsewhere"),
     output: Form = FormOption,
 ) -> None:
     """Check every hash, link and signature, and that nothing is missing. Ends with 1 if not."""
-    known = context.settings()
-    path = file or known.ledger_path
-    result = verify_file(path, key or path.parent / PUBLIC_FILE)
-    show(result._asdict(), output, lambda _: console.print(str(result), markup=False))
-    if not result.ok:
+    path = file or context.settings().ledger_path
+    if not path.exists():
+        raise NotFound(
+            f"there is no ledger at {path}", remedy="name the file, or set PORTCULLIS_HOME"
+        )
+    public = load_verifier(key or path.parent / PUBLIC_FILE)
+    beside = anchors or path.parent / "anchors"
+    found = verify_file(path, public, anchors=read_anchors(beside) if beside.exists() else ())
+    body = {name: value for name, value in found._asdict().items() if name != "mark"}
+    show(body, output, lambda _: console.print(str(found), markup=False))
+    if not found.ok:
         raise typer.Exit(1)
 
 

@@ -63,6 +63,30 @@ def show(body: Any, form: Form, text: Callable[[Any], None]) -> None:
         text(body)
 
 
+WHOLE = frozenset(
+    (
+        "code",
+        "rule",
+        "account",
+        "event",
+        "time",
+        "kind",
+        "took",
+        "at",
+        "command",
+        "outcome",
+        "name",
+        "state",
+        "realized",
+        "open",
+        "equity",
+        "row",
+        "row id",
+    )
+)
+"""Columns that are never broken over lines."""
+
+
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
     """A plain table; cells are shown as they are, without markup."""
     drawn = Table(
@@ -74,7 +98,7 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
         title_style="bold",
     )
     for column in columns:
-        drawn.add_column(column, overflow="fold")
+        drawn.add_column(column, overflow="fold", no_wrap=column in WHOLE)
     for row in rows:
         drawn.add_row(*(_cell(value) for value in row))
     return drawn
