@@ -27,10 +27,15 @@ class File:
         self.synced = bytes(content)
 
     def after_power_loss(self, random: Random) -> bytes:
+        """Either size; of a sector that was written, either version; of one cut off, the old.
+
+        Cutting a file does not write its sectors: where the old size comes back, so do they.
+        """
         size = random.choice((len(self.content), len(self.synced)))
         image = bytearray()
         for start in range(0, size, SECTOR):
-            version = random.choice((self.content, self.synced))
+            written = start < len(self.content)
+            version = random.choice((self.content, self.synced)) if written else self.synced
             image += version[start : start + SECTOR].ljust(SECTOR, b"\x00")
         return bytes(image[:size])
 
