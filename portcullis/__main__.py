@@ -1,5 +1,5 @@
 """`python -m portcullis` is the command line."""
 
-from portcullis.cli.main import main
+from portcullis.cli.entry import main
 
 main()

@@ -31,10 +31,10 @@ class _JumpingSelector(selectors.BaseSelector):
             self.elapsed += max(1, math.ceil(timeout * MICRO - 0.01))
         return []
 
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+    def register(self, _file: Any, _events: int, _data: Any = None) -> selectors.SelectorKey:
         raise RuntimeError("virtual time: no sockets")
 
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+    def unregister(self, _file: Any) -> selectors.SelectorKey:
         raise RuntimeError("virtual time: no sockets")
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
@@ -60,7 +60,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.elapsed / MICRO
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
+    def run_in_executor(self, _executor: Any, _work: Any, *_arguments: Any) -> Any:  # type: ignore[override]
         raise RuntimeError("virtual time: no threads")
 
 

@@ -13,32 +13,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from portcullis import __version__
-from portcullis.clock import Clock, SystemClock
+from portcullis.clock import SystemClock
 from portcullis.config.files import FILES, read_configuration
 from portcullis.config.settings import Settings
 from portcullis.domain.plan import Plan
-from portcullis.errors import PortcullisError, StoreError
+from portcullis.errors import StoreError
 from portcullis.ports import Venue
 from portcullis.store import credential
 from portcullis.store.inbox import SqliteInbox
 from portcullis.store.ledger import SqliteLedger
-from portcullis.store.memory import MemoryInbox, MemoryLedger
-from portcullis.store.writer import DirectCommit, GroupCommit
-from portcullis.venues.simulated import Exchange, FaultPlan, Latency, LocalVenue, instrument
+from portcullis.store.writer import GroupCommit
 from portcullis.venues.simulated.client import SimulatedVenue
-from portcullis.venues.simulated.demonstration import LENGTH, demonstration
-from portcullis.venues.simulated.endpoint import VenueServer
-from portcullis.venues.simulated.market.readers import read_market
-from portcullis.venues.simulated.market.replay import RecordedReplay, Source
-from portcullis.venues.simulated.server import play, run_server, token_in
-from portcullis.virtual_time import VirtualClock, VirtualLoop, run
+from portcullis.venues.simulated.token import token_in
 from portcullis.worker.service import Ports, Terms, Worker
 
-DEMO_INSTRUMENTS = ("ES", "MES", "NQ", "MNQ")
-DEMO_START = 1_772_550_000_000_000  # 2026-03-03 15:00 UTC: a day without anything special
-DEMO_LATENCY = 25_000
-DEMO_MARGIN = 20.0
-LISTENER_WAIT = 120_000_000  # microseconds; the demonstration is for somebody who watches
 GC_THRESHOLD = (50_000, 20, 100)
 
 
@@ -139,6 +127,7 @@ async def _work(
     )
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(*GC_THRESHOLD)
     await worker.run()
 
@@ -147,91 +136,3 @@ def make_venue(settings: Settings) -> Venue:
     """The adapter of the venue that the settings name."""
     token = settings.venue_token or token_in(settings.home_path)
     return SimulatedVenue(f"http://{settings.host}:{settings.venue_port}", token)
-
-
-def run_venue(settings: Settings, say: Callable[[str], None]) -> None:
-    """Run the simulated venue with the demonstration, or a person's own market data."""
-    prepare_home(settings)
-    token = settings.venue_token or token_in(settings.home_path)
-    clock = SystemClock()
-    exchange = Exchange(clock, instruments=[instrument(name) for name in DEMO_INSTRUMENTS])
-    shown = demonstration(settings.demo_seed)
-    traders = shown.traders(exchange)
-    source: Source = shown.replay
-    if settings.market_data:
-        source = recorded_source(settings)
-        traders = []
-        say(f"playing {settings.market_data}; the demonstration's traders stay out")
-    server = VenueServer(exchange, FaultPlan(), token=token)
-    asyncio.run(
-        run_server(
-            server,
-            source,
-            clock,
-            host=settings.host,
-            port=settings.venue_port,
-            steppers=[trader.look for trader in traders],
-            wait_for_listener=LISTENER_WAIT,
-        )
-    )
-
-
-def recorded_source(settings: Settings) -> Source:
-    """A person's own CSV or Parquet as a market; raises UsageError naming file, line and column."""
-    recording = read_market(
-        Path(settings.market_data).expanduser(),
-        instrument(settings.market_instrument),
-        on_bad="refuse",
-    )
-    return RecordedReplay(recording.quotes, speed=float(settings.demo_speed))
-
-
-def demonstrate(seed: int, plan: Plan, *, start: int = DEMO_START) -> MemoryLedger:
-    """The whole demonstration in virtual time: same seed, same events, in any process."""
-    loop = VirtualLoop()
-    clock = VirtualClock(loop, start)
-    ledger = MemoryLedger()
-    run(_demonstrate(seed, plan, clock, ledger), loop)
-    return ledger
-
-
-async def _demonstrate(seed: int, plan: Plan, clock: Clock, ledger: MemoryLedger) -> None:
-    exchange = Exchange(clock, instruments=[instrument(name) for name in DEMO_INSTRUMENTS])
-    shown = demonstration(seed)
-    steppers = [trader.look for trader in shown.traders(exchange)]
-
-    async def at_once(work: Callable[[], None]) -> None:
-        work()
-
-    ports = Ports(
-        clock,
-        ledger,
-        DirectCommit(ledger),
-        MemoryInbox(),
-        LocalVenue(exchange, plan=FaultPlan(latency=Latency(DEMO_LATENCY))),
-        lambda text, signature: False,
-        lambda: plan,
-        at_once,
-    )
-    settings = Settings()
-    worker = Worker(
-        ports,
-        Terms(
-            __version__,
-            f"demo{seed}",
-            settings.reconcile_every,
-            settings.enforce_within,
-            settings.snapshot_every,
-        ),
-    )
-    working = asyncio.create_task(worker.run(), name="worker")
-    market = asyncio.create_task(play(exchange, shown.replay, clock, steppers), name="market")
-    await asyncio.sleep(LENGTH / 1_000_000 + DEMO_MARGIN)
-    market.cancel()
-    worker.stop()
-    await working
-
-
-def explain(error: PortcullisError) -> str:
-    """An error as a person reads it: what, and what to do."""
-    return f"{error}\nremedy: {error.remedy}"

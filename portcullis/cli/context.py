@@ -57,10 +57,10 @@ def status() -> dict[str, Any]:
     """What the worker sees now; from the records, marked so, when it is away."""
     try:
         _, found = ask_worker("GET", "/api/v1/status")
-        return {"live": True, **found}
     except WorkerAway:
         engine = recorded_engine()
         return {"live": False, **overview(engine, SystemClock().now())}
+    return {"live": True, **found}
 
 
 def recorded_engine() -> Engine:

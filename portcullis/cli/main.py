@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -19,8 +18,6 @@ from portcullis.cli import (
     rules,
     status,
 )
-from portcullis.cli.output import messages
-from portcullis.errors import PortcullisError
 
 app = typer.Typer(
     name="portcullis",
@@ -58,19 +55,3 @@ def _root(
     ] = False,
 ) -> None:
     """The risk gate that falls shut when anything goes wrong."""
-
-
-def main() -> None:
-    """Run a command; exit codes are in docs/cli.md."""
-    try:
-        app()
-    except PortcullisError as error:
-        messages.print(f"portcullis: {error}", style="bold red", markup=False, highlight=False)
-        messages.print(f"remedy: {error.remedy}", markup=False, highlight=False)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()

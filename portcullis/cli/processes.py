@@ -8,7 +8,7 @@ import sys
 import msgspec
 import typer
 
-from portcullis import wiring
+from portcullis import staging, wiring
 from portcullis.cli import context
 from portcullis.cli.demonstration import account_of_events, draw
 from portcullis.cli.output import Form, FormOption, console, messages, show
@@ -27,7 +27,7 @@ def worker() -> None:
 
 def venue() -> None:
     """Run the simulated venue with the demonstration's traders, or your own market data."""
-    wiring.run_venue(context.settings(), _say)
+    staging.run_venue(context.settings(), _say)
 
 
 def up() -> None:
@@ -48,6 +48,6 @@ def demo(
 ) -> None:
     """Play the whole demonstration in virtual time, in a second, and show what was enforced."""
     plan = read_configuration(wiring.defaults_folder()).plan
-    ledger = wiring.demonstrate(seed, msgspec.structs.replace(plan, required=()))
+    ledger = staging.demonstrate(seed, msgspec.structs.replace(plan, required=()))
     body = account_of_events(ledger)
     show(body, output, lambda found: console.print(draw(found)))

@@ -101,9 +101,9 @@ def _calendars(folder: Path, faults: Faults) -> dict[str, Calendar]:
 
 def _calendar(reader: Reader, name: str, node: Node) -> Calendar | None:
     parts = {key: value for key, _, value in reader.items(node, name)}
-    for key in parts:
+    for key, value in parts.items():
         if key not in ("zone", "days"):
-            reader.unknown(parts[key], name, key, ("zone", "days"), "key")
+            reader.unknown(value, name, key, ("zone", "days"), "key")
     if "zone" not in parts or "days" not in parts:
         reader.fault(node, name, "a calendar needs zone and days")
         return None

@@ -108,7 +108,7 @@ def whole(text: str) -> int:
 
 
 def boolean(text: str) -> bool:
-    """true or false; raises Unreadable."""
+    """Read true or false; raises Unreadable."""
     if text.lower() not in ("true", "false"):
         raise Unreadable("neither true nor false", "true or false", ("true", "false"))
     return text.lower() == "true"

@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True):
     enforce_within: Span = 20 * SECOND
     snapshot_every: Count = 20_000
     operations: bool = True
+    heartbeat_lasts: Span = 120 * SECOND
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
@@ -63,6 +64,16 @@ class Settings(msgspec.Struct, frozen=True):
     @property
     def inbox_path(self) -> Path:
         return self.home_path / "inbox.db"
+
+    @property
+    def operations_path(self) -> Path:
+        """What the scheduled side remembers: its beat and its marks. It is the only writer."""
+        return self.home_path / "operations"
+
+    @property
+    def snapshots_path(self) -> Path:
+        """The daily record of every account, for people and spreadsheets."""
+        return self.home_path / "snapshots"
 
     @property
     def keys_path(self) -> Path:

@@ -45,7 +45,7 @@ class CancelOrders(msgspec.Struct, frozen=True, tag="cancel_orders"):
 
 
 class CancelOrder(msgspec.Struct, frozen=True, tag="cancel_order"):
-    """This order no longer works."""
+    """One order no longer works."""
 
     account: str
     instrument: str

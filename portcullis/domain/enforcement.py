@@ -120,7 +120,7 @@ def covers(pending: Command, wanted: Command) -> bool:
         return True
     if isinstance(wanted, Close) and isinstance(pending, Close):
         return pending.instrument == wanted.instrument and not pending.unless_covered
-    if isinstance(wanted, Flatten) or isinstance(wanted, Close):
+    if isinstance(wanted, Flatten | Close):
         return False
     if isinstance(pending, Close):
         return pending.instrument == getattr(wanted, "instrument", None)

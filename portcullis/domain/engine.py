@@ -241,7 +241,7 @@ class Engine:
             account.reconciled_at = 0
         self._arm_system()
 
-    def _on_started(self, fact: WorkerStarted) -> None:
+    def _on_started(self, _fact: WorkerStarted) -> None:
         self._settle_mode()
 
     def _on_created(self, fact: LedgerCreated) -> None:

@@ -45,7 +45,7 @@ def judge(
     reducible = exposure.reducible(account, order.instrument, order.side)
     if order.size <= reducible:
         return _reserved(proposal, account, world, plan, reducible, "exit")
-    reasons = _closed(account, world, plan) + _unfit(account, order, watch, world)
+    reasons = _closed(world, plan) + _unfit(account, order, watch, world)
     reasons += _locked(account, order.instrument, world)
     largest, denials = _room(account, order, watch, world)
     reasons += denials
@@ -74,7 +74,7 @@ def largest_order(
     """The largest order of a side that would be approved now (N11)."""
     reducible = exposure.reducible(account, instrument, side)
     order = OrderRequest(account.id, instrument, side, 1, "market")
-    if _closed(account, world, plan) or _unfit(account, order, watch, world):
+    if _closed(world, plan) or _unfit(account, order, watch, world):
         return reducible
     if _locked(account, instrument, world):
         return reducible
@@ -169,7 +169,7 @@ def _unknown(what: str, name: str) -> Reason:
     )
 
 
-def _closed(account: AccountState, world: State, plan: Plan) -> tuple[Reason, ...]:
+def _closed(world: State, plan: Plan) -> tuple[Reason, ...]:
     """Why nobody may open risk now: the mode and the evidence behind it."""
     system = world.system
     if system.mode == "ACTIVE":

@@ -19,9 +19,9 @@ def set_lock(
     """
     until = account.day.end if spec.ends == "next_session" else spec.until
     for row in account.locks.values():
-        if (row.rule, row.instrument, row.ends) == (rule, spec.instrument, spec.ends):
-            if row.until is None or (until is not None and row.until >= until):
-                return None
+        same = (row.rule, row.instrument, row.ends) == (rule, spec.instrument, spec.ends)
+        if same and (row.until is None or (until is not None and row.until >= until)):
+            return None
     lock = Lock(
         account.next_lock, rule, spec.instrument, spec.ends, until, cause, world.now, world.position
     )

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
 from portcullis.domain.engine import Engine
 from portcullis.domain.events import AnyDecision, AnyFact, stream_of
 from portcullis.errors import StoreError

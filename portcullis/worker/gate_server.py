@@ -15,6 +15,7 @@ import msgspec
 import psutil
 from aiohttp import web
 
+from portcullis.domain import mode
 from portcullis.domain.events import AnyDecision, ProposalAnswered, ProposalReceived
 from portcullis.domain.model import BUY, SELL, OrderRequest, OrderType
 from portcullis.domain.money import ticks
@@ -26,6 +27,7 @@ from portcullis.worker.core import Core
 WAITING_MAX = 5_000
 BODY_MAX = 16_384
 ANSWER_SECONDS = 5.0
+SOCKET_PATH_MAX = 100
 LOCAL_NAMES = frozenset(("127.0.0.1", "localhost", "::1", "[::1]", "portcullis"))
 
 
@@ -118,14 +120,9 @@ class GateServer:
                 remedy="stop what listens there, or set PORTCULLIS_GATE_PORT to a free port",
             ) from error
         if self._socket_path is not None and hasattr(socket, "AF_UNIX"):
-            await self._listen_on_socket(self._runner, self._socket_path)
-
-    async def _listen_on_socket(self, runner: web.AppRunner, path: Path) -> None:
-        """The store's lock is held, so a socket that is still there was left by a dead worker."""
-        path.unlink(missing_ok=True)
-        if len(os.fsencode(path)) < 100:
-            await web.UnixSite(runner, str(path)).start()
-            path.chmod(0o600)
+            listener = _unix_listener(self._socket_path)
+            if listener is not None:
+                await web.SockSite(self._runner, listener).start()
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -170,7 +167,7 @@ class GateServer:
         return _json(self._as_answer(decision, trace, position))
 
     def _as_answer(self, decision: ProposalAnswered, trace: str, position: int) -> dict[str, Any]:
-        system = system_overview(self._core.engine, self._core.time.now())
+        engine, now = self._core.engine, self._core.time.now()
         return {
             "decision": "approved" if decision.approved else "denied",
             "proposal_id": decision.proposal_id,
@@ -180,7 +177,7 @@ class GateServer:
             "trace_id": trace,
             "seq": position,
             "mode": decision.mode,
-            "evidence": system["lacking"],
+            "evidence": list(mode.lacking(engine.state.system, engine.plan.required, now)),
         }
 
     async def _status(self, _request: web.Request) -> web.Response:
@@ -233,6 +230,20 @@ async def _only_local(request: web.Request, handler: Any) -> web.StreamResponse:
         return _problem(403, "the gate answers programs on this machine only")
     answer: web.StreamResponse = await handler(request)
     return answer
+
+
+def _unix_listener(path: Path) -> socket.socket | None:
+    """A listening socket for this user alone; None where the path is too long for one.
+
+    The store's lock is held, so a socket that is still there was left by a dead worker.
+    """
+    if len(os.fsencode(path)) > SOCKET_PATH_MAX:
+        return None
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    return listener
 
 
 def _json(body: Any, status: int = 200) -> web.Response:

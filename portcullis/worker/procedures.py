@@ -76,12 +76,14 @@ async def _empty(errand: Errand, instrument: str | None) -> Done | None:
 
 def _emptying(errand: Errand, instrument: str | None) -> list[Call]:
     """What must still be cancelled and closed. The round makes the key of a repeated close new
-    only after the venue was read and still held the position."""
+    only after the venue was read and still held the position.
+    """
     account, venue = errand.account, errand.venue
-    calls: list[Call] = []
-    for order in account.orders.values():
-        if instrument in (None, order.instrument):
-            calls.append(partial(venue.cancel_order, account.id, order.order_id))
+    calls: list[Call] = [
+        partial(venue.cancel_order, account.id, order.order_id)
+        for order in account.orders.values()
+        if instrument in (None, order.instrument)
+    ]
     for name in account.positions:
         if instrument in (None, name):
             key = f"{errand.key}/{name}/{errand.attempts}"

@@ -120,9 +120,9 @@ def trade_differences(account: AccountState, listed: list[TradeReported]) -> lis
     found: list[TradeReported] = []
     for trade in listed:
         known = account.fills.get(trade.trade_id) or account.early_fills.get(trade.trade_id)
-        if known is None and trade.trade_id not in account.past_fills:
-            found.append(trade)
-        elif known is not None and trade.voided and not known.voided:
+        if (known is None and trade.trade_id not in account.past_fills) or (
+            known is not None and trade.voided and not known.voided
+        ):
             found.append(trade)
     return found
 
@@ -161,7 +161,7 @@ class Reconciler:
     async def accounts(self) -> None:
         """Every account; one that fails is entered as not reconciled and does not hold others."""
         reported = {row.account: row for row in await self._venue.accounts()}
-        watched = [name for name in self._core.engine.watches]
+        watched = list(self._core.engine.watches)
         await asyncio.gather(*(self._account(name, reported.get(name)) for name in watched))
 
     async def _account(self, name: str, reported: AccountReported | None) -> None:
@@ -179,7 +179,8 @@ class Reconciler:
 
     async def account(self, name: str, reported: AccountReported) -> int:
         """Read the records, enter differences: orders before positions, so that a position is
-        never judged without its stop. Returns how many there were."""
+        never judged without its stop. Returns how many there were.
+        """
         account = self.state.accounts[name]
         since = (
             account.day.start if name not in self._complete else (self._core.time.now() - OVERLAP)

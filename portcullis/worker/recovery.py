@@ -55,7 +55,7 @@ def _last_kind(ledger: Records) -> str:
 def fact_of(stored: StoredEvent) -> AnyFact:
     """The fact of a stored event; raises StoreError when it cannot be read."""
     try:
-        return cast(AnyFact, decode(stored.payload))
+        return cast("AnyFact", decode(stored.payload))
     except msgspec.MsgspecError as error:
         raise StoreError(
             f"event {stored.position} ({stored.kind}) cannot be read: {error}",

@@ -17,7 +17,8 @@ from portcullis.venues.simulated import Exchange, FaultPlan, instrument
 from portcullis.venues.simulated.client import SimulatedVenue
 from portcullis.venues.simulated.endpoint import VenueServer
 from portcullis.venues.simulated.market.replay import DailyReplay
-from portcullis.venues.simulated.server import play, run_server, token_in
+from portcullis.venues.simulated.server import play, run_server
+from portcullis.venues.simulated.token import token_in
 from portcullis.virtual_time import VirtualClock, VirtualLoop, run
 from tests.venues.bench import START
 
@@ -134,7 +135,8 @@ from portcullis.clock import SystemClock
 from portcullis.venues.simulated import Exchange, FaultPlan, instrument
 from portcullis.venues.simulated.endpoint import VenueServer
 from portcullis.venues.simulated.demonstration import demonstration
-from portcullis.venues.simulated.server import run_server, token_in
+from portcullis.venues.simulated.server import run_server
+from portcullis.venues.simulated.token import token_in
 clock = SystemClock()
 exchange = Exchange(clock, instruments=[instrument(t) for t in ("ES", "MES", "NQ", "MNQ")])
 shown = demonstration(0)

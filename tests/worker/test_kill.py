@@ -27,7 +27,7 @@ from portcullis.domain.events import (
     decode,
 )
 from portcullis.domain.model import BUY, MICRO, SELL, OrderRequest
-from portcullis.errors import VenueRefused
+from portcullis.errors import StoreError, VenueRefused
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.reading import LedgerReader
 from portcullis.store.verify import verify
@@ -160,8 +160,8 @@ async def ordeal(home: Path, kills: int, seed: int) -> Field:
             await field.kill()
             await field.spawn(port)
             if number % 2:  # every other life is long enough to be armed, whatever the machine
-                await until(lambda before=linked(home): linked(home) > before)
-        await until(lambda before=linked(home): linked(home) > before, give_up=3.0)
+                await until_linked_again(home)
+        await asyncio.sleep(3.0)
         for load in loads:
             load.cancel()
         await until(lambda: not any(field.exchange.positions(name) for name in TRADERS))
@@ -188,16 +188,19 @@ def linked(home: Path) -> int:
                 for row in rows
                 if row.kind == "verdict_recorded" and b"accounts compared" in row.payload
             )
-    except Exception:  # the file is being made
+    except StoreError:  # the file is being made
         return 0
 
 
-async def until(condition, give_up: float = 30.0) -> None:
-    deadline = time.monotonic() + give_up
+async def until_linked_again(home: Path) -> None:
+    before = linked(home)
+    await until(lambda: linked(home) > before)
+
+
+async def until(condition) -> None:
+    deadline = time.monotonic() + 30
     while not condition():
         if time.monotonic() > deadline:
-            if give_up < 10:
-                return
             raise TimeoutError("the condition did not come true")
         await asyncio.sleep(0.05)
 
