@@ -33,7 +33,7 @@ Write = Callable[[int, int], object]
 
 
 def main() -> None:
-    entries = [_entry(number) for number in range(EVENTS)]
+    entries = [entry(number) for number in range(EVENTS)]
     memory = MemoryLedger()
     started = time.perf_counter()
     memory.append(entries)
@@ -74,7 +74,7 @@ def main() -> None:
     _grouped(entries)
 
 
-def _entry(number: int) -> Entry:
+def entry(number: int) -> Entry:
     account = f"{number % ACCOUNTS:05}"
     event = PositionReported(account, "CON.F.US.EP.Z26", number % 7 - 3, 23_456_250_000, START)
     return Entry(f"account/{account}", START + number, f"{number:016x}", event)

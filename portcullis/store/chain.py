@@ -23,10 +23,10 @@ from portcullis.domain.events import (
 )
 from portcullis.errors import UsageError
 from portcullis.ports import Entry, Head, StoredEvent
-from portcullis.store.merkle import Frontier
+from portcullis.store.merkle import SEGMENT_LEAVES, Tree
 
 NO_PREVIOUS = bytes(32)
-SEGMENT_EVENTS = 10_000
+SEGMENT_EVENTS = SEGMENT_LEAVES
 
 _NEW_STREAM = (0, NO_PREVIOUS)
 _LEAF = b"\x00"
@@ -90,25 +90,22 @@ class Batch(NamedTuple):
 
 
 class Chain:
-    """The end of the chain: what the next event is linked to.
+    """The end of the chain, which the next event is linked to.
 
-    `streams` holds (seq, hash) of each stream's newest event, `tree` the whole ledger's frontier,
-    `segment` the frontier of the segment that is not full yet.
+    `streams` holds (seq, hash) of each stream's newest event, `at` the time of the newest of all.
     """
 
-    __slots__ = ("at", "segment", "streams", "tree")
+    __slots__ = ("at", "streams", "tree")
 
     def __init__(
         self,
         at: int = 0,
         streams: dict[str, tuple[int, bytes]] | None = None,
-        tree: Frontier | None = None,
-        segment: Frontier | None = None,
+        tree: Tree | None = None,
     ) -> None:
         self.at = at
         self.streams = {} if streams is None else streams
-        self.tree = tree or Frontier()
-        self.segment = segment or Frontier()
+        self.tree = tree or Tree()
 
     def head(self) -> Head:
         return Head(self.tree.size, self.tree.root())
@@ -159,20 +156,15 @@ class Chain:
         return Batch(rows, self._grow([row.hash for row in rows]), outbox)
 
     def _grow(self, hashes: list[bytes]) -> list[Segment]:
-        """Add hashes to both trees; the answer is the segments they filled."""
-        sealed = []
-        start = 0
-        while start < len(hashes):
-            part = hashes[start : start + SEGMENT_EVENTS - self.segment.size]
-            start += len(part)
-            self.tree.extend(part)
-            self.segment.extend(part)
-            if self.segment.size == SEGMENT_EVENTS:
-                last = self.tree.size
-                first = last - SEGMENT_EVENTS + 1
-                sealed.append(Segment(last // SEGMENT_EVENTS, first, last, self.segment.root()))
-                self.segment = Frontier()
-        return sealed
+        """Add hashes to the tree; the answer is the segments they filled."""
+        number = self.tree.size // SEGMENT_EVENTS
+        roots = self.tree.extend(hashes)
+        return [segment_of(number + n, root) for n, root in enumerate(roots, start=1)]
+
+
+def segment_of(number: int, root: bytes) -> Segment:
+    """The segment of that number, with its first and last position."""
+    return Segment(number, (number - 1) * SEGMENT_EVENTS + 1, number * SEGMENT_EVENTS, root)
 
 
 def _payload(entry: Entry) -> bytes:

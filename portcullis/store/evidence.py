@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from portcullis.ports import Snapshot
 from portcullis.store import queries
-from portcullis.store.chain import SEGMENT_EVENTS, Segment
+from portcullis.store.chain import SEGMENT_EVENTS, Segment, segment_of
 from portcullis.store.note import Checkpoint, Verifier, segment_text, snapshot_text
 from portcullis.store.queries import HeadRow
 from portcullis.store.walk import CommandState, Fault, Walk, missing
@@ -74,14 +74,14 @@ def identity(found: Evidence, public: Verifier) -> Iterator[Fault]:
 
 def segment(found: Evidence, public: Verifier, number: int, root: bytes) -> Iterator[Fault]:
     """Does a full segment give the root it was sealed with?"""
-    first = (number - 1) * SEGMENT_EVENTS + 1
-    last = number * SEGMENT_EVENTS
+    due = segment_of(number, root)
+    first, last = due.first, due.last
     sealed, signature = found.segments.get(number, (None, b""))
     if sealed is None:
         yield Fault(f"segment {number} (events {first}..{last}) has no seal", first)
     elif not public.holds(segment_text(public.name, *sealed), signature):
         yield Fault(f"the seal of segment {number} was altered", first)
-    elif sealed != (number, first, last, root):
+    elif sealed != due:
         yield Fault(f"segment {number} is not what was sealed: events were written anew", first)
 
 

@@ -14,7 +14,7 @@ from portcullis.errors import LedgerBroken, StoreError
 from portcullis.ports import Entry, Head, PendingCommand, Snapshot, StoredEvent
 from portcullis.store import queries
 from portcullis.store.anchors import add_anchor
-from portcullis.store.chain import SEGMENT_EVENTS, Batch, Chain, Opened
+from portcullis.store.chain import Batch, Chain, Opened
 from portcullis.store.database import (
     LEDGER_FILE,
     Tuning,
@@ -27,7 +27,7 @@ from portcullis.store.database import (
 )
 from portcullis.store.keys import load_signer, make_signer
 from portcullis.store.lock import WriterLock
-from portcullis.store.merkle import EMPTY_ROOT, Frontier
+from portcullis.store.merkle import EMPTY_ROOT, Tree
 from portcullis.store.note import Checkpoint, Signer, segment_text, snapshot_text
 from portcullis.store.tables import LEDGER_REVISIONS
 
@@ -197,13 +197,13 @@ class SqliteLedger:
             raise self._broken_at(row.position + 1, "events were added behind the signed head")
         if not self._signer.verifier.holds(row.statement(self.origin).text(), row.signature):
             raise self._broken_at(row.position, "the head's signature is wrong")
-        tree = _frontier(row)
-        if tree is None or tree.root() != row.root:
+        try:
+            tree = Tree.from_bytes(row.position, row.frontier)
+        except ValueError as error:
+            raise self._broken_at(row.position, f"the head's frontier is none: {error}") from error
+        if tree.root() != row.root:
             raise self._broken_at(row.position, "the head's frontier does not give its root")
-        sealed = row.position - row.position % SEGMENT_EVENTS
-        segment = Frontier()
-        segment.extend(queries.hashes(self._connection, sealed))
-        return Chain(row.at, queries.stream_ends(self._connection), tree, segment)
+        return Chain(row.at, queries.stream_ends(self._connection), tree)
 
     def _broken_at(self, position: int, what: str) -> LedgerBroken:
         return LedgerBroken(
@@ -299,13 +299,6 @@ _INSERT_EVENTS = [_insert_events(count) for count in range(1, ROWS_AT_ONCE + 1)]
 
 def _origin(ledger_id: str) -> str:
     return f"portcullis/{ledger_id}"
-
-
-def _frontier(row: queries.HeadRow) -> Frontier | None:
-    try:
-        return Frontier.from_bytes(row.position, row.frontier)
-    except ValueError:
-        return None
 
 
 def _interrupted(path: Path) -> StoreError:

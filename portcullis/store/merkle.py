@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 HASH_BYTES = 32
+SEGMENT_LEAVES = 8_192
 EMPTY_ROOT = sha256(b"").digest()
 
 
@@ -75,8 +76,52 @@ class Frontier:
             raise ValueError(f"{len(data)} bytes are not a whole number of hashes")
         return cls(size, (data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)))
 
-    def copy(self) -> Frontier:
-        return Frontier(self.size, self.peaks)
+
+class Tree:
+    """A growing tree that seals its subtrees of `SEGMENT_LEAVES` leaves as they fill.
+
+    Because the size is a power of two, a segment's root is a node of the whole tree: sealing costs
+    no hash, and a proof within a segment goes on through the segments to the whole.
+    """
+
+    __slots__ = ("_open", "_sealed")
+
+    def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
+        """From the frontier of the whole; raises ValueError where size and peaks disagree."""
+        full, rest = divmod(size, SEGMENT_LEAVES)
+        self._sealed = Frontier(full, peaks[: full.bit_count()])
+        self._open = Frontier(rest, peaks[full.bit_count() :])
+
+    @property
+    def size(self) -> int:
+        return self._sealed.size * SEGMENT_LEAVES + self._open.size
+
+    def extend(self, leaves: Sequence[bytes]) -> list[bytes]:
+        """Add leaf hashes in order; the answer is the roots of the segments they filled."""
+        roots = []
+        start = 0
+        while start < len(leaves):
+            part = leaves[start : start + SEGMENT_LEAVES - self._open.size]
+            start += len(part)
+            self._open.extend(part)
+            if self._open.size == SEGMENT_LEAVES:
+                roots += self._open.peaks
+                self._sealed.extend(self._open.peaks)
+                self._open = Frontier()
+        return roots
+
+    def root(self) -> bytes:
+        """The root over all leaves so far."""
+        return Frontier(self.size, [*self._sealed.peaks, *self._open.peaks]).root()
+
+    def to_bytes(self) -> bytes:
+        """The peaks in one string; with the size it is the whole frontier."""
+        return self._sealed.to_bytes() + self._open.to_bytes()
+
+    @classmethod
+    def from_bytes(cls, size: int, data: bytes) -> Tree:
+        """The inverse of `to_bytes`; raises ValueError where size and data do not agree."""
+        return cls(size, Frontier.from_bytes(size, data).peaks)
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:

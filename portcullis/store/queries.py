@@ -76,14 +76,6 @@ def stream_ends(connection: sa.Connection) -> dict[str, tuple[int, bytes]]:
     return ends
 
 
-def hashes(connection: sa.Connection, after: int) -> list[bytes]:
-    """The hashes of the events behind `after`, in order of position."""
-    found = connection.exec_driver_sql(
-        "SELECT hash FROM events WHERE position > ? ORDER BY position", (after,)
-    )
-    return list(found.scalars())
-
-
 def events(
     connection: sa.Connection,
     guard: Callable[[], AbstractContextManager[object]],

@@ -25,7 +25,7 @@ from portcullis.store.chain import SEGMENT_EVENTS
 from portcullis.store.database import driver_of, explained, open_reader
 from portcullis.store.evidence import Evidence
 from portcullis.store.keys import load_verifier
-from portcullis.store.merkle import Frontier
+from portcullis.store.merkle import Tree
 from portcullis.store.note import Checkpoint, Verifier
 from portcullis.store.queries import EVENT_COLUMNS
 from portcullis.store.walk import ODD_VALUES, CommandState, Fault, Walk, missing
@@ -43,7 +43,6 @@ class Mark(msgspec.Struct, frozen=True):
     position: int
     at: int
     peaks: bytes
-    segment: bytes
     streams: dict[bytes, tuple[int, bytes]]
     commands: dict[str, CommandState]
 
@@ -132,14 +131,13 @@ def _resume(walk: Walk, since: Mark, public: Verifier) -> Iterator[Fault]:
     """Put the walk where the mark says, if the mark is what the signed head says."""
     try:
         stated = Checkpoint.parse(public.open(since.note))
-        tree = Frontier.from_bytes(since.position, since.peaks)
-        segment = Frontier.from_bytes(since.position % SEGMENT_EVENTS, since.segment)
+        tree = Tree.from_bytes(since.position, since.peaks)
     except ValueError as error:
         yield Fault(f"the mark to go on from cannot be used: {error}", since.position)
         return
     if (stated.position, stated.at, stated.root) != (since.position, since.at, tree.root()):
         yield Fault("the mark to go on from is not what was signed", since.position)
-    walk.position, walk.at, walk.tree, walk.segment = since.position, since.at, tree, segment
+    walk.position, walk.at, walk.tree = since.position, since.at, tree
     walk.streams = dict(since.streams)
     walk.commands = dict(since.commands)
 
@@ -162,7 +160,7 @@ def _events(driver: Any, public: Verifier, found: Evidence, walk: Walk) -> Itera
         stop = min(full, found.last, *(p for p in stated[:1]))
         yield from _rows(driver, walk, stop)
         if stop == full:
-            yield from evidence.segment(found, public, full // SEGMENT_EVENTS, walk.seal())
+            yield from evidence.segment(found, public, full // SEGMENT_EVENTS, walk.sealed[0])
         if stated[:1] == [stop]:
             for note in found.checkpoints[stated.pop(0)]:
                 yield from evidence.checkpoint(note, public, walk, stop)
@@ -204,7 +202,6 @@ def _mark(public: Verifier, found: Evidence, walk: Walk) -> Mark:
         position=walk.position,
         at=walk.at,
         peaks=walk.tree.to_bytes(),
-        segment=walk.segment.to_bytes(),
         streams=walk.streams,
         commands={key: state for key, state in walk.commands.items() if state.outcome is None},
     )

@@ -13,7 +13,7 @@ import msgspec
 
 from portcullis.domain.events import SCHEMA_VERSION, CommandConcluded, CommandIssued, decode
 from portcullis.store.chain import NO_PREVIOUS, event_hash
-from portcullis.store.merkle import Frontier
+from portcullis.store.merkle import Tree
 
 _NEW_STREAM = (0, NO_PREVIOUS)
 _COMMANDS = frozenset((b"command_issued", b"command_concluded"))
@@ -65,16 +65,13 @@ class Walk:
         self.position = 0
         self.at = 0
         self.streams: dict[bytes, tuple[int, bytes]] = {}
-        self.tree = Frontier()
-        self.segment = Frontier()
+        self.tree = Tree()
+        self.sealed: list[bytes] = []  # roots of the segments filled by the last rows
         self.commands: dict[str, CommandState] = {}
         self._link_to = link_to
 
     def over(self, rows: Sequence[Any]) -> Fault | None:
-        """Take rows in order of position; the first fault, None when all held.
-
-        A call must not reach over the end of a segment.
-        """
+        """Take rows in order of position; the first fault, None when all held."""
         streams = self.streams
         expected = self.position
         hashes = []
@@ -98,15 +95,8 @@ class Walk:
                     return fault
             self.at = at
         self.position = expected
-        self.tree.extend(hashes)
-        self.segment.extend(hashes)
+        self.sealed = self.tree.extend(hashes)
         return None
-
-    def seal(self) -> bytes:
-        """The root of the segment that is full now; the next one begins."""
-        root = self.segment.root()
-        self.segment = Frontier()
-        return root
 
     def _command(self, row: Row) -> Fault | None:
         """Follow the outbox: what the events say it must hold."""

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from portcullis.store.merkle import (
     EMPTY_ROOT,
+    SEGMENT_LEAVES,
     Frontier,
+    Tree,
     consistency_proof,
     inclusion_proof,
     leaf_hash,
@@ -140,6 +142,21 @@ def test_a_proof_shows_a_prefix_and_no_other(of, data) -> None:
     assert not verify_consistency(old, other, len(of), root, proof)
     assert not verify_consistency(old, before, len(of), other, proof)
     assert not verify_consistency(old, before, len(of), root, [*proof, other])
+
+
+@pytest.mark.parametrize("first", [1, SEGMENT_LEAVES - 1, SEGMENT_LEAVES, 3 * SEGMENT_LEAVES])
+def test_a_segment_is_a_node_of_the_whole_tree(first: int) -> None:
+    count = 3 * SEGMENT_LEAVES + 100
+    of = [leaf_hash(number.to_bytes(4)) for number in range(count)]
+    tree = Tree()
+    roots = tree.extend(of[:first])
+    tree = Tree.from_bytes(tree.size, tree.to_bytes())
+    roots += tree.extend(of[first:])
+    parts = [of[start : start + SEGMENT_LEAVES] for start in range(0, count, SEGMENT_LEAVES)]
+    assert roots == [root_of(part) for part in parts[:3]]
+    assert (tree.size, tree.root()) == (count, root_of(of))
+    joined = root_of([*roots[:2]]), node_hash(roots[2], root_of(parts[3]))
+    assert node_hash(*joined) == tree.root()
 
 
 def test_what_cannot_be_proved_is_refused() -> None:

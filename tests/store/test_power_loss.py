@@ -7,7 +7,7 @@ what weaker settings lose, so this test can fail.
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -162,11 +162,10 @@ def entries(random: Random, number: int) -> list[Entry]:
 def look(home: Path, acknowledged: int, model: MemoryLedger) -> Ending:
     """Open what is left as the next worker would, and verify it."""
     try:
-        ledger = SqliteLedger(home)
+        with closing(SqliteLedger(home)) as ledger:
+            rows = list(ledger.read())
     except StoreError as error:
         return Ending(acknowledged, 0, str(error))
-    rows = list(ledger.read())
-    ledger.close()
     if rows != list(model.read(through=len(rows))):
         return Ending(acknowledged, len(rows), "other events than were written")
     found = verify(home / LEDGER_FILE, load_verifier(home / "ledger.pub"))

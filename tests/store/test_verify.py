@@ -71,7 +71,7 @@ def test_a_mark_of_another_ledger_or_a_changed_one_is_refused(copy: Path, large:
         msgspec.structs.replace(mark, position=119),
         msgspec.structs.replace(mark, at=1),
         msgspec.structs.replace(mark, peaks=bytes(len(mark.peaks))),
-        msgspec.structs.replace(mark, segment=b""),
+        msgspec.structs.replace(mark, peaks=b"short"),
         msgspec.structs.replace(mark, note=""),
     ):
         assert not check(copy, since=changed).ok
