@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -146,3 +146,21 @@ def beyond(found: Evidence, walk: Walk) -> Iterator[Fault]:
     for number in sorted(found.segments):
         if number * SEGMENT_EVENTS > walk.position:
             yield Fault(f"segment {number} is sealed before it is full", walk.position)
+
+
+def index(driver: Any, found: Evidence, since: int) -> Iterator[Fault]:
+    """Does the index of streams lead to the events, and nowhere else?"""
+    head = found.head
+    assert head is not None
+    (astray,) = driver.execute(
+        "SELECT min(events.position) FROM events LEFT JOIN stream_index "
+        "ON stream_index.stream = events.stream AND stream_index.seq = events.seq "
+        "WHERE events.position > ? AND events.position <= ? "
+        "AND stream_index.position IS NOT events.position",
+        (since, head.indexed),
+    ).fetchone()
+    if astray is not None:
+        yield Fault("the index of streams does not lead to the event", astray)
+    (count,) = driver.execute("SELECT count(*) FROM stream_index").fetchone()
+    if count != head.indexed or head.indexed > head.position:
+        yield Fault(f"the index of streams holds {count} events instead of {head.indexed}")

@@ -35,6 +35,8 @@ SNAPSHOTS_KEPT = 32
 # The driver lets other threads run at every statement, and a busy one keeps the interpreter for a
 # while each time; so a statement carries many rows (measured: up to ten times faster beside one).
 ROWS_AT_ONCE = 32
+# A pass of the index writes one page for each stream it meets, whether with one event or with many.
+INDEX_EVERY = 1_000
 
 
 class SqliteLedger:
@@ -64,7 +66,7 @@ class SqliteLedger:
             self._driver = driver_of(self._connection)
             self.ledger_id, self._signer = self._identify()
             self._epoch = self._take_over()
-            self._chain = self._restore()
+            self._chain, self._indexed = self._restore()
             self._head = self._chain.head()
             self._open = opening.pop_all()
 
@@ -97,8 +99,9 @@ class SqliteLedger:
             head = self._chain.head()
             with self._writing():
                 self._store(batch)
-                self._move_head(head, self._chain.at)
-            self._head = head
+                indexed = self._index_streams(head)
+                self._move_head(head, self._chain.at, indexed)
+            self._head, self._indexed = head, indexed
         return head
 
     def read(
@@ -172,8 +175,8 @@ class SqliteLedger:
             self._run("INSERT INTO meta VALUES ('ledger_id', ?)", ledger_id)
             self._run("INSERT INTO meta VALUES ('public_key', ?)", signer.verifier.line)
             self._run(
-                "INSERT INTO head (id, epoch, position, root, at, frontier, signature) "
-                "VALUES (1, 0, 0, ?, 0, x'', ?)",
+                "INSERT INTO head (id, epoch, position, root, at, frontier, signature, indexed) "
+                "VALUES (1, 0, 0, ?, 0, x'', ?, 0)",
                 EMPTY_ROOT,
                 signer.sign(nothing.text()),
             )
@@ -186,8 +189,8 @@ class SqliteLedger:
             (epoch,) = self._run("SELECT epoch FROM head").fetchone()
             return int(epoch)
 
-    def _restore(self) -> Chain:
-        """The chain's end, after a look at whether it is what was signed."""
+    def _restore(self) -> tuple[Chain, int]:
+        """The chain's end and that of the index, after a look at whether it is what was signed."""
         row = queries.head(self._connection)
         last = queries.last_position(self._connection)
         if row is None or last < row.position:
@@ -203,7 +206,7 @@ class SqliteLedger:
             raise self._broken_at(row.position, f"the head's frontier is none: {error}") from error
         if tree.root() != row.root:
             raise self._broken_at(row.position, "the head's frontier does not give its root")
-        return Chain(row.at, queries.stream_ends(self._connection), tree)
+        return Chain(row.at, queries.stream_ends(self._connection), tree), row.indexed
 
     def _broken_at(self, position: int, what: str) -> LedgerBroken:
         return LedgerBroken(
@@ -268,17 +271,30 @@ class SqliteLedger:
             signature = self._signer.sign(segment_text(self.origin, *segment))
             self._run("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", *segment, signature)
 
-    def _move_head(self, head: Head, at: int) -> None:
+    def _index_streams(self, head: Head) -> int:
+        """Enter events into the index once enough wait; up to where it reaches then."""
+        if head.position - self._indexed < INDEX_EVERY:
+            return self._indexed
+        self._run(
+            "INSERT INTO stream_index SELECT stream, seq, position FROM events "
+            "WHERE position > ? AND position <= ? ORDER BY stream, seq",
+            self._indexed,
+            head.position,
+        )
+        return head.position
+
+    def _move_head(self, head: Head, at: int, indexed: int) -> None:
         """Sign the new head over the one this writer left, and no other."""
         statement = Checkpoint(self.origin, head.position, head.root, at)
         moved = self._run(
-            "UPDATE head SET position = ?, root = ?, at = ?, frontier = ?, signature = ? "
-            "WHERE epoch = ? AND position = ?",
+            "UPDATE head SET position = ?, root = ?, at = ?, frontier = ?, signature = ?, "
+            "indexed = ? WHERE epoch = ? AND position = ?",
             head.position,
             head.root,
             at,
             self._chain.tree.to_bytes(),
             self._signer.sign(statement.text()),
+            indexed,
             self._epoch,
             self._head.position,
         )

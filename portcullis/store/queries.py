@@ -16,24 +16,46 @@ from portcullis.ports import PendingCommand, Snapshot, StoredEvent
 from portcullis.store.note import Checkpoint, Verifier, snapshot_text
 
 CHUNK_EVENTS = 2_000
-LAST_POSITION = 2**63 - 1
 
 EVENT_COLUMNS = ", ".join(StoredEvent._fields)
 
 # A loose index scan: one look-up per stream, however many events the streams have.
-_STREAMS = """
+_INDEXED_STREAMS = """
 WITH RECURSIVE names(stream) AS (
-    SELECT min(stream) FROM events
+    SELECT min(stream) FROM stream_index
     UNION ALL
-    SELECT (SELECT min(stream) FROM events WHERE stream > names.stream)
+    SELECT (SELECT min(stream) FROM stream_index WHERE stream > names.stream)
     FROM names WHERE names.stream IS NOT NULL
 )
 SELECT stream FROM names WHERE stream IS NOT NULL
 """
+_INDEXED_END = """
+SELECT events.seq, hash FROM stream_index JOIN events USING (position)
+WHERE stream_index.stream = ? ORDER BY stream_index.seq DESC LIMIT 1
+"""
+_SEQ_AT = """
+SELECT max(
+    coalesce((SELECT max(seq) FROM stream_index WHERE stream = ? AND position <= ?), 0),
+    coalesce((SELECT max(seq) FROM events WHERE position > (SELECT indexed FROM head)
+              AND stream = ? AND position <= ?), 0)
+)
+"""
+_OF_POSITIONS = "position > ? AND position <= ?"
+_OF_STREAM = """
+position IN (
+    SELECT position FROM stream_index WHERE stream = ? AND seq > ? AND seq <= ?
+    UNION ALL
+    SELECT position FROM events WHERE position > (SELECT indexed FROM head)
+    AND stream = ? AND seq > ? AND seq <= ?
+)
+"""
 
 
 class HeadRow(NamedTuple):
-    """The head as stored. `frontier` holds the peaks of the tree whose root is `root`."""
+    """The head as stored. `frontier` holds the peaks of the tree whose root is `root`.
+
+    Events up to `indexed` are in `stream_index`.
+    """
 
     epoch: int
     position: int
@@ -41,6 +63,7 @@ class HeadRow(NamedTuple):
     at: int
     frontier: bytes
     signature: bytes
+    indexed: int
 
     def statement(self, origin: str) -> Checkpoint:
         """What `signature` signs."""
@@ -55,9 +78,7 @@ def meta(connection: sa.Connection) -> dict[str, str]:
 
 def head(connection: sa.Connection) -> HeadRow | None:
     """The head's row, None in a new file."""
-    row = connection.exec_driver_sql(
-        "SELECT epoch, position, root, at, frontier, signature FROM head"
-    ).one_or_none()
+    row = connection.exec_driver_sql(f"SELECT {', '.join(HeadRow._fields)} FROM head").one_or_none()
     return None if row is None else HeadRow._make(row)
 
 
@@ -68,11 +89,15 @@ def last_position(connection: sa.Connection) -> int:
 
 def stream_ends(connection: sa.Connection) -> dict[str, tuple[int, bytes]]:
     """(seq, hash) of every stream's newest event."""
-    last = "SELECT seq, hash FROM events WHERE stream = ? ORDER BY seq DESC LIMIT 1"
     ends = {}
-    for name in connection.exec_driver_sql(_STREAMS).scalars().all():
-        row = connection.exec_driver_sql(last, (name,)).one()
-        ends[name] = (row[0], row[1])
+    for name in connection.exec_driver_sql(_INDEXED_STREAMS).scalars().all():
+        seq, digest = connection.exec_driver_sql(_INDEXED_END, (name,)).one()
+        ends[name] = (seq, digest)
+    for name, seq, digest in connection.exec_driver_sql(
+        "SELECT stream, seq, hash FROM events WHERE position > (SELECT indexed FROM head) "
+        "ORDER BY position"
+    ):
+        ends[name] = (seq, digest)
     return ends
 
 
@@ -81,45 +106,43 @@ def events(
     guard: Callable[[], AbstractContextManager[object]],
     *,
     after: int,
-    through: int,
+    through: int | None = None,
     stream: str | None = None,
     conditions: Sequence[tuple[str, object]] = (),
     newest_first: bool = False,
 ) -> Iterator[StoredEvent]:
-    """Events behind `after` up to `through`, chunk by chunk; `guard` is held around each statement.
+    """Events behind `after` up to `through`, as the file is now; `guard` is held around reading.
 
-    Within a stream the order of seq is that of position, and seq is what its index knows.
+    Each statement looks at `CHUNK_EVENTS` numbers at most: positions, or the seqs of one stream.
     """
-    where = [condition for condition, _ in conditions]
-    values: list[object] = []
-    for _, value in conditions:
-        values += value if isinstance(value, tuple) else (value,)
-    low, high, column = after, through, "position"
-    if stream is not None:
-        where, values, column = ["stream = ?", *where], [stream, *values], "seq"
-        with guard():
-            low, high = (_seq_at(connection, stream, position) for position in (after, through))
-    where += [f"{column} > ?", f"{column} <= ?"]
+    with guard():
+        last = last_position(connection)
+        low, high = after, last if through is None else min(through, last)
+        if stream is not None:
+            low, high = (_seq_at(connection, stream, position) for position in (low, high))
+    where = [_OF_POSITIONS if stream is None else _OF_STREAM]
+    where += [condition for condition, _ in conditions]
+    values = [
+        v for _, value in conditions for v in (value if isinstance(value, tuple) else (value,))
+    ]
     statement = (
         f"SELECT {EVENT_COLUMNS} FROM events WHERE {' AND '.join(where)} "
-        f"ORDER BY {column} {'DESC' if newest_first else ''} LIMIT {CHUNK_EVENTS}"
+        f"ORDER BY position {'DESC' if newest_first else ''}"
     )
-    while True:
+    starts = range(low, high, CHUNK_EVENTS)
+    for start in reversed(starts) if newest_first else starts:
+        window: tuple[object, ...] = (start, min(start + CHUNK_EVENTS, high))
+        if stream is not None:
+            window = (stream, *window, stream, *window)
         with guard():
-            found = connection.exec_driver_sql(statement, (*values, low, high)).all()
+            found = connection.exec_driver_sql(statement, (*window, *values)).all()
         yield from map(StoredEvent._make, found)
-        if len(found) < CHUNK_EVENTS:
-            return
-        edge = getattr(found[-1], column)
-        low, high = (low, edge - 1) if newest_first else (edge, high)
 
 
 def _seq_at(connection: sa.Connection, stream: str, position: int) -> int:
     """The seq of the stream's newest event up to `position`, 0 when it has none yet."""
-    found = connection.exec_driver_sql(
-        "SELECT max(seq) FROM events WHERE stream = ? AND position <= ?", (stream, position)
-    )
-    return int(found.scalar() or 0)
+    found = connection.exec_driver_sql(_SEQ_AT, (stream, position, stream, position))
+    return int(found.scalar_one())
 
 
 def pending(connection: sa.Connection) -> list[PendingCommand]:

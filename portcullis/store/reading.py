@@ -112,12 +112,11 @@ class LedgerReader:
         newest_first: bool = False,
     ) -> Iterator[StoredEvent]:
         """Events behind position `after`, up to and including `through`, that match."""
-        last = queries.LAST_POSITION if through is None else through
         return queries.events(
             self._connection,
             lambda: explained(self.path),
             after=after,
-            through=last,
+            through=through,
             stream=where.stream,
             conditions=where.conditions(),
             newest_first=newest_first,

@@ -22,8 +22,19 @@ events = sa.Table(
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("previous", sa.LargeBinary, nullable=False),
     sa.Column("hash", sa.LargeBinary, nullable=False),
-    sa.UniqueConstraint("stream", "seq"),
     sqlite_strict=True,
+)
+
+# Where each stream's events are, for those up to `head.indexed`. A unique constraint of `events`
+# would do, but at the price of a page written for every stream in every commit.
+stream_index = sa.Table(
+    "stream_index",
+    ledger,
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
 )
 
 # One row. `epoch` grows with every writer that opens the file and guards every commit.
@@ -37,6 +48,7 @@ head = sa.Table(
     sa.Column("at", sa.Integer, nullable=False),
     sa.Column("frontier", sa.LargeBinary, nullable=False),
     sa.Column("signature", sa.LargeBinary, nullable=False),
+    sa.Column("indexed", sa.Integer, nullable=False),
     sqlite_strict=True,
 )
 

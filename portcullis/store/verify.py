@@ -119,6 +119,7 @@ def _faults(
     yield from _events(driver, public, found, walk)
     yield from evidence.end(found, public, walk)
     yield from evidence.beyond(found, walk)
+    yield from evidence.index(driver, found, since.position if since else 0)
     yield from evidence.outbox(found, walk)
     yield from evidence.snapshots(found, public)
     if since is None:

@@ -94,7 +94,7 @@ def test_a_slow_reader_does_not_hold_up_the_writer(ledger, reader, tmp_path) -> 
         ledger.append([position("A", n) for n in range(500)])
     ledger.truncate_wal()
     assert (tmp_path / f"{LEDGER_FILE}-wal").stat().st_size == 0
-    assert sum(1 for _ in slow) == 14_999
+    assert sum(1 for _ in slow) == 4_999  # up to where it ended when the reading began
 
 
 def test_it_cannot_write(reader) -> None:

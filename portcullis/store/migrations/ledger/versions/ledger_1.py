@@ -21,8 +21,15 @@ def upgrade() -> None:
         sa.Column("payload", sa.LargeBinary, nullable=False),
         sa.Column("previous", sa.LargeBinary, nullable=False),
         sa.Column("hash", sa.LargeBinary, nullable=False),
-        sa.UniqueConstraint("stream", "seq"),
         sqlite_strict=True,
+    )
+    op.create_table(
+        "stream_index",
+        sa.Column("stream", sa.Text, primary_key=True),
+        sa.Column("seq", sa.Integer, primary_key=True),
+        sa.Column("position", sa.Integer, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "head",
@@ -33,6 +40,7 @@ def upgrade() -> None:
         sa.Column("at", sa.Integer, nullable=False),
         sa.Column("frontier", sa.LargeBinary, nullable=False),
         sa.Column("signature", sa.LargeBinary, nullable=False),
+        sa.Column("indexed", sa.Integer, nullable=False),
         sqlite_strict=True,
     )
     op.create_table(
