@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -151,7 +152,9 @@ def open_reader(path: Path) -> sa.Engine:
         raise StoreError(
             f"{path}: there is no such file", remedy="name the store's file, or start the worker"
         )
-    uri = f"{path.resolve().as_uri()}?mode=ro"
+    # A copy on a medium that cannot be written has no room for the files that readers share.
+    alone = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
+    uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
     return sa.create_engine(
         "sqlite://",
         module=dbapi2,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from portcullis.errors import StoreLocked
 from portcullis.store.database import explained
@@ -13,16 +13,14 @@ from portcullis.store.database import explained
 if sys.platform == "win32":
     import msvcrt
 
-    def _take(descriptor: int) -> None:
-        os.lseek(
-            descriptor, 1 << 20, os.SEEK_SET
-        )  # a byte past the text, so that it stays readable
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    def _take(file: IO[str]) -> None:
+        file.seek(1 << 20)  # a byte behind the text, so that the text stays readable
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 else:
     import fcntl
 
-    def _take(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _take(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class WriterLock:
@@ -34,21 +32,23 @@ class WriterLock:
 
     def __init__(self, path: Path) -> None:
         with explained(path):
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._file = path.open("a+")
         try:
-            _take(self._descriptor)
+            _take(self._file)
         except OSError as error:
-            holder = os.pread(self._descriptor, 32, 0).decode(errors="replace").strip()
-            os.close(self._descriptor)
+            self._file.seek(0)
+            holder = self._file.read(32).strip() or "unknown"
+            self._file.close()
             raise StoreLocked(
-                f"{path.parent}: another worker writes here (process {holder or 'unknown'})",
-                remedy=f"stop process {holder or 'holding ' + str(path)}, or name another home",
+                f"{path.parent}: another worker writes here (process {holder})",
+                remedy=f"stop process {holder}, or name another home",
             ) from error
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+        self._file.close()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from portcullis.ports import PendingCommand, Snapshot, StoredEvent
+from portcullis.store.database import driver_of
 from portcullis.store.note import Checkpoint, Verifier, snapshot_text
 
 CHUNK_EVENTS = 2_000
@@ -129,13 +130,14 @@ def events(
         f"SELECT {EVENT_COLUMNS} FROM events WHERE {' AND '.join(where)} "
         f"ORDER BY position {'DESC' if newest_first else ''}"
     )
+    driver = driver_of(connection)
     starts = range(low, high, CHUNK_EVENTS)
     for start in reversed(starts) if newest_first else starts:
         window: tuple[object, ...] = (start, min(start + CHUNK_EVENTS, high))
         if stream is not None:
             window = (stream, *window, stream, *window)
         with guard():
-            found = connection.exec_driver_sql(statement, (*window, *values)).all()
+            found = driver.execute(statement, (*window, *values)).fetchall()
         yield from map(StoredEvent._make, found)
 
 

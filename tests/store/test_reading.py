@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,18 @@ def test_it_reads_a_copy_without_a_writer(ledger, tmp_path) -> None:
     ledger.close()
     with LedgerReader(tmp_path) as reader:
         assert reader.head().position == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_it_reads_a_medium_that_cannot_be_written(ledger, tmp_path) -> None:
+    ledger.append([position("A", 1)])
+    ledger.close()
+    tmp_path.chmod(0o500)
+    try:
+        with LedgerReader(tmp_path) as reader:
+            assert reader.head().position == 1
+    finally:
+        tmp_path.chmod(0o700)
 
 
 def test_what_is_no_ledger_is_refused(tmp_path: Path) -> None:
