@@ -6,6 +6,8 @@ venue's own time, orders a version, fills an id, and each changes the figures ex
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
+
 from portcullis.domain import exposure
 from portcullis.domain.events import (
     AccountReported,
@@ -65,7 +67,10 @@ def fold_trade(account: AccountState, fact: TradeReported, world: State) -> bool
         _count_past(account, fact.trade_id, fill)
     else:
         account.fills[fact.trade_id] = fill
-        recount(account, fact.order_id, world.now)
+        if fill.voided:
+            recount(account, fact.order_id, world.now)
+        else:
+            _count(account, fill, world.now)
     _apply_later(account, fact, world)
     return True
 
@@ -83,20 +88,38 @@ def _count_past(account: AccountState, trade_id: str, fill: Fill) -> None:
 
 def recount(account: AccountState, order_id: str, now: int) -> None:
     """Sum one order's fills anew; the day's figures are sums over what is not voided."""
-    fills = [f for f in account.fills.values() if f.order_id == order_id and not f.voided]
-    before = account.exits[order_id].net if order_id in account.exits else 0
-    net = sum(fill.net for fill in fills)
-    account.realized += net - before
-    if not fills:
-        account.exits.pop(order_id, None)
-        account.recent_entries.pop(order_id, None)
-        return
-    first_at = min(fill.executed_at for fill in fills)
-    closing = any(fill.closing for fill in fills)
-    account.exits[order_id] = Exit(first_at, net, closing, len(fills))
-    account.recent_entries[order_id] = first_at
-    for old in [key for key, at in account.recent_entries.items() if at <= now - HOUR]:
-        del account.recent_entries[old]
+    before = account.exits.pop(order_id, None)
+    if before is not None:
+        account.realized -= before.net
+        _forget_entry(account, before.first_at)
+    for fill in account.fills.values():
+        if fill.order_id == order_id and not fill.voided:
+            _count(account, fill, now)
+
+
+def _count(account: AccountState, fill: Fill, now: int) -> None:
+    """Add one fill to its order's trade and to the day, at a cost that no history raises."""
+    known = account.exits.get(fill.order_id)
+    account.newest_exit = fill.order_id
+    account.realized += fill.net
+    if known is None:
+        account.exits[fill.order_id] = Exit(fill.executed_at, fill.net, fill.closing, 1)
+        insort(account.entries, fill.executed_at)
+    else:
+        known.net += fill.net
+        known.fills += 1
+        known.closing = known.closing or fill.closing
+        if fill.executed_at < known.first_at:
+            _forget_entry(account, known.first_at)
+            known.first_at = fill.executed_at
+            insort(account.entries, fill.executed_at)
+    del account.entries[: bisect_right(account.entries, now - HOUR)]
+
+
+def _forget_entry(account: AccountState, first_at: int) -> None:
+    place = bisect_left(account.entries, first_at)
+    if place < len(account.entries) and account.entries[place] == first_at:
+        del account.entries[place]
 
 
 def _apply_later(account: AccountState, fact: TradeReported, world: State) -> None:
@@ -250,4 +273,5 @@ def roll_day(account: AccountState, following: TradingDay) -> None:
     account.exits, account.realized, account.day = {}, 0, following
     for trade_id, fill in sorted(early.items()):
         account.fills[trade_id] = fill
-        recount(account, fill.order_id, fill.executed_at)
+        if not fill.voided:
+            _count(account, fill, fill.executed_at)

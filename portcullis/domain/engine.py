@@ -7,6 +7,7 @@ that a replay of the same facts meets them at the same place.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -50,6 +51,13 @@ from portcullis.domain.watch import AccountWatch
 ROLLS_MAX = 400
 
 
+Holder = tuple[int, AccountState, AccountWatch, Position]
+
+
+def _order_of(holder: Holder) -> int:
+    return holder[0]
+
+
 class Engine:
     """Folds facts into a state and answers with decisions. The only writer of its state."""
 
@@ -57,7 +65,9 @@ class Engine:
         self.state = state or State()
         self.plan = decode_plan(self.state.plan) if self.state.plan else Plan(())
         self.watches = {each.account: AccountWatch(each) for each in self.plan.accounts}
-        self._holders: dict[str, list[tuple[AccountState, AccountWatch, Position]]] = {}
+        self._holders: dict[str, list[Holder]] = {}
+        self._held: dict[str, tuple[str, ...]] = {}
+        self._order: dict[str, int] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._armed: dict[str, int] = {}
         self.judge = Judge(self.state, self.plan)
@@ -114,13 +124,13 @@ class Engine:
         if known is not None and quote.quoted_at < known.quoted_at:
             return
         state.quotes[quote.instrument] = quote
-        for account, watch, position in self._holders.get(quote.instrument, ()):
+        for _, account, watch, position in self._holders.get(quote.instrument, ()):
             book.mark(account, position, quote, state)
             if watch.trails_intraday:
                 book.raise_high(account)
             if account.unjudged:
                 self.judge.judge_quotes(account, watch)
-            self.judge.judge(account, watch.by_trigger["quote"])
+            self.judge.judge_price(account, watch, position)
 
     def _on_position(self, fact: PositionReported) -> None:
         account = self._account(fact.account)
@@ -129,7 +139,7 @@ class Engine:
 
     def _position_changed(self, account: AccountState) -> None:
         watch = self.watches[account.id]
-        self._reindex()
+        self._index(account)
         locks.shrink_kept(account)
         self._something_changed(account)
         book.watch_cover(account, self.state.now, any_stop=watch.any_stop)
@@ -418,19 +428,28 @@ class Engine:
     def _day(self, plan: AccountPlan) -> Any:
         return trading_day(self.state.now, plan.zone, plan.reset_minute, plan.days, plan.calendar)
 
-    def _reindex(self) -> None:
-        """Positions by instrument, so that a quote touches only its holders."""
-        self._holders = {}
-        for name, watch in self.watches.items():
-            account = self.state.accounts.get(name)
-            for position in account.positions.values() if account else ():
-                row = (account, watch, position)
-                self._holders.setdefault(position.instrument, []).append(row)  # type: ignore[arg-type]
+    def _index(self, account: AccountState) -> None:
+        """Positions by instrument, so that a quote touches only its holders.
+
+        Holders stand in the order of the plan, so that a recovered engine asks in the same order.
+        """
+        order, watch = self._order[account.id], self.watches[account.id]
+        for name in self._held.get(account.id, ()):
+            holders = self._holders[name]
+            del holders[bisect_left(holders, order, key=_order_of)]
+        for name, position in account.positions.items():
+            insort(
+                self._holders.setdefault(name, []), (order, account, watch, position), key=_order_of
+            )
+        self._held[account.id] = tuple(account.positions)
 
     def _index_all(self) -> None:
-        self._reindex()
+        self._holders, self._held = {}, {}
         self._deadlines, self._armed = [], {}
-        for account in self.state.accounts.values():
-            self._arm(account)
+        self._order = {name: number for number, name in enumerate(self.watches)}
+        for name in self.watches:
+            if name in self.state.accounts:
+                self._index(self.state.accounts[name])
+                self._arm(self.state.accounts[name])
         if self.state.plan:
             self._arm_system()

@@ -11,7 +11,7 @@ from portcullis.domain.commands import CancelOrders
 from portcullis.domain.events import AlertRaised, AnyDecision, AutomationPlanned, BreachFound
 from portcullis.domain.model import SECOND, Reason
 from portcullis.domain.plan import Plan
-from portcullis.domain.state import AccountState, OpenBreach, State
+from portcullis.domain.state import AccountState, OpenBreach, Position, State
 from portcullis.domain.watch import AccountWatch, RuleWatch
 
 RETRY_AFTER = 30 * SECOND
@@ -42,6 +42,25 @@ class Judge:
         if lockout and account.locks:
             fresh += self._lockout_breaches(account)
         fresh = [breach for breach in fresh if not self._is_moot(account, breach)]
+        if fresh:
+            self._act(account, fresh)
+
+    def judge_price(self, account: AccountState, watch: AccountWatch, position: Position) -> None:
+        """As `judge`, for a new price of one position: asks nothing the price cannot change."""
+        state, fresh = self.state, []
+        for name, judge_position, params in watch.on_position_price:
+            breach = judge_position(account, position, params, state)
+            if breach is not None:
+                if self._is_new(account, breach) and not self._is_moot(account, breach):
+                    fresh.append(breach)
+            elif account.breaches:
+                self._drop_ended(account, name, (), position.instrument)
+        for name, evaluate, params in watch.on_account_price:
+            found = evaluate(account, params, state)
+            if found:
+                fresh += [breach for breach in found if self._is_new(account, breach)]
+            if account.breaches:
+                self._drop_ended(account, name, found)
         if fresh:
             self._act(account, fresh)
 
@@ -76,10 +95,20 @@ class Judge:
             )
         )
 
-    def _drop_ended(self, account: AccountState, rule: str, found: tuple[Breach, ...]) -> None:
+    def _drop_ended(
+        self,
+        account: AccountState,
+        rule: str,
+        found: tuple[Breach, ...],
+        instrument: str | None = None,
+    ) -> None:
+        """Forget level breaches of a rule (in one instrument, or all) that no longer hold."""
+        if not any(breach.rule == rule for breach in account.breaches.values()):
+            return
         still = [breach.id for breach in found]
-        for key in [k for k, b in account.breaches.items() if b.rule == rule and b.level]:
-            if key not in still:
+        start = f"{rule}|" if instrument is None else f"{rule}|{instrument}|"
+        for key, breach in list(account.breaches.items()):
+            if breach.level and key not in still and key.startswith(start):
                 del account.breaches[key]
 
     def _lockout_breaches(self, account: AccountState) -> list[Breach]:

@@ -110,7 +110,9 @@ class OpenBreach(msgspec.Struct):
 
 
 class AccountState(msgspec.Struct):
-    """One account, folded. `kept` are the sizes a lock leaves in place, by lock id."""
+    """One account, folded. `entries` are the first fills of the last hour's trades, in order of
+    time; `newest_exit` the order whose fill was counted last; `kept` are the sizes a lock leaves in place, by lock id.
+    """
 
     id: str
     day: TradingDay
@@ -128,7 +130,8 @@ class AccountState(msgspec.Struct):
     fills: dict[str, Fill] = {}
     early_fills: dict[str, Fill] = {}
     exits: dict[str, Exit] = {}
-    recent_entries: dict[str, int] = {}
+    entries: list[int] = []
+    newest_exit: str = ""
     past_fills: dict[str, int] = {}
     rows: dict[str, Row] = {}
     balance_gap: int = 0

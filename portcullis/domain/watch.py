@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from portcullis.domain.breach import Breach
 from portcullis.domain.plan import AccountPlan
 from portcullis.domain.rules import RULES, no_stop_loss_grace, trailing_drawdown
-from portcullis.domain.state import AccountState, State
+from portcullis.domain.state import AccountState, Position, State
 
 MODULES: dict[str, ModuleType] = {rule.NAME: rule for rule in RULES}
 TRIGGERS = ("quote", "position", "order", "trade", "account", "time")
@@ -22,6 +22,14 @@ class RuleWatch(NamedTuple):
 
     name: str
     evaluate: Evaluate
+    params: Any
+
+
+class PositionWatch(NamedTuple):
+    """A rule that a new price concerns through one position only: the hot path of a quote."""
+
+    name: str
+    judge: Callable[[AccountState, Position, Any, State], Breach | None]
     params: Any
 
 
@@ -40,6 +48,21 @@ class AccountWatch:
             )
             for trigger in TRIGGERS
         }
+        on_price = [(r, p) for r, p in rules if "quote" in r.TRIGGERS]
+        alone = [
+            (r, p) for r, p in on_price if hasattr(r, "of_one_position") and r.of_one_position(p)
+        ]
+        self.on_position_price = tuple(
+            PositionWatch(rule.NAME, rule.judge_position, params) for rule, params in alone
+        )
+        self.on_account_price = tuple(
+            RuleWatch(rule.NAME, rule.evaluate, params)
+            for rule, params in on_price
+            if (rule, params) not in alone
+        )
+        self.timed = tuple(
+            (rule.next_check, params) for rule, params in rules if hasattr(rule, "next_check")
+        )
         self.everything = tuple(RuleWatch(r.NAME, r.evaluate, params) for r, params in rules)
         self.allowances: tuple[tuple[ModuleType, Allowance, Any], ...] = tuple(
             (rule, rule.allowance, params) for rule, params in rules
@@ -56,5 +79,5 @@ class AccountWatch:
 
     def next_check(self, account: AccountState, world: State) -> int | None:
         """When a rule may answer otherwise by the passing of time alone."""
-        times = (rule.next_check(account, params, world) for rule, params in self.rules)
+        times = (check(account, params, world) for check, params in self.timed)
         return min((at for at in times if at is not None), default=None)

@@ -62,10 +62,6 @@ def distance(account: AccountState, params: Params, world: State) -> tuple[Dista
     )
 
 
-def next_check(account: AccountState, params: Params, world: State) -> int | None:
-    return None
-
-
 def _said(account: AccountState) -> str:
     if account.can_trade is None:
         return "not said"

@@ -33,25 +33,23 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 
 def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breach, ...]:
-    found: tuple[Breach, ...] = ()
-    for order_id, outcome in account.exits.items():
-        tier = _worst(params, -outcome.net) if outcome.closing else None
-        if tier is None:
-            continue
-        spec = LockSpec("at", world.now + tier.cooldown)
-        found += (
-            Breach(
-                NAME,
-                CODE,
-                None,
-                _reason(-outcome.net, tier, account.currency),
-                Response(locks=(spec,)),
-                measure=tier.loss,
-                episode=f"{order_id}:{tier.loss}",
-                level=False,
-            ),
-        )
-    return found
+    """Judges the trade that the newest fill belongs to: earlier ones were judged at their time."""
+    outcome = account.exits.get(account.newest_exit)
+    tier = _worst(params, -outcome.net) if outcome is not None and outcome.closing else None
+    if outcome is None or tier is None:
+        return ()
+    return (
+        Breach(
+            NAME,
+            CODE,
+            None,
+            _reason(-outcome.net, tier, account.currency),
+            Response(locks=(LockSpec("at", world.now + tier.cooldown),)),
+            measure=tier.loss,
+            episode=f"{account.newest_exit}:{tier.loss}",
+            level=False,
+        ),
+    )
 
 
 def allowance(
@@ -81,10 +79,6 @@ def distance(account: AccountState, params: Params, world: State) -> tuple[Dista
             "worst closed trade of the day, net",
         ),
     )
-
-
-def next_check(account: AccountState, params: Params, world: State) -> int | None:
-    return None
 
 
 def _worst(params: Params, loss: int) -> Tier | None:

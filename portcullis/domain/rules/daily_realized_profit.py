@@ -57,10 +57,6 @@ def distance(account: AccountState, params: Params, world: State) -> tuple[Dista
     )
 
 
-def next_check(account: AccountState, params: Params, world: State) -> int | None:
-    return None
-
-
 def _reason(account: AccountState, params: Params) -> Reason:
     profit, currency = account.realized, account.currency
     return Reason(

@@ -10,7 +10,7 @@ from portcullis.domain.arithmetic import mark_formula
 from portcullis.domain.breach import UNLIMITED, Breach, Distance, LockSpec, Response
 from portcullis.domain.model import Reason
 from portcullis.domain.money import money
-from portcullis.domain.state import AccountState, State
+from portcullis.domain.state import AccountState, Position, State
 from portcullis.domain.units import Money
 
 NAME = "daily_unrealized_loss"
@@ -35,14 +35,24 @@ def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breac
         response = Response(flatten=True, cancel=True, locks=(LockSpec("next_session"),))
         reason = _reason(loss, params, account.currency, _basis(params))
         return (Breach(NAME, CODE, None, reason, response, loss),)
-    limit = -params.limit
-    found: tuple[Breach, ...] = ()
-    for position in account.positions.values():
-        if position.pnl <= limit:
-            reason = _reason(-position.pnl, params, account.currency, mark_formula(world, position))
-            response = Response(close=position.instrument)
-            found += (Breach(NAME, CODE, position.instrument, reason, response, -position.pnl),)
-    return found
+    found = (judge_position(account, p, params, world) for p in account.positions.values())
+    return tuple(breach for breach in found if breach is not None)
+
+
+def judge_position(
+    account: AccountState, position: Position, params: Params, world: State
+) -> Breach | None:
+    """One position: all that a new price of its instrument can change."""
+    if position.pnl > -params.limit:
+        return None
+    reason = _reason(-position.pnl, params, account.currency, mark_formula(world, position))
+    response = Response(close=position.instrument)
+    return Breach(NAME, CODE, position.instrument, reason, response, -position.pnl)
+
+
+def of_one_position(params: Params) -> bool:
+    """Whether `judge_position` is all there is to a new price."""
+    return params.scope == "position"
 
 
 def allowance(
@@ -84,10 +94,6 @@ def distance(account: AccountState, params: Params, world: State) -> tuple[Dista
         )
         for instrument, loss, formula in rows
     )
-
-
-def next_check(account: AccountState, params: Params, world: State) -> int | None:
-    return None
 
 
 def _total_loss(account: AccountState, params: Params) -> int:

@@ -83,10 +83,6 @@ def distance(account: AccountState, params: Params, world: State) -> tuple[Dista
     )
 
 
-def next_check(account: AccountState, params: Params, world: State) -> int | None:
-    return None
-
-
 def _weight(is_micro: bool, params: Params) -> int:
     return 1 if is_micro or params.micro_ratio is None else params.micro_ratio
 

@@ -68,10 +68,6 @@ def distance(account: AccountState, params: Params, world: State) -> tuple[Dista
     return tuple(rows)
 
 
-def next_check(account: AccountState, params: Params, world: State) -> int | None:
-    return None
-
-
 def _ticker(world: State, instrument: str) -> str:
     listed = world.instruments.get(instrument)
     return listed.ticker if listed else instrument

@@ -10,7 +10,7 @@ from portcullis.domain.arithmetic import mark_formula
 from portcullis.domain.breach import UNLIMITED, Breach, Distance, Response
 from portcullis.domain.model import Reason
 from portcullis.domain.money import money
-from portcullis.domain.state import AccountState, State
+from portcullis.domain.state import AccountState, Position, State
 from portcullis.domain.units import Money
 
 NAME = "max_unrealized_profit"
@@ -36,19 +36,25 @@ def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breac
             account.open_pnl, account.peak_open, params, account.currency, "open, all positions"
         )
         return (Breach(NAME, CODE, None, reason, Response(flatten=True), account.open_pnl),)
-    found: tuple[Breach, ...] = ()
-    for position in account.positions.values():
-        if _is_due(position.pnl, position.peak_pnl, params):
-            reason = _reason(
-                position.pnl,
-                position.peak_pnl,
-                params,
-                account.currency,
-                mark_formula(world, position),
-            )
-            response = Response(close=position.instrument)
-            found += (Breach(NAME, CODE, position.instrument, reason, response, position.pnl),)
-    return found
+    found = (judge_position(account, p, params, world) for p in account.positions.values())
+    return tuple(breach for breach in found if breach is not None)
+
+
+def judge_position(
+    account: AccountState, position: Position, params: Params, world: State
+) -> Breach | None:
+    """One position: all that a new price of its instrument can change."""
+    if not _is_due(position.pnl, position.peak_pnl, params):
+        return None
+    formula = mark_formula(world, position)
+    reason = _reason(position.pnl, position.peak_pnl, params, account.currency, formula)
+    response = Response(close=position.instrument)
+    return Breach(NAME, CODE, position.instrument, reason, response, position.pnl)
+
+
+def of_one_position(params: Params) -> bool:
+    """Whether `judge_position` is all there is to a new price."""
+    return params.scope == "position"
 
 
 def allowance(
@@ -80,10 +86,6 @@ def distance(account: AccountState, params: Params, world: State) -> tuple[Dista
         )
         for instrument, pnl, formula in rows
     )
-
-
-def next_check(account: AccountState, params: Params, world: State) -> int | None:
-    return None
 
 
 def _is_due(pnl: int, peak: int, params: Params) -> bool:

@@ -6,6 +6,7 @@ venue's own trade limits count them. Positions stay.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Literal
 
 import msgspec
@@ -33,7 +34,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 
 def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breach, ...]:
-    newest = max(account.recent_entries.values(), default=0)
+    newest = account.entries[-1] if account.entries else 0
     worst: tuple[int, LockSpec, Reason, str] | None = None
     for name, count, limit, cooldown in _windows(account, params, newest):
         if count > limit:
@@ -79,16 +80,13 @@ def distance(account: AccountState, params: Params, world: State) -> tuple[Dista
     )
 
 
-def next_check(account: AccountState, params: Params, world: State) -> int | None:
-    return None
-
-
 def _windows(
     account: AccountState, params: Params, at: int
 ) -> tuple[tuple[str, int, int, int | str], ...]:
-    entries = account.recent_entries.values()
-    minute = sum(1 for first in entries if at - MINUTE < first <= at)
-    hour = sum(1 for first in entries if at - HOUR < first <= at)
+    entries = account.entries
+    last = bisect_right(entries, at)
+    minute = last - bisect_right(entries, at - MINUTE)
+    hour = last - bisect_right(entries, at - HOUR)
     return (
         ("minute", minute, params.per_minute, params.minute_cooldown),
         ("hour", hour, params.per_hour, params.hour_cooldown),

@@ -14,7 +14,7 @@ from portcullis.domain.units import Count, CountOrZero
 
 NAME = "trade_management"
 CODE = "RULE-012"
-TRIGGERS = ("quote", "position", "order")
+TRIGGERS = ("quote", "position", "order", "time")
 NEEDS_QUOTES = True
 CHANGE_INTERVAL = SECOND
 
@@ -63,6 +63,21 @@ def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breac
     return found
 
 
+def judge_position(
+    account: AccountState, position: Position, params: Params, world: State
+) -> Breach | None:
+    """One position on a new price: only a new best can move its stop."""
+    if position.mark != position.best:
+        return None
+    change = _change(account, position, params, world)
+    return None if change is None else _as_breach(position, change, world)
+
+
+def of_one_position(params: Params) -> bool:
+    """Whether `judge_position` is all there is to a new price."""
+    return True
+
+
 def allowance(
     account: AccountState, params: Params, world: State, instrument: str, side: int
 ) -> int:
@@ -80,7 +95,9 @@ def distance(account: AccountState, params: Params, world: State) -> tuple[Dista
 
 
 def next_check(account: AccountState, params: Params, world: State) -> int | None:
-    return None
+    """A change that came too soon after the last one of its order is due when that time is up."""
+    due = (at + CHANGE_INTERVAL for at in account.last_stop_change.values())
+    return min((at for at in due if at > world.now), default=None)
 
 
 def _change(

@@ -86,10 +86,6 @@ def distance(account: AccountState, params: Params, world: State) -> tuple[Dista
     )
 
 
-def next_check(account: AccountState, params: Params, world: State) -> int | None:
-    return None
-
-
 def floor(account: AccountState, params: Params) -> int:
     """The equity at which the account is lost, in micro-units."""
     high = params.start if account.high is None else account.high
