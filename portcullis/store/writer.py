@@ -98,7 +98,8 @@ class GroupCommit:
         self._closing = False
         self._uncut = False  # whether a commit happened since the last idle moment
         self._changed = Condition()
-        self._thread = Thread(target=self._run, name="ledger-writer")
+        # A daemon: a process that dies of an error must end, and not wait for a close() to come.
+        self._thread = Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
     @property

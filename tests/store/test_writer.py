@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event, Thread
@@ -236,6 +238,17 @@ def test_submitters_in_many_threads_get_positions_of_their_own(tmp_path: Path) -
     for first, name in got.items():
         assert rows[first - 1].stream == rows[first].stream == f"account/{name}"
     ledger.close()
+
+
+def test_a_process_that_dies_of_an_error_ends() -> None:
+    program = (
+        "from portcullis.store.memory import MemoryLedger\n"
+        "from portcullis.store.writer import GroupCommit\n"
+        "writer = GroupCommit(MemoryLedger())\n"
+        "raise SystemExit(3)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], timeout=30, check=False)
+    assert ended.returncode == 3
 
 
 def test_direct_commit_answers_before_it_returns() -> None:
