@@ -1,0 +1,34 @@
+"""The operations side's beat, and its judgement of the worker."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from checks import worker_health
+from checks.verdicts import OPERATIONS, Finding
+from portcullis.config.settings import Settings, read_settings
+from tasks.evidence import judged, this_run
+from tasks.punctuality import skipped_when_late
+
+
+@flow(name="heartbeat", flow_run_name="heartbeat of the worker", timeout_seconds=25)
+@skipped_when_late(timedelta(seconds=30))
+async def heartbeat(lasts_seconds: int | None = None) -> State[Any]:
+    """Write the operations side's sign of life and judge the worker's: verdict `operations`.
+
+    Args:
+        lasts_seconds: How long the verdict holds the gate; empty: PORTCULLIS_HEARTBEAT_LASTS.
+    """
+    settings = read_settings()
+    lasts = settings.heartbeat_lasts if lasts_seconds is None else lasts_seconds * 1_000_000
+    run_id, _ = this_run(settings)
+
+    def check(settings: Settings, now: int) -> Finding:
+        worker_health.write_beat(settings, now, run_id)
+        return worker_health.judge(worker_health.look(settings), now)
+
+    return await judged(OPERATIONS._replace(lasts=lasts), check)
