@@ -67,7 +67,7 @@ class SqliteLedger:
             self.ledger_id, self._signer = self._identify()
             self._epoch = self._take_over()
             self._chain, self._indexed = self._restore()
-            self._head = self._chain.head()
+            self._head, self._at = self._chain.head(), self._chain.at
             self._open = opening.pop_all()
 
     @property
@@ -84,7 +84,7 @@ class SqliteLedger:
         return self._head
 
     def last_at(self) -> int:
-        return self._chain.at
+        return self._at
 
     def append(self, entries: Sequence[Entry]) -> Head:
         """As `ports.Ledger.append`. Raises UsageError, changing nothing, on what cannot be stored.
@@ -96,12 +96,12 @@ class SqliteLedger:
         with self._mutex:
             self._refuse_if_broken()
             batch = self._chain.link(entries)
-            head = self._chain.head()
+            head, at = self._chain.head(), self._chain.at
             with self._writing():
                 self._store(batch)
                 indexed = self._index_streams(head)
-                self._move_head(head, self._chain.at, indexed)
-            self._head, self._indexed = head, indexed
+                self._move_head(head, at, indexed)
+            self._head, self._at, self._indexed = head, at, indexed
         return head
 
     def read(
@@ -139,7 +139,7 @@ class SqliteLedger:
     def checkpoint(self) -> str:
         """The head as a signed note, kept in the file and in `anchors`, both durable on return."""
         with self._mutex:
-            head, at = self._head, self._chain.at
+            head, at = self._head, self._at
             statement = Checkpoint(self.origin, head.position, head.root, at)
             text = statement.text()
             note = self._signer.verifier.note(text, self._signer.sign(text))
