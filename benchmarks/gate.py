@@ -37,9 +37,8 @@ def main() -> None:
     print("judged with fourteen rules, us       p50      p99")
     for name, laps in (("approved", approved), ("denied", denied), ("empty call", empty)):
         print(f"  {name:<28} {laps[0]:9.2f} {laps[1]:8.2f}")
-    print(
-        f"  target: p50 4, p99 15; a denial at most twice an approval (is {denied[0] / approved[0]:.2f})"
-    )
+    ratio = denied[0] / approved[0]
+    print(f"  target: p50 4, p99 15; a denial at most twice an approval (is {ratio:.2f})")
 
 
 def _laps(call: Callable[[], None]) -> tuple[float, float]:
