@@ -40,7 +40,7 @@ def sign(key_path: Path, text: bytes) -> str:
 def verify(home: Path, text: bytes, signature: str) -> bool:
     """Whether the administrator of this home signed the text."""
     try:
-        raw = base64.b64decode((home / PUBLIC_FILE).read_text(), validate=True)
+        raw = base64.b64decode((home / PUBLIC_FILE).read_text().strip(), validate=True)
         key = Ed25519PublicKey.from_public_bytes(raw)
         key.verify(base64.b64decode(signature, validate=True), text)
     except (InvalidSignature, ValueError):

@@ -1,0 +1,212 @@
+"""The command line against a real worker and venue in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pysqlite3 import dbapi2
+from typer.testing import CliRunner
+
+from portcullis.cli.main import app
+from portcullis.errors import PortcullisError
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Machine:
+    """A home with a venue and a worker running, and the command line in this process."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.environment = {
+            "PORTCULLIS_HOME": str(home),
+            "PORTCULLIS_GATE_PORT": str(free_port()),
+            "PORTCULLIS_VENUE_PORT": str(free_port()),
+            "NO_COLOR": "1",
+            "COLUMNS": "160",
+        }
+        config = home / "config"
+        config.mkdir()
+        for name in ("rules.yaml", "accounts.yaml", "calendar.yaml"):
+            (config / name).write_text((CONFIG / name).read_text())
+        (config / "monitoring.yaml").write_text("required: {venue: {at_start: true}}\n")
+        self.processes = [self.spawn("venue"), self.spawn("worker")]
+
+    def spawn(self, name: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "portcullis", name],
+            env=os.environ | self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def stop(self) -> list[int]:
+        for process in reversed(self.processes):
+            process.send_signal(signal.SIGTERM)
+        return [process.wait(40) for process in self.processes]
+
+    def run(self, *words: str) -> Any:
+        return CliRunner().invoke(app, list(words), env=self.environment)
+
+    def data(self, *words: str) -> Any:
+        answer = self.run(*words, "-o", "json")
+        assert answer.exit_code == 0, (answer.output, answer.exception)
+        return json.loads(answer.stdout)
+
+    def error(self, *words: str) -> PortcullisError:
+        answer = self.run(*words)
+        assert isinstance(answer.exception, PortcullisError), (answer.output, answer.exception)
+        return answer.exception
+
+    def until_open(self) -> None:
+        deadline = time.monotonic() + 40
+        while self.run("status", "--exit-code").exit_code:
+            if time.monotonic() > deadline:
+                raise TimeoutError(self.run("mode", "show").output)
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    made = Machine(tmp_path_factory.mktemp("home"))
+    try:
+        made.until_open()
+        yield made
+    finally:
+        for process in made.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def test_status_shows_every_account_with_its_distances(machine):
+    found = machine.data("status")
+    assert found["live"]
+    assert {row["account"] for row in found["accounts"]} == {
+        "DEMO-SIZE",
+        "DEMO-LOSS",
+        "DEMO-HABIT",
+        "DEMO-PROFIT",
+        "DEMO-END",
+    }
+    assert all(row["distances"] or row["account"] for row in found["accounts"])
+    text = machine.run("status").output
+    assert "Gate OPEN" in text
+    assert "DEMO-LOSS" in text
+
+
+def test_tightening_needs_no_credential_and_loosening_does(machine, tmp_path):
+    locked = machine.data("account", "lock", "DEMO-END", "--reason", "enough", "--for", "1 h")
+    assert locked["outcome"] == "done"
+    rows = machine.data("account", "show", "DEMO-END")["locks"]
+    manual = next(row for row in rows if row["rule"] == "manual")
+    key = machine.home / "administrator.key"
+    elsewhere = key.rename(tmp_path / "moved.key")
+    release = (
+        "account",
+        "release",
+        "DEMO-END",
+        "--row",
+        str(manual["id"]),
+        "--reason",
+        "ok",
+        "--yes",
+    )
+    assert machine.error(*release).exit_code == 4
+    machine.environment["PORTCULLIS_ADMINISTRATOR_KEY"] = str(elsewhere)
+    try:
+        assert machine.data(*release)["outcome"] == "done"
+    finally:
+        del machine.environment["PORTCULLIS_ADMINISTRATOR_KEY"]
+        elsewhere.rename(key)
+    rows = machine.data("account", "show", "DEMO-END")["locks"]
+    assert "manual" not in [row["rule"] for row in rows]
+
+
+def test_the_gate_is_shut_and_raised_by_a_person(machine):
+    assert machine.data("mode", "observe", "--reason", "lunch")["outcome"] == "done"
+    assert machine.data("mode", "show")["mode"] == "OBSERVE_ONLY"
+    proposal = machine.run("gate", "propose", "DEMO-SIZE", "buy", "1", "ES")
+    assert proposal.exit_code == 6
+    assert "the gate is shut: OBSERVE_ONLY" in proposal.output
+    assert machine.data("mode", "release", "--reason", "back", "--yes")["outcome"] == "done"
+    assert machine.data("mode", "show")["gate_open"]
+
+
+def test_flatten_shows_first_and_is_carried_out(machine):
+    assert (
+        machine.run("account", "flatten", "DEMO-SIZE", "--reason", "x", "--dry-run").exit_code == 0
+    )
+    assert machine.data("account", "flatten", "DEMO-SIZE", "--reason", "x", "--yes")["position"] > 0
+
+
+def test_rules_are_listed_and_explained_with_their_numbers(machine):
+    assert len(machine.data("rule", "list")) == 14
+    found = machine.data("rule", "explain", "DEMO-LOSS", "RULE-003")
+    assert found["distances"][0]["limit"] == "350.00 USD"
+    error = machine.error("rule", "explain", "DEMO-LOSS", "daily_realised_loss")
+    assert "did you mean daily_realized_loss?" in error.remedy
+
+
+def test_events_are_listed_filtered_and_exported(machine):
+    kinds = {row["kind"] for row in machine.data("event", "list", "--limit", "500")}
+    assert "worker_started" in kinds
+    assert "quote" not in kinds
+    lines = machine.run("event", "export", "--kind", "rules_loaded").stdout.splitlines()
+    assert [json.loads(line)["kind"] for line in lines] == ["rules_loaded"]
+    assert "neither" not in machine.run("event", "list", "--since", "2026-01-01T00:00:00").output
+    assert machine.error("event", "list", "--since", "noon").exit_code == 2
+
+
+def test_a_reload_takes_effect_and_a_faulty_one_changes_nothing(machine):
+    file = machine.home / "config" / "accounts.yaml"
+    before = file.read_text()
+    file.write_text(before.replace("limit: 350", "limit: 360"))
+    answer = machine.data("config", "reload", "--reason", "tested")
+    assert "daily_realized_loss: limit 350000000 -> 360000000" in answer["detail"]
+    file.write_text(before.replace("limit: 350", "limt: 350"))
+    assert "did you mean limit?" in machine.data("config", "reload", "--reason", "x")["detail"]
+    found = machine.data("rule", "explain", "DEMO-LOSS", "daily_realized_loss")
+    assert found["distances"][0]["limit"] == "360.00 USD"
+    file.write_text(before)
+
+
+def test_without_a_terminal_nothing_is_asked(machine):
+    error = machine.error("mode", "release", "--reason", "x")
+    assert error.exit_code == 2
+    assert "--yes" in error.remedy
+
+
+def test_the_ledger_holds_replays_and_shows_where_it_was_touched(machine):
+    """Last: it stops the worker and breaks the ledger."""
+    codes = machine.stop()
+    assert codes == [0, 0]
+    assert machine.run("ledger", "verify").exit_code == 0
+    assert machine.run("replay").exit_code == 0
+    found = machine.data("status")
+    assert found["live"] is False
+    ledger = dbapi2.connect(machine.home / "ledger.db")
+    for trigger in [
+        row[0] for row in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    ]:
+        ledger.execute(f"DROP TRIGGER {trigger}")
+    ledger.execute("UPDATE events SET trace = trace || 'x' WHERE position = 9")
+    ledger.commit()
+    ledger.close()
+    answer = machine.run("ledger", "verify")
+    assert answer.exit_code == 1
+    assert "position 9" in answer.output
