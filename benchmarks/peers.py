@@ -53,7 +53,7 @@ def _run(name: str, python: Path) -> None:
         answer = Path(folder) / "answer.json"
         size = ["20000"] if name == "nautilus" else []
         done = subprocess.run(
-            [python, SCRIPTS / f"{name}.py", *size, "--json", answer],
+            [python, SCRIPTS / f"run_{name}.py", *size, "--json", answer],
             capture_output=True,
             text=True,
             check=False,

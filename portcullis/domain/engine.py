@@ -18,6 +18,7 @@ from portcullis.domain.events import (
     AccountReported,
     AnyDecision,
     AnyFact,
+    AuthorizationLost,
     BoundReached,
     ClockStepped,
     CommandConcluded,
@@ -81,6 +82,7 @@ class Engine:
             InstrumentListed: self._on_instrument,
             Reconciled: self._on_reconciled,
             VenueLinked: self._on_venue,
+            AuthorizationLost: self._on_authorization,
             VerdictRecorded: self._on_verdict,
             ProposalReceived: self._on_proposal,
             RequestReceived: self._on_request,
@@ -238,6 +240,13 @@ class Engine:
                     outcomes.retry(account)
                     self.judge.judge(account, watch.everything, lockout=True)
                     self._arm(account)
+
+    def _on_authorization(self, _fact: AuthorizationLost) -> None:
+        for name, watch in self.watches.items():
+            account = self.state.accounts[name]
+            account.can_trade = False
+            self.judge.judge(account, watch.by_trigger["account"], lockout=True)
+            self._arm(account)
 
     # --- facts of this system -----------------------------------------------------------------
 

@@ -141,6 +141,13 @@ class VenueLinked(Fact, frozen=True, tag="venue_linked"):
     reason: str = ""
 
 
+class AuthorizationLost(Fact, frozen=True, tag="authorization_lost"):
+    """The venue no longer accepts us: none of its accounts can be traded through this worker."""
+
+    venue: str
+    detail: str
+
+
 class Reconciled(Fact, frozen=True, tag="reconciled"):
     """The account was compared with the venue's records; differences were entered before this."""
 
@@ -361,6 +368,7 @@ AnyFact = (
     | OrderGone
     | TradeReported
     | VenueLinked
+    | AuthorizationLost
     | Reconciled
     | DataFault
     | LedgerCreated

@@ -110,8 +110,10 @@ class OpenBreach(msgspec.Struct):
 
 
 class AccountState(msgspec.Struct):
-    """One account, folded. `entries` are the first fills of the last hour's trades, in order of
-    time; `newest_exit` the order whose fill was counted last; `kept` are the sizes a lock leaves in place, by lock id.
+    """One account, folded.
+
+    `entries` are the first fills of the last hour's trades, in order of time; `newest_exit` is the
+    order whose fill was counted last; `kept` are the sizes a lock leaves in place, by lock id.
     """
 
     id: str

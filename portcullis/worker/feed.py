@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from portcullis.domain.events import DataFault, Quote, VenueLinked
+from portcullis.domain.events import AuthorizationLost, DataFault, Quote, VenueLinked
 from portcullis.domain.model import MICRO, SECOND
 from portcullis.errors import Retryable, VenueRefused
 from portcullis.ports import Venue, VenueEvent
@@ -19,6 +19,7 @@ BACKOFF_FIRST = SECOND // 10
 BACKOFF_MAX = 5 * SECOND
 QUOTE_REPEAT = SECOND
 UNWATCHED_MAX = 1000
+UNAUTHORIZED = "Unauthorized"
 
 
 class Feed:
@@ -30,6 +31,7 @@ class Feed:
         self._reconciler = reconciler
         self._unwatched: dict[str, None] = {}
         self.connected = False
+        self._was_connected = False
         self.last_event_at = 0
         self.when_ready: list[Callable[[], None]] = []
 
@@ -42,6 +44,9 @@ class Feed:
             except (Retryable, VenueRefused) as error:
                 if self.connected:
                     pause = BACKOFF_FIRST
+                if self._was_connected and getattr(error, "code", "") == UNAUTHORIZED:
+                    self._was_connected = False
+                    self._core.enter(AuthorizationLost(self._venue.name, str(error)))
                 self._note(connected=False, reason=str(error))
                 await self._venue.close()
             await asyncio.sleep(pause / MICRO)
@@ -62,6 +67,7 @@ class Feed:
         if known is not connected:
             self._core.enter(VenueLinked(self._venue.name, connected, reason))
         self.connected = connected
+        self._was_connected = self._was_connected or connected
 
     def _take(self, event: VenueEvent) -> None:
         self.last_event_at = self._core.time.now()

@@ -177,6 +177,22 @@ def test_an_auth_loss_the_stream_did_not_tell_is_found_by_asking():
     world.play(story)
 
 
+def test_lost_authorization_locks_until_a_person():
+    plan = FaultPlan()
+    world = World(auth_loss_guard.Params(), faults=plan)
+    world.quote(ES, 20_000)
+
+    async def story(w):
+        await w.start()
+        plan.add(Fault("call", "reject", on="connect", count=1, code="Unauthorized"))
+        w.venue.cut()
+        await w.pass_time(30)
+        assert [b.rule for b in w.events(BreachFound)] == ["auth_loss_guard"]
+        assert [row.lock.ends for row in w.events(LockSet)] == ["person"]
+
+    world.play(story)
+
+
 def test_fills_lost_by_a_healthy_stream_are_found_and_held_to_the_rules():
     plan = FaultPlan(event_rates={"drop": 1.0})
     world = over_the_limit(faults=plan)
