@@ -1,4 +1,4 @@
-"""The daily record of every account: figures as JSON and CSV, and the equity so far as a picture."""
+"""The daily record of every account: figures as JSON and CSV, the equity so far as a picture."""
 
 from __future__ import annotations
 

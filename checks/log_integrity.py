@@ -6,7 +6,11 @@ lies beside the ledger; without one, or where it cannot be read, everything is v
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,16 +18,20 @@ import msgspec
 
 from checks.verdicts import Finding, Grade
 from checks.worker_health import replace_file
-from portcullis.config.settings import Settings
+from portcullis.config.settings import Settings, as_environment, read_settings
 from portcullis.domain.engine import Engine
 from portcullis.domain.state import STATE_VERSION, AccountState, State, freeze, thaw
+from portcullis.errors import PortcullisError, StoreError, StoreLocked
 from portcullis.store.database import explained, open_reader
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
+from portcullis.store.lock import WriterLock
 from portcullis.store.reading import LedgerReader
 from portcullis.store.verify import Mark, Verification, verify
 from portcullis.worker.replay import Replayed, replay
 
 MARK_FILE = "integrity.mark"
+RUN_SECONDS_MAX = 1_800.0
+PROBLEM_MAX = 300
 SHOWN_MAX = 5
 
 
@@ -50,13 +58,35 @@ def check(settings: Settings, *, full: bool = False) -> Finding:
 
     Raises StoreError when the ledger cannot be opened.
     """
+    settings.operations_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = settings.operations_path / MARK_FILE
-    before = None if full else read_progress(path)
-    checked, progress = run(settings, before)
-    found = judge(checked)
-    if found.grade is Grade.PASS and progress is not None:
-        replace_file(path, msgspec.msgpack.encode(progress))
-    return found
+    try:
+        with WriterLock(path.with_suffix(".lock")):
+            before = None if full else read_progress(path)
+            checked, progress = run(settings, before)
+            found = judge(checked)
+            if found.grade is Grade.PASS and progress is not None:
+                replace_file(path, msgspec.msgpack.encode(progress))
+            return found
+    except StoreLocked:
+        return Finding(Grade.EARLY, "another run is verifying; it leaves the verdict", [])
+
+
+def check_apart(settings: Settings, *, full: bool = False) -> Finding:
+    """As `check`, in a process of its own: its work must not hold up a warm one's other flows."""
+    command = [sys.executable, "-m", "checks.log_integrity", *(["--full"] if full else [])]
+    ended = subprocess.run(  # noqa: S603 - our own interpreter and our own module
+        command,
+        capture_output=True,
+        timeout=RUN_SECONDS_MAX,
+        check=False,
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, **as_environment(settings)},
+    )
+    if ended.returncode:
+        problem = ended.stderr.decode(errors="replace").strip()[-PROBLEM_MAX:]
+        raise StoreError(problem, remedy="look at the ledger: `portcullis ledger verify`")
+    return msgspec.json.decode(ended.stdout, type=Finding)
 
 
 def run(settings: Settings, before: Progress | None) -> tuple[Checked, Progress | None]:
@@ -88,10 +118,11 @@ def judge(checked: Checked) -> Finding:
         return Finding(Grade.FAIL, f"the chain {chain}", rows)
     compared = sum(replayed.compared.values())
     differ = len(replayed.differences)
-    rows.append(
-        {"what": "decisions", "how": how, "checked": compared, "says": f"{differ} differ"}
-    )
-    rows += [{"what": "state", "how": "at the end", "checked": 1, "says": f} for f in checked.faults]
+    rows.append({"what": "decisions", "how": how, "checked": compared, "says": f"{differ} differ"})
+    rows += [
+        {"what": "state", "how": "at the end", "checked": 1, "says": fault}
+        for fault in checked.faults
+    ]
     if differ:
         first = replayed.differences[0]
         says = f"recorded {first.recorded}, derived {first.derived}"
@@ -120,7 +151,7 @@ def _snapshots(path: Path) -> Iterator[str]:
         found = connection.exec_driver_sql(
             "SELECT position, taken_at FROM snapshots ORDER BY position"
         ).all()
-    for (_, earlier), (position, later) in zip(found, found[1:], strict=False):
+    for (_, earlier), (position, later) in pairwise(found):
         if later < earlier:
             yield f"the snapshot at {position} was taken before the one in front of it"
 
@@ -149,3 +180,18 @@ def _account_faults(account: AccountState) -> Iterator[str]:
         yield f"realized {account.realized} is not the {counted} of its fills"
     if account.kept.keys() - account.locks.keys():
         yield "sizes are kept for a lock that is not there"
+
+
+def main() -> int:
+    """`python -m checks.log_integrity [--full]`: the finding as JSON on the standard output."""
+    try:
+        found = check(read_settings(), full="--full" in sys.argv[1:])
+    except PortcullisError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.buffer.write(msgspec.json.encode(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -54,6 +54,7 @@ def suite() -> ExpectationSuite:
     """The expectations; `tests/checks/market_suite.json` shows every change of them."""
     import great_expectations.expectations as gxe
     from great_expectations.core import ExpectationSuite
+    from great_expectations.expectations.metadata_types import FailureSeverity
 
     def named(check: str, says: str) -> dict[str, Any]:
         return {"meta": {"check_id": f"{SUITE}.{check}"}, "description": says}
@@ -76,13 +77,13 @@ def suite() -> ExpectationSuite:
             gxe.ExpectColumnValuesToNotBeNull(
                 column="bid",
                 mostly=0.9,
-                severity="warning",
+                severity=FailureSeverity.WARNING,
                 **named("bid.mostly_present", "few quotes lack a bid"),
             ),
             gxe.ExpectColumnValuesToNotBeNull(
                 column="ask",
                 mostly=0.9,
-                severity="warning",
+                severity=FailureSeverity.WARNING,
                 **named("ask.mostly_present", "few quotes lack an ask"),
             ),
             *(
@@ -94,7 +95,7 @@ def suite() -> ExpectationSuite:
             gxe.ExpectColumnValuesToBeBetween(
                 column="crossed_run",
                 max_value=0,
-                severity="warning",
+                severity=FailureSeverity.WARNING,
                 **named("crossed.none", "no bid is above its ask"),
             ),
             gxe.ExpectColumnValuesToBeBetween(
@@ -110,7 +111,7 @@ def suite() -> ExpectationSuite:
             ),
             gxe.ExpectCompoundColumnsToBeUnique(
                 column_list=["instrument", "quoted_at", "bid", "ask", "last"],
-                severity="warning",
+                severity=FailureSeverity.WARNING,
                 **named("quote.unique", "no quote came twice"),
             ),
             gxe.ExpectColumnValuesToBeBetween(
@@ -125,7 +126,7 @@ def suite() -> ExpectationSuite:
                 column="z",
                 min_value=-ROLLING_Z_MAX,
                 max_value=ROLLING_Z_MAX,
-                severity="warning",
+                severity=FailureSeverity.WARNING,
                 **named("step.usual", "no step is far from those before it"),
             ),
         ],

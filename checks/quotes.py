@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -131,7 +131,7 @@ def z_score(step: float, before: Sequence[float]) -> float | None:
 
 def normal_gap(rows: Sequence[QuoteRow]) -> float:
     """How old a newest quote may be: `STALE_TIMES` the instrument's own slow gap."""
-    gaps = sorted(b.at - a.at for a, b in zip(rows, rows[1:], strict=False))
+    gaps = sorted(b.at - a.at for a, b in pairwise(rows))
     if not gaps:
         return float(STALE_LEAST)
     slow = gaps[min(len(gaps) - 1, math.ceil(SLOW_GAP * len(gaps)) - 1)]

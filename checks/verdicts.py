@@ -18,7 +18,7 @@ SUMMARY_MAX = 400
 class Grade(StrEnum):
     """How a check ended. Only PASS and WARN hold the gate."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105 - no password
     WARN = "WARN"
     FAIL = "FAIL"
     ERROR = "ERROR"  # it could not be carried out, which proves nothing
@@ -72,4 +72,3 @@ def leave(home: Path, verdict: Verdict) -> str:
 def inbox_of(home: Path) -> SqliteInbox:
     """One open inbox per home and process: opening it looks at the schema each time."""
     return SqliteInbox(home)
-

@@ -51,7 +51,7 @@ def ask_gate(settings: Settings) -> tuple[dict[str, Any] | None, str]:
         connection.request("GET", "/health")
         return json.loads(connection.getresponse().read()), ""
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return None, f"{settings.host}:{settings.gate_port}: {error or type(error).__name__}"
+        return None, f"{settings.host}:{settings.gate_port}: {error}"
     finally:
         connection.close()
 

@@ -12,6 +12,12 @@ from portcullis.config.settings import read_settings
 from portcullis.errors import PortcullisError
 
 
+def say(text: str) -> None:
+    """One line for whoever looks."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     """Run until told to stop; 1 with a sentence and a remedy when that cannot be."""
     settings = read_settings()
@@ -23,9 +29,9 @@ def main() -> int:
     from tasks.operating import operate  # only now: Prefect reads its environment when imported
 
     try:
-        asyncio.run(operate(settings, root, lambda text: print(text, flush=True)))
+        asyncio.run(operate(settings, root, say))
     except PortcullisError as error:
-        print(f"{error}\nremedy: {error.remedy}", file=sys.stderr, flush=True)
+        say(f"{error}\nremedy: {error.remedy}")
         return error.exit_code
     return 0
 

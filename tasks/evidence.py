@@ -27,7 +27,7 @@ Check = Callable[[Settings, int], Finding]
 
 
 @task(name="check", task_run_name="check {what}", cache_policy=NO_CACHE)
-async def carry_out(what: str, settings: Settings, check: Check) -> Finding:
+async def carry_out(what: str, settings: Settings, check: Check) -> Finding:  # noqa: ARG001 - its name
     """Run a check on a thread. One that cannot be carried out is tried again, then is an ERROR."""
     problem = ""
     for attempt in range(ATTEMPTS):
@@ -40,7 +40,12 @@ async def carry_out(what: str, settings: Settings, check: Check) -> Finding:
     return Finding(Grade.ERROR, f"could not be carried out: {problem}", [])
 
 
-@task(name="leave verdict", task_run_name="leave verdict {kind.name}", retries=2, cache_policy=NO_CACHE)
+@task(
+    name="leave verdict",
+    task_run_name="leave verdict {kind.name}",
+    retries=2,
+    cache_policy=NO_CACHE,
+)
 async def leave_verdict(home: Path, kind: Kind, found: Finding, run_id: str, link: str) -> str:
     """Put the verdict into the inbox. Safe to repeat: the request id is the run's."""
     verdict = verdict_of(kind, found, SystemClock().now(), run_id, link)

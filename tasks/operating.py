@@ -21,7 +21,7 @@ from tasks import timetable
 from tasks.warm_worker import WarmWorker
 
 SERVER_SECONDS = 120.0
-GATE_SECONDS = 60.0
+GATE_SECONDS = 600.0  # as long as the worker itself waits for its start-up evidence
 POLL_SECONDS = 0.25
 WARM_RUNS_MAX = 6
 PROCESS_RUNS_MAX = 2
@@ -66,10 +66,6 @@ async def _work(settings: Settings, root: Path, say: Say) -> None:
         deployed = await timetable.put_in_force(root / "prefect.yaml")
         ended = await timetable.tidy(client)
         say(f"{len(deployed)} deployments in force" + (f"; ended {ended} old runs" * bool(ended)))
-        await loading
-        if not await until(lambda: gate_can_judge(settings), GATE_SECONDS):
-            say("the worker does not answer yet; judging it all the same")
-        await timetable.run_at_once(client, deployed)
     warm = WarmWorker(
         timetable.WARM, name="warm", limit=WARM_RUNS_MAX, prefetch_seconds=WARM_PREFETCH
     )
@@ -77,13 +73,25 @@ async def _work(settings: Settings, root: Path, say: Say) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(warm.start(printer=say), name="warm")
         group.create_task(processes.start(printer=say), name="processes")
+        group.create_task(_first_evidence(settings, deployed, loading, say), name="first evidence")
+
+
+async def _first_evidence(
+    settings: Settings, deployed: list[timetable.Deployed], loading: asyncio.Task[None], say: Say
+) -> None:
+    """Judge everything as soon as there is something to judge: before that, all would fail."""
+    await loading
+    if not await until(lambda: gate_can_judge(settings), GATE_SECONDS):
+        say(f"the worker has not compared itself with its venue in {GATE_SECONDS:.0f} s")
+    async with get_client() as client:
+        await timetable.run_at_once(client, deployed)
 
 
 async def until(holds: Callable[[], bool], seconds: float) -> bool:
     """Ask on a thread, again and again, until it holds or the time is over."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            while not await asyncio.to_thread(holds):
+            while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - it is elsewhere
                 await asyncio.sleep(POLL_SECONDS)
             return True
     return False
@@ -102,11 +110,12 @@ def server_answers(settings: Settings) -> bool:
 
 
 def gate_can_judge(settings: Settings) -> bool:
-    """Whether the worker has compared itself with its venues: before that, all would fail."""
+    """Whether the worker has compared every account with its venues."""
     health, _ = worker_health.ask_gate(settings)
     if health is None or not health["venues"]:
         return False
-    return all(health["venues"].values()) and health["accounts_monitored"] > 0
+    compared = not any(each.startswith("venue:") for each in health["lacking"])
+    return compared and all(health["venues"].values())
 
 
 def end_children() -> None:
@@ -119,5 +128,3 @@ def end_children() -> None:
     for child in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
-
-

@@ -35,7 +35,7 @@ def skipped_when_late(interval: timedelta) -> Callable[[Flow[P]], Flow[P]]:
 
 def lateness() -> timedelta:
     """How long after its scheduled time this run started; nothing outside a run."""
-    scheduled = runtime.flow_run.scheduled_start_time
+    scheduled: datetime | None = runtime.flow_run.scheduled_start_time
     if scheduled is None:
         return timedelta(0)
     now = datetime.fromtimestamp(SystemClock().now() / 1_000_000, tz=UTC)

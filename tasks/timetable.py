@@ -17,11 +17,11 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, FlowRun, StateType
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, FlowRun, State, StateType
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron, Interval, Schedule
-from prefect.states import Cancelled, Crashed, State
-from prefect.types._datetime import now as prefect_now
+from prefect.states import Cancelled, Crashed
+from prefect.types import DateTime
 from prefect.workers.process import ProcessWorker
 
 from tasks.warm_worker import WarmWorker
@@ -110,7 +110,7 @@ async def tidy(client: PrefectClient) -> int:
         Crashed(message="the operations process that ran this is gone"),
     )
     waiting = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
-    overdue = FlowRunFilterNextScheduledStartTime(before_=prefect_now("UTC"))
+    overdue = FlowRunFilterNextScheduledStartTime(before_=DateTime.now("UTC"))
     late = await _end(
         client,
         await client.read_flow_runs(

@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import anyio.abc
+from prefect.client.schemas.objects import State
 from prefect.flow_engine import run_flow_async
 from prefect.flows import load_flow_from_flow_run
 from prefect.states import Crashed
@@ -25,7 +26,7 @@ from prefect.workers.base import (
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
-RUN_SECONDS_MAX = 180.0  # above every flow's own time-out: the bound for what ignores its own
+RUN_SECONDS_MAX = 3_600.0  # above every flow's own time-out: the bound for what ignores its own
 
 
 class WarmResult(BaseWorkerResult):
@@ -60,6 +61,6 @@ class WarmWorker(BaseWorker[BaseJobConfiguration, BaseVariables, WarmResult]):
                     flow, flow_run=flow_run, parameters=parameters, return_type="state"
                 )
         except TimeoutError:
-            overdue = Crashed(message=f"did not end within {RUN_SECONDS_MAX:.0f} s")
+            overdue: State[Any] = Crashed(message=f"did not end within {RUN_SECONDS_MAX:.0f} s")
             await self.client.set_flow_run_state(flow_run.id, overdue, force=True)
         return WarmResult(identifier=name, status_code=0)

@@ -115,6 +115,27 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(**values)
 
 
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The variables that make another process read these settings, wherever it runs.
+
+    Secrets are left out: whoever needs one has it from the same place as this process.
+    """
+    hints = get_type_hints(Settings, include_extras=True)
+    folders = {"home": settings.home_path.resolve(), "config": settings.config_path.resolve()}
+    variables = {}
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        if name in folders and value:
+            value = folders[name]
+        elif isinstance(value, bool):
+            value = str(value).lower()
+        elif hints[name] == Span:
+            value = f"{value // 1000} ms"
+        if name not in SECRETS:
+            variables[f"{PREFIX}{name.upper()}"] = str(value)
+    return variables
+
+
 def _secret(path: str, variable: str, faults: list[str]) -> str:
     try:
         return Path(path).expanduser().read_text(encoding="utf-8").strip()

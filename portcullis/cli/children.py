@@ -1,0 +1,141 @@
+"""What `portcullis up` runs, and how often each may be started again."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from portcullis.config.orchestrator import prefect_environment
+from portcullis.config.settings import SECRETS, Settings, as_environment
+from portcullis.errors import PortTaken, UsageError
+
+BACKOFF_FIRST = 0.5
+BACKOFF_MAX = 30.0
+DEATHS_MAX = 5
+DEATHS_WITHIN = 120.0
+USAGE_EXIT = 2  # a wrong configuration or request: starting again changes nothing
+
+
+class Child(NamedTuple):
+    """One process. Stopped in the order of `children`, within `stop_seconds` each."""
+
+    name: str
+    module: tuple[str, ...]
+    folder: Path
+    environment: dict[str, str]
+    stop_seconds: float
+    essential: bool = False
+
+
+def children(settings: Settings) -> list[Child]:
+    """In the order of stopping: nothing may need what was stopped before it."""
+    here = Path.cwd()
+    base = {**os.environ, **as_environment(settings), "PYTHONUNBUFFERED": "1"}
+    found = [
+        Child("worker", ("portcullis", "worker"), here, base, 40.0, essential=True),
+        Child("venue", ("portcullis", "venue"), here, base, 5.0),
+    ]
+    if settings.operations:
+        root = checkout()
+        theirs = {**without_secrets(base), **prefect_environment(settings)}
+        theirs["PYTHONPATH"] = os.pathsep.join(
+            part for part in (str(root), base.get("PYTHONPATH", "")) if part
+        )
+        found[:0] = [
+            Child("operations", ("flows",), root, theirs, 15.0),
+            Child("prefect", ("tasks.server",), root, theirs, 10.0),
+        ]
+    return found
+
+
+def without_secrets(environment: dict[str, str]) -> dict[str, str]:
+    """What the scheduled side may know: no credential of a venue or a person."""
+    names = {f"PORTCULLIS_{name.upper()}" for name in SECRETS}
+    names |= {f"{name}_FILE" for name in names}
+    return {name: value for name, value in environment.items() if name not in names}
+
+
+def checkout() -> Path:
+    """The folder of `flows`; raises UsageError when they are not there."""
+    found = importlib.util.find_spec("flows")
+    if found is None or not found.submodule_search_locations:
+        raise UsageError(
+            "the scheduled flows are not here: they are part of a checkout, not of the package",
+            remedy="run `make up` in a checkout, or set PORTCULLIS_OPERATIONS=false "
+            "(the gate stays shut without the evidence that the flows leave)",
+        )
+    return Path(next(iter(found.submodule_search_locations))).resolve().parent
+
+
+def refuse_taken_ports(settings: Settings) -> None:
+    """Raises PortTaken naming every address that somebody else has, and who."""
+    wanted = {
+        "PORTCULLIS_GATE_PORT": settings.gate_port,
+        "PORTCULLIS_VENUE_PORT": settings.venue_port,
+    }
+    if settings.operations:
+        wanted["PORTCULLIS_PREFECT_PORT"] = settings.prefect_port
+    taken = {name: port for name, port in wanted.items() if not is_free(settings.host, port)}
+    if taken:
+        what = "; ".join(f"{settings.host}:{port}{holder(port)}" for port in taken.values())
+        raise PortTaken(
+            f"taken by another process: {what}",
+            remedy=f"stop it, or set {', '.join(taken)} to free ports; nothing was started",
+        )
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether we could listen there now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if sys.platform != "win32":  # there it would let two listen on one port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def holder(port: int) -> str:
+    """` (process 12, python -m portcullis worker)`, as far as this user may know."""
+    try:
+        for each in psutil.net_connections(kind="tcp"):
+            address = tuple(each.laddr)
+            if each.status == psutil.CONN_LISTEN and each.pid and port in address[1:]:
+                command = " ".join(psutil.Process(each.pid).cmdline()[:5])
+                return f" (process {each.pid}, {command})"
+    except psutil.Error:
+        return ""
+    return ""
+
+
+class Restarts:
+    """When a process may be started again after it ended by itself."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._deaths: deque[float] = deque(maxlen=DEATHS_MAX)
+
+    def after(self, exit_code: int | None) -> float | None:
+        """Seconds to wait, growing with each death; None to give up.
+
+        Given up at once for a wrong configuration, otherwise after `DEATHS_MAX` deaths within
+        `DEATHS_WITHIN` seconds.
+        """
+        now = self._now()
+        while self._deaths and self._deaths[0] < now - DEATHS_WITHIN:
+            self._deaths.popleft()
+        self._deaths.append(now)
+        if exit_code == USAGE_EXIT or len(self._deaths) >= DEATHS_MAX:
+            return None
+        return min(BACKOFF_FIRST * 2.0 ** (len(self._deaths) - 1), BACKOFF_MAX)

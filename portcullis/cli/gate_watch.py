@@ -1,0 +1,71 @@
+"""One line whenever the gate opens or falls."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+from typing import Any
+
+from rich.console import Console
+
+from portcullis.cli.relay import say
+from portcullis.config.settings import Settings
+
+EVERY_SECONDS = 0.5
+ANSWER_SECONDS = 2.0
+
+
+class GateWatch:
+    """Asks the gate for its health and tells what changed."""
+
+    def __init__(self, settings: Settings, console: Console) -> None:
+        self._settings = settings
+        self._console = console
+        self._known: str | None = None
+
+    async def run(self) -> None:
+        """For ever; one request at a time, each bounded."""
+        while True:
+            self.note(await asyncio.to_thread(ask, self._settings))
+            await asyncio.sleep(EVERY_SECONDS)
+
+    def note(self, health: dict[str, Any] | None) -> None:
+        """Print a line when the state is another than before."""
+        state = state_of(health)
+        if state == self._known or (state == "AWAY" and self._known is None):
+            return
+        self._known = state
+        if health is None:
+            say(self._console, "gate", "AWAY: the worker does not answer", "bold red")
+        elif state == "OPEN":
+            say(self._console, "gate", f"OPEN: {health['why']}", "bold green")
+        else:
+            style = "yellow" if state == "STARTING" else "bold red"
+            say(self._console, "gate", f"SHUT, {state}: {health['why']}", style)
+            for each in health["lacking"]:
+                say(self._console, "gate", f"  lacking {each}", style)
+
+
+def state_of(health: dict[str, Any] | None) -> str:
+    """OPEN, AWAY, or the mode that keeps it shut."""
+    if health is None:
+        return "AWAY"
+    is_open = health["mode"] == "ACTIVE" and not health["lacking"]
+    return "OPEN" if is_open else str(health["mode"])
+
+
+def ask(settings: Settings) -> dict[str, Any] | None:
+    """The gate's health; None when nobody answers."""
+    connection = http.client.HTTPConnection(
+        settings.host, settings.gate_port, timeout=ANSWER_SECONDS
+    )
+    try:
+        connection.request("GET", "/health")
+        found: dict[str, Any] = json.loads(connection.getresponse().read())
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    else:
+        return found
+    finally:
+        connection.close()
