@@ -74,6 +74,7 @@ class Field:
         self.position = 0
         self.now = START
         self.random = random.Random(seed)
+        self.resting: dict[str, tuple[str, str]] = {}
         self.names = [f"A{number:05}" for number in range(accounts)]
         self.enter(LedgerCreated("L", "bench"))
         self.enter(WorkerStarted("bench", 0, True))
@@ -119,23 +120,7 @@ class Field:
                 bid = 20_000 + self.random.randrange(-20, 20)
                 yield self.now, Quote(listed, bid, bid + 1, bid, self.now)
             elif drawn < 0.9:
-                done = number % 2
-                yield (
-                    self.now,
-                    OrderReported(
-                        name,
-                        f"o{number // 2}",
-                        listed,
-                        1,
-                        "limit",
-                        1,
-                        1 - done,
-                        "filled" if done else "working",
-                        number,
-                        self.now,
-                        19_000,
-                    ),
-                )
+                yield self.now, self._order(name, listed, number)
             elif drawn < 0.95:
                 held = next(iter(self.engine.state.accounts[name].positions))
                 yield self.now, PositionReported(name, held, 2, 20_000 * MICRO, self.now, START)
@@ -147,3 +132,16 @@ class Field:
                         name, f"t{number}", f"o{number}", held, 1, 1, 20_000, None, 1, 1, START
                     ),
                 )
+
+    def _order(self, name: str, listed: str, number: int) -> OrderReported:
+        """An order that comes to rest, or the end of the account's last one."""
+        resting = self.resting.pop(name, None)
+        if resting is None:
+            self.resting[name] = (f"o{number}", listed)
+            return OrderReported(
+                name, f"o{number}", listed, 1, "limit", 1, 1, "working", number, self.now, 19_000
+            )
+        order_id, listed = resting
+        return OrderReported(
+            name, order_id, listed, 1, "limit", 1, 0, "filled", number, self.now, 19_000
+        )
