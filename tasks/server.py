@@ -7,7 +7,6 @@ and once Prefect declares a setter of its own this module does nothing but start
 
 from __future__ import annotations
 
-import sys
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -30,12 +29,20 @@ def _pass_over(_model: type, _row: MutableMapping[str, Any], _value: object) -> 
 
 
 def main() -> None:
-    """Start the server with the environment it was given."""
+    """Serve with the environment that was given, in this process, until SIGTERM or SIGINT."""
     mend()
-    from prefect.cli import app
+    import uvicorn
+    from prefect.server.api.server import create_app
+    from prefect.settings import get_current_settings
 
-    sys.argv = ["prefect", "server", "start", *sys.argv[1:]]
-    app()
+    server = get_current_settings().server
+    uvicorn.run(
+        create_app(final=True),
+        host=server.api.host,
+        port=server.api.port,
+        timeout_keep_alive=server.api.keepalive_timeout,
+        log_level=server.logging_level.lower(),
+    )
 
 
 if __name__ == "__main__":

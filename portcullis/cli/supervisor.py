@@ -157,7 +157,7 @@ class Supervisor:
         say(self._console, "up", f"home     {self._settings.home_path}")
         say(self._console, "up", "look     portcullis status -w      stop     Control-C")
 
-    def _ended(self, watcher: Any, exit_code: int | None = None, **_: Any) -> bool:
+    def _ended(self, watcher: Any, arbiter: Any, exit_code: int | None = None, **_: Any) -> bool:
         """Circus reaped a process; start it again after a while, or give it up."""
         if self._stopping.is_set() or watcher.is_stopping():
             return True
@@ -166,7 +166,7 @@ class Supervisor:
         how = f"by signal {-exit_code}" if exit_code and exit_code < 0 else f"with {exit_code}"
         if wait is not None:
             say(self._console, name, f"ended {how}; starting again in {wait:g} s", "yellow")
-            self._spawn(self._again(watcher, wait))
+            self._spawn(self._again(arbiter, watcher, wait))
             return True
         said = "\n".join(self._relays[name].last)
         if self._children[name].essential:
@@ -179,12 +179,12 @@ class Supervisor:
             say(self._console, name, f"ended {how} too often: given up; the gate falls", "bold red")
         return True
 
-    async def _again(self, watcher: Any, wait: float) -> None:
+    async def _again(self, arbiter: Any, watcher: Any, wait: float) -> None:
         await asyncio.sleep(wait)
         while not watcher.is_stopped():  # noqa: ASYNC110 - circus has no event for it
             await asyncio.sleep(CHECK_SECONDS / 5)
         if not self._stopping.is_set():
-            await watcher.start()
+            await arbiter.start_watcher(watcher)
 
     def _spawn(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.ensure_future(work)
@@ -197,6 +197,7 @@ class Supervisor:
         for task in list(self._tasks):
             task.cancel()
         say(self._console, "up", "stopping")
+        arbiter.ctrl.caller.stop()  # its looking after them would collide with ours
         for name, watcher in self._watchers.items():
             if not watcher.is_stopped():
                 await watcher.stop()

@@ -41,6 +41,14 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         "SERVICES_EVENT_PERSISTER_BATCH_SIZE": str(BATCH),
         "SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": str(BATCH),
         "SERVICES_TRIGGERS_READ_BATCH_SIZE": str(BATCH),
+        # Its loops are made for thousands of deployments; at rest they were most of its time.
+        "SERVICES_SCHEDULER_MAX_RUNS": "24",
+        "SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT10M",
+        "SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "30",
+        "SERVICES_LATE_RUNS_LOOP_SECONDS": "15",
+        "SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",
+        "SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "60",
+        "SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "30",
         "LOGGING_LEVEL": "WARNING",
     }
     client = {
