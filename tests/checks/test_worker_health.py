@@ -1,0 +1,119 @@
+"""The judgement of the worker, verdicts on their way to the gate, and the daily records."""
+
+import csv
+import json
+
+import msgspec
+from checks import account_records, worker_health
+from checks.verdicts import (
+    EVENT_LOG,
+    MARKET_DATA,
+    OPERATIONS,
+    SNAPSHOT,
+    Finding,
+    Grade,
+    inbox_of,
+    leave,
+    verdict_of,
+)
+from checks.worker_health import Seen, judge
+from portcullis.config.files import read_configuration
+from portcullis.domain.model import MINUTE, SECOND, Verdict
+from portcullis.wiring import defaults_folder
+
+NOW = 1_800_000_000_000_000
+HEALTH = {
+    "mode": "ACTIVE",
+    "database_accessible": True,
+    "worker": {"pid": 7, "waiting": 0, "memory_mb": 80.0, "last_event": 12},
+}
+
+
+def seen(*, age=SECOND, version="1", health=None, **worker):
+    shown = {**HEALTH, "worker": {**HEALTH["worker"], **worker}} if health is None else health
+    return Seen(NOW - age, version, shown)
+
+
+def test_a_worker_that_is_well_passes():
+    assert judge(seen(), NOW, "1").grade is Grade.PASS
+
+
+def test_each_thing_that_is_wrong_is_named():
+    for bad, word in (
+        (seen(age=2 * MINUTE), "newest event"),
+        (seen(version="0"), "version"),
+        (seen(waiting=10_000), "waiting"),
+        (seen(memory_mb=5_000.0), "memory"),
+        (seen(health={**HEALTH, "database_accessible": False}), "store"),
+        (Seen(NOW, "1", None, "refused"), "gate refused"),
+    ):
+        found = judge(bad, NOW, "1")
+        assert found.grade is Grade.FAIL
+        assert word in found.summary
+
+
+def test_a_fallen_gate_is_no_fault_of_the_worker():
+    assert judge(seen(health={**HEALTH, "mode": "OBSERVE_ONLY"}), NOW, "1").grade is Grade.PASS
+
+
+def test_looking_at_a_home_whose_worker_is_away(settings):
+    away = msgspec.structs.replace(settings, gate_port=1)
+    found = worker_health.look(away)
+    assert found.health is None
+    assert found.newest_at > 0
+    assert found.version
+
+
+def test_the_beat_is_replaced_whole(settings):
+    path = worker_health.write_beat(settings, 1, "a")
+    assert worker_health.write_beat(settings, 2, "b") == path
+    assert json.loads(path.read_text())["run"] == "b"
+    assert [each.name for each in path.parent.iterdir()] == ["beat.json"]
+
+
+def test_a_verdict_is_left_once_per_run(settings):
+    verdict = verdict_of(OPERATIONS, Finding(Grade.FAIL, "why", []), NOW, "run-1")
+    assert not verdict.passed
+    assert leave(settings.home_path, verdict) == leave(settings.home_path, verdict)
+    (request,) = inbox_of(settings.home_path).waiting(10)
+    assert request.verb == "verdict"
+    assert msgspec.msgpack.decode(request.body, type=Verdict) == verdict
+
+
+def test_the_names_are_those_that_the_gate_waits_for():
+    required = {need.name for need in read_configuration(defaults_folder()).plan.required}
+    assert {k.name for k in (OPERATIONS, MARKET_DATA, EVENT_LOG, SNAPSHOT)} <= required
+
+
+def test_records_of_every_account(settings):
+    found = account_records.record(settings, NOW)
+    assert found.grade is Grade.PASS
+    (table,) = settings.snapshots_path.glob("*.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    body = json.loads(table.with_suffix(".json").read_text())
+    assert [r["account"] for r in rows] == [a["account"] for a in body["accounts"]]
+    assert all(int(row["equity"]) > 0 for row in rows)
+    assert len(list(settings.snapshots_path.glob("equity-*.svg"))) == len(rows)
+    account_records.record(settings, NOW + 60 * SECOND)
+    assert len(account_records.equity_curve(settings.snapshots_path, rows[0]["account"])) == 2
+
+
+def test_no_account_or_an_unknown_equity_is_no_record():
+    assert account_records.judge([], {}, "x").grade is Grade.EMPTY
+    row = dict.fromkeys(account_records.COLUMNS, 1) | {"account": "A", "equity": None}
+    assert account_records.judge([row], {"A": []}, "x").grade is Grade.FAIL
+
+
+def test_old_records_are_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setattr(account_records, "KEPT_MOST", 2)
+    for day in range(4):
+        for suffix in ("json", "csv"):
+            (tmp_path / f"2026010{day}T000000Z.{suffix}").touch()
+    account_records.forget_oldest(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_curves_span_their_range():
+    assert account_records.sparkline([0, 5, 10]) == "▁▄█"
+    assert account_records.sparkline([7, 7]) == "▁▁"
+    assert account_records.picture("A", [1, 2]).count(",") == 2
