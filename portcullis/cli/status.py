@@ -131,6 +131,8 @@ def _accounts(found: dict[str, Any]) -> RenderableType:
     )
     for row in found["accounts"]:
         state = Text("locked", style="bold red") if row["locked"] else Text("free", style="green")
+        if row["partly_locked"] and not row["locked"]:
+            state = Text("partly locked", style="red")
         if row["enforcing"]:
             state = Text("enforcing", style="bold yellow")
         elif row["can_trade"] is not True:
