@@ -4,6 +4,7 @@ import sqlite3
 
 import msgspec
 import pytest
+
 from checks import log_integrity, replayed
 from checks.log_integrity import MARK_FILE, check, check_apart, state_faults
 from checks.verdicts import Grade

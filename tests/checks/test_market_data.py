@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from checks import market_suite
 from checks.market_data import grade, is_open, judge, settled
 from checks.market_suite import Outcome
@@ -15,7 +16,7 @@ from portcullis.domain.session import Calendar, CalendarDay, instant
 
 NOW = 1_800_000_000_000_000
 GOLDEN = Path(__file__).parent / "market_suite.json"
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def rows(count=120, *, names=("ES", "NQ")):

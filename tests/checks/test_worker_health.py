@@ -4,6 +4,7 @@ import csv
 import json
 
 import msgspec
+
 from checks import account_records, worker_health
 from checks.verdicts import (
     EVENT_LOG,

@@ -1,0 +1,144 @@
+"""The parts of `portcullis up` that need no processes: bounds, ports, the lock, what is shown."""
+
+import io
+import os
+import socket
+
+import pytest
+from rich.console import Console
+
+from portcullis.cli import children as parts
+from portcullis.cli.children import DEATHS_MAX, DEATHS_WITHIN, Restarts, refuse_taken_ports
+from portcullis.cli.gate_watch import GateWatch, state_of
+from portcullis.cli.output import Declined
+from portcullis.cli.relay import Relay
+from portcullis.cli.single import OnlyOne
+from portcullis.config.orchestrator import prefect_environment
+from portcullis.config.settings import SECRETS, Settings, as_environment, read_settings
+from portcullis.errors import PortTaken, UsageError
+
+
+def console(**terms):
+    return Console(file=io.StringIO(), width=80, **terms)
+
+
+def text_of(shown):
+    return shown.file.getvalue()
+
+
+def test_pauses_grow_and_end():
+    now = [0.0]
+    restarts = Restarts(lambda: now[0])
+    waits = [restarts.after(1) for _ in range(DEATHS_MAX)]
+    assert waits == [0.5, 1.0, 2.0, 4.0, None]
+    now[0] = DEATHS_WITHIN + 1
+    assert restarts.after(-9) == 0.5, "old deaths are forgotten"
+
+
+def test_a_wrong_configuration_is_not_tried_again():
+    assert Restarts().after(2) is None
+
+
+def test_taken_ports_are_named_with_their_holder():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"{port} .process {os.getpid()}") as raised:
+            refuse_taken_ports(Settings(gate_port=port))
+        assert "PORTCULLIS_GATE_PORT" in raised.value.remedy
+
+
+def test_one_per_home_and_the_second_is_told_who(tmp_path):
+    with (
+        OnlyOne(tmp_path, {"gate": "http://here"}),
+        pytest.raises(Declined, match=f"process {os.getpid()}, since 20.*\n  gate: http://here"),
+    ):
+        OnlyOne(tmp_path, {})
+    with OnlyOne(tmp_path, {}):
+        pass
+    assert not (tmp_path / "up.json").exists()
+
+
+def test_lines_are_whole_named_and_plain_without_a_terminal():
+    shown = console()
+    relay = Relay("worker", shown)
+    relay({"data": b"one\ntw"})
+    relay({"data": "o \x1b[1mbold ü".encode() + b"\n\n"})
+    lines = text_of(shown).splitlines()
+    assert lines[0] == "worker     | one"
+    assert lines[1].startswith("worker     | two")
+    assert relay.last[0] == "one"
+
+
+def test_a_line_that_never_ends_is_cut():
+    relay = Relay("venue", console())
+    relay({"data": b"x" * 5_000})
+    assert len(relay.last[0]) == 5_000
+    relay({"data": b"y\n"})
+    assert relay.last[1] == "y"
+
+
+def test_names_have_colours_on_a_terminal():
+    shown = console(force_terminal=True, color_system="standard")
+    Relay("worker", shown)({"data": b"one\n"})
+    assert "\x1b[32m" in text_of(shown)
+
+
+HEALTH = {"mode": "ACTIVE", "why": "all is in", "lacking": []}
+
+
+def test_the_gate_is_told_once_per_change():
+    shown = console()
+    watch = GateWatch(Settings(), shown)
+    for health in (
+        None,
+        HEALTH,
+        HEALTH,
+        {**HEALTH, "mode": "OBSERVE_ONLY", "lacking": ["x: gone"]},
+    ):
+        watch.note(health)
+    watch.note(None)
+    told = text_of(shown)
+    assert told.count("OPEN") == 1
+    assert told.count("SHUT, OBSERVE_ONLY") == 1
+    assert "lacking x: gone" in told
+    assert told.count("AWAY") == 1
+    assert state_of({**HEALTH, "lacking": ["x"]}) != "OPEN"
+
+
+def test_settings_reach_other_processes_whole(tmp_path):
+    given = Settings(home=str(tmp_path), gate_port=5, operations=False, heartbeat_lasts=1_500_000)
+    passed = read_settings(as_environment(given))
+    assert passed.home_path == tmp_path
+    assert (passed.gate_port, passed.operations, passed.heartbeat_lasts) == (5, False, 1_500_000)
+
+
+def test_the_scheduled_side_gets_no_secret(monkeypatch, tmp_path):
+    monkeypatch.setenv("PORTCULLIS_VENUE_TOKEN", "secret")
+    monkeypatch.setenv("PORTCULLIS_ADMINISTRATOR_KEY_FILE", "/a/key")
+    found = {each.name: each for each in parts.children(Settings(home=str(tmp_path)))}
+    assert list(found) == ["operations", "prefect", "worker", "venue"]
+    assert found["worker"].environment["PORTCULLIS_VENUE_TOKEN"] == "secret"
+    for name in ("operations", "prefect"):
+        assert not any(s.upper() in key for key in found[name].environment for s in SECRETS)
+        assert "secret" not in found[name].environment.values()
+    names = [each.name for each in parts.children(Settings(operations=False))]
+    assert names == ["worker", "venue"]
+
+
+def test_without_a_checkout_there_is_a_way_out(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError) as raised:
+        parts.checkout()
+    assert "PORTCULLIS_OPERATIONS=false" in raised.value.remedy
+
+
+def test_prefect_listens_on_loopback_and_tells_nobody(tmp_path):
+    found = prefect_environment(Settings(home=str(tmp_path), prefect_port=4999))
+    assert found["PREFECT_API_URL"] == "http://127.0.0.1:4999/api"
+    assert found["PREFECT_SERVER_API_HOST"] == "127.0.0.1"
+    assert found["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert found["DO_NOT_TRACK"] == "1"
+    assert found["PREFECT_HOME"] == str(tmp_path / "prefect")
+    assert not any("0.0.0.0" in value for value in found.values())
