@@ -23,6 +23,7 @@ def main() -> int:
     settings = read_settings()
     root = Path(__file__).resolve().parent.parent
     os.environ.update(prefect_environment(settings))
+    os.environ["FLOWS_ROOT"] = str(root)
     os.environ["PYTHONPATH"] = os.pathsep.join(
         part for part in (str(root), os.environ.get("PYTHONPATH", "")) if part
     )

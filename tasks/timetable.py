@@ -42,10 +42,29 @@ class Deployed(NamedTuple):
 def read_timetable(path: Path) -> list[RunnerDeployment]:
     """The deployments of a `prefect.yaml`; an entrypoint that cannot be loaded raises."""
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return [_deployment(each) for each in written["deployments"]]
+    return [_deployment(each, written["pull"]) for each in written["deployments"]]
 
 
-def _deployment(written: dict[str, Any]) -> RunnerDeployment:
+class PullSteps:
+    """Where a run finds its code, in the form that a deployment takes."""
+
+    pull_interval = None
+
+    def __init__(self, steps: list[dict[str, Any]]) -> None:
+        self.destination = Path()
+        self._steps = steps
+
+    def set_base_path(self, path: Path) -> None:
+        """Nothing is fetched, so nothing is put anywhere."""
+
+    async def pull_code(self) -> None:
+        """The code is there already."""
+
+    def to_pull_step(self) -> list[dict[str, Any]]:
+        return self._steps
+
+
+def _deployment(written: dict[str, Any], pull: list[dict[str, Any]]) -> RunnerDeployment:
     limit = written.get("concurrency_limit")
     made: Any = RunnerDeployment.from_entrypoint(
         written["entrypoint"],
@@ -58,6 +77,7 @@ def _deployment(written: dict[str, Any]) -> RunnerDeployment:
         work_pool_name=written["work_pool"]["name"],
     )
     found: RunnerDeployment = made
+    found.storage = PullSteps(pull)
     return found
 
 

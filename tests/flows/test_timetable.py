@@ -30,4 +30,4 @@ def test_what_leaves_evidence_is_scheduled_and_the_rest_is_not(deployments):
 def test_no_path_of_this_machine_is_in_it():
     text = (ROOT / "prefect.yaml").read_text()
     assert str(ROOT) not in text
-    assert "pull: []" in text
+    assert "{{ $FLOWS_ROOT }}" in text, "resolved where a run starts"
