@@ -205,6 +205,9 @@ def _account(
     chosen = {name: params for name, params in rules.items() if params is not None}
     if not chosen:
         reader.fault(node, key, "no rule at all: give a profile, or rules")
+    if _flat_by_elsewhere(chosen.get(session_block_outside.NAME), settings.zone):
+        problem = f"is a time of {settings.zone}, but a session is in another zone"
+        reader.fault(node, f"{key}.rules.session_block_outside.flat_by", problem)
     calendar = calendars[settings.calendar] if settings.calendar else None
     ordered = tuple(
         _with_calendar(chosen[name], settings.zone, calendar)
@@ -220,6 +223,15 @@ def _account(
         settings.days,
         calendar,
         settings.quote_max_age,
+    )
+
+
+def _flat_by_elsewhere(params: Any, zone: str) -> bool:
+    """Whether `flat_by` would silently not end a session, because that is in another zone."""
+    return (
+        isinstance(params, session_block_outside.Params)
+        and params.flat_by is not None
+        and any(hours.zone != zone for hours in params.sessions)
     )
 
 

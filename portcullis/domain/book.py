@@ -16,7 +16,7 @@ from portcullis.domain.events import (
     Quote,
     TradeReported,
 )
-from portcullis.domain.model import HOUR, LIVE_STATUSES, MICRO
+from portcullis.domain.model import HOUR, LIVE_STATUSES, MICRO, MINUTE
 from portcullis.domain.money import open_pnl
 from portcullis.domain.session import TradingDay
 from portcullis.domain.state import (
@@ -31,6 +31,7 @@ from portcullis.domain.state import (
 
 ENDED_ORDERS_MAX = 20_000
 PAST_FILLS_MAX = 50_000
+AHEAD_MAX = 5 * MINUTE
 
 
 def fold_account(account: AccountState, fact: AccountReported) -> None:
@@ -44,7 +45,7 @@ def fold_account(account: AccountState, fact: AccountReported) -> None:
 def fold_position(account: AccountState, fact: PositionReported, world: State) -> bool:
     """Take the venue's row unless a newer one is known; says whether the position changed."""
     row = account.rows.setdefault(fact.instrument, Row())
-    if fact.as_of < row.as_of:
+    if fact.as_of < row.as_of or fact.as_of > world.now + AHEAD_MAX:
         return False
     row.size, row.average, row.as_of = fact.size, fact.average, fact.as_of
     row.opened_at = fact.opened_at
@@ -55,6 +56,7 @@ def fold_position(account: AccountState, fact: PositionReported, world: State) -
 def fold_trade(account: AccountState, fact: TradeReported, world: State) -> bool:
     """Count a fill once; a void takes it out again. Says whether anything changed."""
     known = _known(account, fact.trade_id)
+    account.reservations.pop(fact.key, None)
     if known is not None and (known.voided or not fact.voided):
         return False
     if known is None and fact.trade_id in account.past_fills:
@@ -194,9 +196,10 @@ def fold_order(account: AccountState, fact: OrderReported) -> bool:
     known = account.orders.get(fact.order_id)
     if known is not None and known.version >= fact.version:
         return False
-    if fact.order_id in account.ended_orders:
+    if account.ended_orders.get(fact.order_id, -1) >= fact.version:
         return False
-    if fact.key:
+    if fact.key and fact.status != "filled":
+        # A filled order keeps its room until its fill is known, or its time is over.
         account.reservations.pop(fact.key, None)
     if fact.status in LIVE_STATUSES and fact.remaining > 0:
         account.orders[fact.order_id] = fact
@@ -209,7 +212,8 @@ def drop_order(account: AccountState, order_id: str) -> bool:
     """Forget a live order that the venue no longer lists; says whether one was known."""
     known = account.orders.get(order_id)
     if known is not None:
-        _end_order(account, order_id, known.version)
+        # That it ended was inferred: should the venue list it again, it is there again.
+        _end_order(account, order_id, known.version - 1)
     return known is not None
 
 

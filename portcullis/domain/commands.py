@@ -73,10 +73,11 @@ class MoveStop(msgspec.Struct, frozen=True, tag="move_stop"):
 
 
 class Submit(msgspec.Struct, frozen=True, tag="submit"):
-    """An approved order is sent, once."""
+    """An approved order is sent, once; one of the exit lane only while it is still an exit."""
 
     account: str
     order: OrderRequest
+    is_exit: bool = False
 
 
 Command = Flatten | Close | Reduce | CancelOrders | CancelOrder | PlaceStop | MoveStop | Submit

@@ -23,9 +23,8 @@ def due_of(account: AccountState, watch: AccountWatch, world: State) -> int:
     if checked is not None:
         due = min(due, checked)
     if watch.needs_quotes:
-        for name in account.positions:
-            quote = world.quotes.get(name)
-            stale_at = quote.quoted_at + watch.plan.quote_max_age + 1 if quote else 0
+        for position in account.positions.values():
+            stale_at = position.marked_at + watch.plan.quote_max_age + 1
             if stale_at > world.now:
                 due = min(due, stale_at)
     return due

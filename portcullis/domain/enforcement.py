@@ -22,6 +22,8 @@ from portcullis.domain.events import CommandIssued
 from portcullis.domain.model import MINUTE
 from portcullis.domain.state import AccountState, Pending, State
 
+AUTOMATION = ("trade_management",)
+GATE = ("gate",)
 Wanted = list[tuple[Command, tuple[str, ...]]]
 
 
@@ -138,11 +140,18 @@ def issue(
     key = f"{world.system.ledger}-{account.id}-{account.next_command}"
     account.next_command += 1
     account.pending[key] = Pending(key, command, rules, world.now)
-    account.recent_commands.append(world.now)
+    if rules == AUTOMATION:
+        account.recent_automation.append(world.now)
+    elif rules != GATE:
+        account.recent_commands.append(world.now)
     return CommandIssued(account.id, key, command, rules, world.now)
 
 
-def recent(account: AccountState, now: int) -> int:
-    """How many commands the account got in the last minute."""
+def is_bound_reached(account: AccountState, rules: tuple[str, ...], bound: int, now: int) -> bool:
+    """Whether a minute has had its commands; automation has a bound of its own, so that what a
+    rule does for a trader never holds back what protects the account.
+    """
     account.recent_commands = [at for at in account.recent_commands if at > now - MINUTE]
-    return len(account.recent_commands)
+    account.recent_automation = [at for at in account.recent_automation if at > now - MINUTE]
+    counted = account.recent_automation if rules == AUTOMATION else account.recent_commands
+    return len(counted) >= bound

@@ -43,13 +43,14 @@ from portcullis.domain.events import (
     WorkerStopped,
 )
 from portcullis.domain.judge import Judge
-from portcullis.domain.model import SECOND
+from portcullis.domain.model import FAILED_COMPARES_MAX, SECOND
 from portcullis.domain.plan import AccountPlan, Plan, decode_plan
 from portcullis.domain.session import trading_day
 from portcullis.domain.state import AccountState, Position, State
 from portcullis.domain.watch import AccountWatch
 
 ROLLS_MAX = 400
+AHEAD_MAX = 5 * SECOND
 
 
 Holder = tuple[int, AccountState, AccountWatch, Position]
@@ -125,6 +126,8 @@ class Engine:
         known = state.quotes.get(quote.instrument)
         if known is not None and quote.quoted_at < known.quoted_at:
             return
+        if quote.quoted_at > state.now + AHEAD_MAX:
+            return  # a price from the future would count as fresh for ever
         state.quotes[quote.instrument] = quote
         for _, account, watch, position in self._holders.get(quote.instrument, ()):
             book.mark(account, position, quote, state)
@@ -132,6 +135,7 @@ class Engine:
                 book.raise_high(account)
             if account.unjudged:
                 self.judge.judge_quotes(account, watch)
+                self._arm(account)
             self.judge.judge_price(account, watch, position)
 
     def _on_position(self, fact: PositionReported) -> None:
@@ -201,8 +205,14 @@ class Engine:
 
     def _on_reconciled(self, fact: Reconciled) -> None:
         account = self._account(fact.account)
-        if account is None or not fact.ok:
+        if account is None:
             return
+        if not fact.ok:
+            account.failed_compares += 1
+            if account.failed_compares >= FAILED_COMPARES_MAX:
+                account.reconciled_at = 0
+            return
+        account.failed_compares = 0
         account.reconciled_at = self.state.now
         self._settle_balance(account)
         self.judge.judge(account, self.watches[account.id].everything, lockout=True)
@@ -267,6 +277,9 @@ class Engine:
         self.state.system.ledger = fact.ledger
 
     def _on_verdict(self, fact: VerdictRecorded) -> None:
+        known = self.state.system.verdicts.get(fact.verdict.name)
+        if known is not None and fact.verdict.checked_at < known.checked_at:
+            return
         self.state.system.verdicts[fact.verdict.name] = fact.verdict
         self._settle_mode()
 
@@ -329,7 +342,7 @@ class Engine:
         if answer.approved:
             account = self.state.accounts[answer.account]
             if fact.submit:
-                command = Submit(account.id, fact.order)
+                command = Submit(account.id, fact.order, answer.lane == "exit")
                 issued = enforcement.issue(account, command, ("gate",), self.state)
                 account.reservations[issued.key] = account.reservations.pop(fact.proposal_id)
                 self.judge.out.append(issued)
@@ -368,6 +381,7 @@ class Engine:
 
     def _pass_time(self, account: AccountState) -> None:
         now, watch = self.state.now, self.watches[account.id]
+        rolled = now >= account.day.end
         for _ in range(ROLLS_MAX):
             if now < account.day.end:
                 break
@@ -379,7 +393,8 @@ class Engine:
             outcomes.retry(account)
             self.judge.judge(account, watch.everything, lockout=True)
         self.judge.judge_quotes(account, watch)
-        self.judge.judge(account, watch.by_trigger["time"], lockout=True)
+        concerned = watch.everything if rolled else watch.by_trigger["time"]
+        self.judge.judge(account, concerned, lockout=True)
         self._arm(account)
 
     def _roll(self, account: AccountState, plan: AccountPlan) -> None:

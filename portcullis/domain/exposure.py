@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portcullis.domain.events import OrderReported
-from portcullis.domain.model import STOP_TYPES
+from portcullis.domain.model import STOP_TYPES, OrderType
 from portcullis.domain.state import AccountState
 
 
@@ -18,28 +18,54 @@ def is_exit_leg(order: OrderReported, size: int) -> bool:
     return order.parent is not None or (order.type in STOP_TYPES and order.side * size < 0)
 
 
-def working(account: AccountState, instrument: str, side: int) -> int:
+def working(account: AccountState, instrument: str, side: int, *, but: str = "") -> int:
     """Contracts that resting orders and approved proposals of one side may still trade.
 
     Exit legs are left out: the venue cancels one when its sibling fills or the position ends.
+    The room held under the key `but` is left out too.
     """
     size = size_of(account, instrument)
-    total = 0
+    total = _reserved(account, instrument, side, but)
     for order in account.orders.values():
         if order.instrument == instrument and order.side == side and not is_exit_leg(order, size):
             total += order.remaining
-    for held in account.reservations.values():
-        if held.instrument == instrument and held.side == side:
-            total += held.size
     return total
 
 
-def reducible(account: AccountState, instrument: str, side: int) -> int:
-    """The largest order of `side` that leaves the projected position smaller or flat."""
+def _reserved(account: AccountState, instrument: str, side: int, but: str) -> int:
+    return sum(
+        held.size
+        for key, held in account.reservations.items()
+        if held.instrument == instrument and held.side == side and key != but
+    )
+
+
+def resting_stops(account: AccountState, instrument: str, side: int) -> int:
+    """Contracts of every resting stop of one side, whoever placed it."""
+    return sum(
+        order.remaining
+        for order in account.orders.values()
+        if order.instrument == instrument and order.side == side and order.type in STOP_TYPES
+    )
+
+
+def reducible(
+    account: AccountState, instrument: str, side: int, kind: OrderType = "market", *, but: str = ""
+) -> int:
+    """The largest order of `side` that leaves the projected position smaller or flat.
+
+    A stop shares the position with the stops that rest already, every other order with the other
+    resting exits: two that fill together must not turn the position round.
+    """
     size = size_of(account, instrument)
     if size * side >= 0:
         return 0
-    return max(0, abs(size) - working(account, instrument, side))
+    if kind in STOP_TYPES:
+        taken = resting_stops(account, instrument, side)
+        taken += _reserved(account, instrument, side, but)
+    else:
+        taken = working(account, instrument, side, but=but)
+    return max(0, abs(size) - taken)
 
 
 def projected(account: AccountState, instrument: str, side: int) -> int:
@@ -50,22 +76,28 @@ def projected(account: AccountState, instrument: str, side: int) -> int:
 def opening_orders(account: AccountState, instrument: str | None = None) -> list[OrderReported]:
     """Resting orders that could open or grow a position if they filled, the last ones first out.
 
-    Orders against a position reduce it as long as all of them together are no larger than it.
+    Orders against a position reduce it as long as all of a kind together are no larger than it:
+    stops, targets of brackets, and the rest are counted apart, since one of them ends the others.
     """
-    room: dict[str, int] = {}
+    room: dict[tuple[str, str], int] = {}
     found = []
     for order in account.orders.values():
         if instrument is not None and order.instrument != instrument:
             continue
         size = size_of(account, order.instrument)
-        if order.side * size < 0 and is_exit_leg(order, size) and order.remaining <= abs(size):
-            continue
-        left = room.setdefault(order.instrument, abs(size))
+        key = (order.instrument, _leg(order))
+        left = room.setdefault(key, abs(size))
         if order.side * size < 0 and order.remaining <= left:
-            room[order.instrument] = left - order.remaining
+            room[key] = left - order.remaining
         else:
             found.append(order)
     return found
+
+
+def _leg(order: OrderReported) -> str:
+    if order.type in STOP_TYPES:
+        return "stop"
+    return "target" if order.parent is not None else "resting"
 
 
 def covered(account: AccountState, instrument: str) -> int:

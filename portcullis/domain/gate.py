@@ -38,13 +38,14 @@ def judge(
     account, watch = world.accounts.get(order.account), watches.get(order.account)
     if account is None or watch is None:
         malformed += (_unknown("account", order.account),)
-    if order.instrument not in world.instruments:
-        malformed += (_unknown("instrument", order.instrument),)
     if malformed or account is None or watch is None:
         return _answer(proposal, world, False, malformed, 0, "entry")
-    reducible = exposure.reducible(account, order.instrument, order.side)
+    reducible = exposure.reducible(account, order.instrument, order.side, order.type)
     if order.size <= reducible:
         return _reserved(proposal, account, world, plan, reducible, "exit")
+    if order.instrument not in world.instruments:
+        unknown = (_unknown("instrument", order.instrument),)
+        return _answer(proposal, world, False, unknown, reducible, "entry")
     reasons = _closed(world, plan) + _unfit(account, order, watch, world)
     reasons += _locked(account, order.instrument, world)
     largest, denials = _room(account, order, watch, world)

@@ -194,13 +194,15 @@ class Judge:
                 continue
             if account.refused and not isinstance(command, CancelOrders):
                 continue
-            if enforcement.recent(account, self.state.now) >= self.plan.commands_per_minute:
-                self._hold_back(account)
+            bound, now = self.plan.commands_per_minute, self.state.now
+            if enforcement.is_bound_reached(account, rules, bound, now):
+                if rules != enforcement.AUTOMATION:
+                    self._hold_back(account)
                 continue
             issued = enforcement.issue(account, command, rules, self.state)
             self.out.append(issued)
             keys.append(issued.key)
-            if rules == ("trade_management",):
+            if rules == enforcement.AUTOMATION:
                 account.last_stop_change[getattr(command, "order_id", "")] = self.state.now
         return tuple(keys)
 
@@ -222,10 +224,10 @@ class Judge:
         if not watch.needs_quotes:
             return
         for name in account.positions:
-            quote = self.state.quotes.get(name)
-            if quote is None:
+            marked_at = account.positions[name].marked_at
+            if not marked_at:
                 account.unjudged[name] = "no price is known for an open position"
-            elif self.state.now - quote.quoted_at > watch.plan.quote_max_age:
+            elif self.state.now - marked_at > watch.plan.quote_max_age:
                 account.unjudged[name] = "the price of an open position is stale"
 
     def alert(

@@ -51,14 +51,15 @@ def settle(system: SystemState, plan: Plan, now: int) -> ModeChanged | None:
         return change(system, "OBSERVE_ONLY", "evidence is missing", gone) if gone else None
     if system.mode != "STARTING" or not plan.accounts:
         return None
+    fallen: Mode = "SHUTDOWN" if system.resumes == "SHUTDOWN" else "OBSERVE_ONLY"
     bad = failed(system, plan.required)
     if bad:
-        return change(system, "OBSERVE_ONLY", "a start-up check failed", bad)
+        return change(system, fallen, "a start-up check failed", bad)
     gone = lacking(system, plan.required, now)
     if not gone:
         return change(system, system.resumes, "all start-up evidence is in")
     if now >= system.started_at + plan.start_allowance:
-        return change(system, "OBSERVE_ONLY", "start-up evidence did not come in time", gone)
+        return change(system, fallen, "start-up evidence did not come in time", gone)
     return None
 
 
@@ -90,7 +91,8 @@ def change(
 def next_expiry(system: SystemState, plan: Plan, now: int) -> int | None:
     """When the mode may next change by itself."""
     if system.mode == "STARTING":
-        return system.started_at + plan.start_allowance
+        allowed = system.started_at + plan.start_allowance
+        return allowed if allowed > now else None
     if system.mode != "ACTIVE":
         return None
     ends = [

@@ -26,6 +26,12 @@ OrderStatus = Literal[
     "working", "suspended", "pending", "filled", "cancelled", "expired", "rejected"
 ]
 LIVE_STATUSES: frozenset[str] = frozenset(("working", "suspended", "pending"))
+FAILED_COMPARES_MAX = 3
+"""So many failed comparisons in a row, and the account counts as not compared."""
+
+STOP_KEY = "/stop"
+"""How the key of every protective stop of ours ends."""
+
 STOP_TYPES: frozenset[str] = frozenset(("stop", "stop_limit", "trailing"))
 
 

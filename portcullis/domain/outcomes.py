@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from portcullis.domain.commands import Close, Flatten, Reduce
 from portcullis.domain.events import CommandConcluded
 from portcullis.domain.judge import LOCKOUT, RETRY_AFTER, Judge
 from portcullis.domain.state import AccountState, OpenBreach
 
 RETRIES_MAX = 10
+PROTECTIVE = (Flatten, Close, Reduce)
 
 
 def conclude(judge: Judge, account: AccountState, fact: CommandConcluded) -> None:
@@ -16,9 +18,10 @@ def conclude(judge: Judge, account: AccountState, fact: CommandConcluded) -> Non
         return
     answered = [b for b in account.breaches.values() if fact.key in b.commands]
     if fact.outcome in ("confirmed", "superseded"):
+        account.failures = 0 if isinstance(pending.command, PROTECTIVE) else account.failures
         _settled(account, fact.key)
     elif pending.rules != ("gate",):
-        _not_done(judge, account, fact, answered)
+        _not_done(judge, account, fact, answered, isinstance(pending.command, PROTECTIVE))
 
 
 def _settled(account: AccountState, key: str) -> None:
@@ -31,22 +34,27 @@ def _settled(account: AccountState, key: str) -> None:
 
 
 def _not_done(
-    judge: Judge, account: AccountState, fact: CommandConcluded, answered: list[OpenBreach]
+    judge: Judge,
+    account: AccountState,
+    fact: CommandConcluded,
+    answered: list[OpenBreach],
+    protective: bool,
 ) -> None:
-    """A person must know at once; we try again only where that can help."""
-    failures = max((breach.failures for breach in answered), default=0) + 1
+    """A person must know at once; we try again only where that can help, and not for ever."""
     for breach in answered:
-        breach.failures = failures
+        breach.failures += 1
     judge.alert(
         "enforcement_failed",
-        "critical",
+        "critical" if protective else "warning",
         account.id,
         f"command {fact.key} ended {fact.outcome}: {fact.detail}",
         "flatten the account by hand at the venue, then look at `account show`",
     )
-    if fact.outcome == "refused":
-        account.refused = True
-    if account.can_trade is not False and failures <= RETRIES_MAX:
+    if not protective:
+        return
+    account.failures += 1
+    account.refused = account.refused or fact.outcome == "refused"
+    if account.can_trade is not False and account.failures <= RETRIES_MAX:
         account.retry_at = judge.state.now + RETRY_AFTER
 
 

@@ -8,10 +8,12 @@ from portcullis.domain import enforcement, locks, mode
 from portcullis.domain.breach import LockSpec
 from portcullis.domain.commands import Flatten
 from portcullis.domain.events import AnyDecision, RequestAnswered, RequestReceived
+from portcullis.domain.model import HOUR
 from portcullis.domain.plan import Plan
 from portcullis.domain.state import AccountState, State
 
 ANSWERED_MAX = 10_000
+LOCK_MAX = 366 * 24 * HOUR
 LOOSENING = frozenset(("release", "open", "reload"))
 TIGHTENING = frozenset(("lock", "flatten", "observe", "shutdown"))
 
@@ -57,13 +59,23 @@ def _account(request: RequestReceived, world: State) -> AccountState:
     return account
 
 
+def _instrument(name: object, world: State) -> str:
+    """The venue's id of an instrument that a person names by ticker or id."""
+    for listed in world.instruments.values():
+        if name in (listed.ticker, listed.id):
+            return listed.id
+    raise Refused(f"instrument {name!r} is not known here")
+
+
 def _lock(request: RequestReceived, world: State, plan: Plan) -> Done:
     account = _account(request, world)
     span, instrument = request.arguments.get("for_us"), request.arguments.get("instrument")
+    if instrument is not None:
+        instrument = _instrument(instrument, world)
     spec = LockSpec("person", instrument=instrument)
     if span is not None:
-        if not isinstance(span, int) or span <= 0:
-            raise Refused("the time of a lock must be positive")
+        if not isinstance(span, int) or not 0 < span <= LOCK_MAX:
+            raise Refused("the time of a lock must be positive and no more than a year")
         spec = LockSpec("at", world.now + span, instrument)
     cause = f"{request.by}: {request.reason}"
     row = locks.set_lock(account, "manual", spec, cause, world, keeps=True)
@@ -75,6 +87,8 @@ def _lock(request: RequestReceived, world: State, plan: Plan) -> Done:
 def _release(request: RequestReceived, world: State, plan: Plan) -> Done:
     account = _account(request, world)
     wanted = request.arguments.get("lock")
+    if wanted is not None and not isinstance(wanted, int):
+        raise Refused("a lock is named by the number of its row")
     ids = list(account.locks) if wanted is None else [wanted]
     if any(lock_id not in account.locks for lock_id in ids):
         raise Refused(f"there is no lock {wanted} on {account.id}")

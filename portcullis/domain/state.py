@@ -150,6 +150,9 @@ class AccountState(msgspec.Struct):
     refused: bool = False
     retry_at: int | None = None
     recent_commands: list[int] = []
+    recent_automation: list[int] = []
+    failures: int = 0
+    failed_compares: int = 0
     last_stop_change: dict[str, int] = {}
 
     def equity(self) -> int | None:

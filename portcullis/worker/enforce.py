@@ -24,6 +24,7 @@ from portcullis.worker.reconcile import order_differences, picture, position_dif
 ATTEMPTS_MAX = 40
 BACKOFF_FIRST = 20_000
 BACKOFF_MAX = MICRO
+GAVE_WAY = "a flatten of the account took over"
 
 Outcome = Literal["confirmed", "refused", "unconfirmed", "superseded"]
 
@@ -138,8 +139,16 @@ class Enforcer:
         self._running[issued.key] = (errand, task)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """An errand that broke must not be missed: enforcement can no longer be trusted."""
-        error = None if task.cancelled() else task.exception()
+        """An errand that broke must not be missed: enforcement can no longer be trusted.
+
+        One that gave way before its first step is concluded here, for its body never ran.
+        """
+        if task.cancelled():
+            left = self._running.pop(task.get_name(), None)
+            if left is not None:
+                self._core.enter(left[0].conclusion("superseded", GAVE_WAY), left[0].trace)
+            return
+        error = task.exception()
         if error is not None:
             self._core.fail(error)
 
@@ -170,7 +179,7 @@ class Enforcer:
         except asyncio.CancelledError:
             if errand.key not in self._running:
                 raise
-            outcome, detail = "superseded", "a flatten of the account took over"
+            outcome, detail = "superseded", GAVE_WAY
         self._running.pop(errand.key, None)
         self._core.enter(errand.conclusion(outcome, detail), errand.trace)
 

@@ -28,6 +28,7 @@ WAITING_MAX = 5_000
 BODY_MAX = 16_384
 ANSWER_SECONDS = 5.0
 SOCKET_PATH_MAX = 100
+NUMBER_MAX = 1_000_000_000
 LOCAL_NAMES = frozenset(("127.0.0.1", "localhost", "::1", "[::1]", "portcullis"))
 
 
@@ -55,6 +56,8 @@ class Malformed(ValueError):
 
 def as_order(proposal: Proposal, state: State) -> OrderRequest:
     """The domain's order; raises Malformed for a side or price that is none."""
+    if abs(proposal.size) > NUMBER_MAX or abs(proposal.trail_ticks or 0) > NUMBER_MAX:
+        raise Malformed("size or trail_ticks is out of all bounds")
     if proposal.side not in ("buy", "sell"):
         raise Malformed(f"side: {proposal.side!r} is neither buy nor sell")
     instrument = proposal.instrument
@@ -68,9 +71,12 @@ def as_order(proposal: Proposal, state: State) -> OrderRequest:
         if value is None or listed_or_none is None:
             return None
         try:
-            return ticks(str(value), listed_or_none.tick_size)
+            count = ticks(str(value), listed_or_none.tick_size)
         except ValueError as error:
             raise Malformed(f"{name}: {error}") from error
+        if abs(count) > NUMBER_MAX:
+            raise Malformed(f"{name}: {value} is out of all bounds")
+        return count
 
     return OrderRequest(
         proposal.account,

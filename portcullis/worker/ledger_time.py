@@ -8,6 +8,8 @@ from portcullis.domain.money import duration
 from portcullis.errors import Fatal
 
 STEP_MIN = 2 * SECOND
+FOLLOW_MAX = 10 * SECOND
+VENUE_AGREES = 60 * SECOND
 
 
 class LedgerTime:
@@ -36,16 +38,19 @@ class LedgerTime:
         self._last = max(self._last, carried)
         return self._last
 
-    def step(self) -> int:
+    def step(self, venue_at: int = 0) -> int:
         """How far the wall clock moved since it was last asked, in microseconds; 0 for none.
 
-        A step forward is followed, one back is waited out.
+        A step back is waited out. One forward is followed when it is small, or when the venue's
+        newest time (`venue_at`) bears it out, as after a machine slept: whoever sets the clock
+        forward by hand must not end locks by that.
         """
         off = self._clock.now() - self.now()
         if abs(off - self._reported) < STEP_MIN:
             return 0
         moved, self._reported = off - self._reported, off
-        if off > 0:
+        borne_out = abs(self._clock.now() - venue_at) < VENUE_AGREES
+        if off > 0 and (off < FOLLOW_MAX or borne_out):
             self._wall, self._monotonic = self._clock.now(), self._clock.monotonic()
             self._reported = 0
         return moved

@@ -24,7 +24,7 @@ from portcullis.domain.commands import (
     Reduce,
     Submit,
 )
-from portcullis.domain.model import LIVE_STATUSES, OrderRequest
+from portcullis.domain.model import LIVE_STATUSES, STOP_KEY, OrderRequest
 from portcullis.errors import Retryable, VenueRefused
 
 if TYPE_CHECKING:
@@ -139,6 +139,11 @@ async def _cancel_one(errand: Errand) -> Done | None:
     return None
 
 
+def _stop_key(errand: Errand) -> str:
+    """The key of a stop of ours says that it is one, so that it is known when it is left over."""
+    return f"{errand.key}{STOP_KEY}"
+
+
 async def _place_stop(errand: Errand) -> Done | None:
     command: Any = errand.issued.command
     account = errand.account
@@ -147,7 +152,7 @@ async def _place_stop(errand: Errand) -> Done | None:
     if exposure.size_of(account, command.instrument) * command.side >= 0:
         return await _withdraw(errand)
     placed = (
-        await errand.ask(errand.venue.order_by_key(account.id, errand.key))
+        await errand.ask(errand.venue.order_by_key(account.id, _stop_key(errand)))
         if (errand.recovered or errand.attempts)
         else None
     )
@@ -161,7 +166,7 @@ async def _place_stop(errand: Errand) -> Done | None:
             command.size,
             "stop",
             stop_price=command.stop_price,
-            key=errand.key,
+            key=_stop_key(errand),
         )
         await errand.send([partial(errand.venue.place_order, order)])
         return ("refused", errand.refusal) if errand.refusal else None
@@ -172,7 +177,7 @@ async def _place_stop(errand: Errand) -> Done | None:
 
 async def _withdraw(errand: Errand) -> Done:
     """The position is gone: a stop of ours would open one, so it must not be left behind."""
-    placed = await errand.ask(errand.venue.order_by_key(errand.account.id, errand.key))
+    placed = await errand.ask(errand.venue.order_by_key(errand.account.id, _stop_key(errand)))
     if placed is not None and placed.status in LIVE_STATUSES:
         await errand.send([partial(errand.venue.cancel_order, errand.account.id, placed.order_id)])
         await errand.look()
@@ -205,11 +210,23 @@ async def _move_stop(errand: Errand) -> Done | None:
     return ("refused", errand.refusal) if errand.refusal else None
 
 
+def _may_still_leave(errand: Errand, command: Any) -> bool:
+    """Between approval and sending a flatten or a lock may have come: look at what is there."""
+    account, order = errand.account, command.order
+    if command.is_exit or account.is_locked(order.instrument):
+        room = exposure.reducible(account, order.instrument, order.side, order.type, but=errand.key)
+        return bool(order.size <= room)
+    return True
+
+
 async def _submit(errand: Errand) -> Done | None:
     """An opening order leaves once. Whatever is not certain afterwards is looked up, not resent."""
     command: Any = errand.issued.command
     order = msgspec.structs.replace(command.order, key=errand.key)
     if not errand.recovered and not errand.attempts:
+        await errand.look()
+        if not _may_still_leave(errand, command):
+            return "superseded", "since the approval it would open risk that is no longer allowed"
         try:
             errand.attempts = 1
             await errand.core.settled()

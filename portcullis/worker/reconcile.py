@@ -21,7 +21,7 @@ from portcullis.domain.events import (
     Reconciled,
     TradeReported,
 )
-from portcullis.domain.model import MINUTE
+from portcullis.domain.model import FAILED_COMPARES_MAX, MINUTE
 from portcullis.domain.state import AccountState, Row, State
 from portcullis.errors import Retryable, VenueRefused
 from portcullis.ports import Venue
@@ -83,7 +83,7 @@ def order_differences(
     ids = {order.order_id for order in listed}
     for order in listed:
         known = account.orders.get(order.order_id)
-        if known is None and order.order_id in account.ended_orders:
+        if known is None and account.ended_orders.get(order.order_id, -1) >= order.version:
             continue
         if known is None or known.version < order.version:
             found.append(order)
@@ -134,6 +134,7 @@ class Reconciler:
         self._core = core
         self._venue = venue
         self._complete: dict[str, bool] = {}
+        self._failed: dict[str, int] = {}
 
     @property
     def state(self) -> State:
@@ -166,16 +167,24 @@ class Reconciler:
 
     async def _account(self, name: str, reported: AccountReported | None) -> None:
         if reported is None:
-            self._core.enter(Reconciled(name, 0, False, "the venue does not list this account"))
+            self._fail(name, "the venue does not list this account")
             return
         try:
             differences = await self.account(name, reported)
         except (Retryable, VenueRefused) as error:
-            self._core.enter(Reconciled(name, 0, False, str(error)))
+            self._fail(name, str(error))
             return
         account = self.state.accounts[name]
-        if differences or not account.reconciled_at or account.balance_gap:
+        self._failed.pop(name, None)
+        gap = account.balance - account.realized != account.opening_balance
+        if differences or not account.reconciled_at or gap or account.failed_compares:
             self._core.enter(Reconciled(name, differences, True))
+
+    def _fail(self, name: str, detail: str) -> None:
+        """Enter a failed comparison as often as it takes to count, not for as long as it lasts."""
+        self._failed[name] = self._failed.get(name, 0) + 1
+        if self._failed[name] <= FAILED_COMPARES_MAX:
+            self._core.enter(Reconciled(name, 0, False, detail))
 
     async def account(self, name: str, reported: AccountReported) -> int:
         """Read the records, enter differences: orders before positions, so that a position is

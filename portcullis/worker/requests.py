@@ -20,6 +20,7 @@ from portcullis.worker.core import Core
 
 POLL_SECONDS = 0.1
 TAKE_MAX = 200
+OWN_VERDICTS = frozenset(("venue", "clock", "ledger"))
 VERDICT_MAX_LIFE = 8 * 24 * 3600 * SECOND
 
 
@@ -98,6 +99,9 @@ class InboxTaker:
 
     def _take_verdict(self, request: InboxRequest) -> None:
         verdict = msgspec.msgpack.decode(request.body, type=Verdict)
+        if request.role == "readonly" or verdict.name in OWN_VERDICTS:
+            self._answer(request.request_id, "refused", "this verdict is not yours to give")
+            return
         now = self._core.time.now()
         latest = now + VERDICT_MAX_LIFE
         bounded = msgspec.structs.replace(
@@ -114,7 +118,7 @@ class InboxTaker:
         signed = bool(asked.signature) and self._is_administrator(text, asked.signature)
         role = "admin" if signed else ("readonly" if request.role == "readonly" else "operator")
         arguments = dict(asked.arguments)
-        if request.verb == "reload" and role == "admin":
+        if request.verb == "reload" and role == "admin" and asked.reason.strip():
             arguments["outcome"] = self._reload()
         self._core.enter(
             RequestReceived(

@@ -42,7 +42,8 @@ async def meet_deadlines(core: Core) -> None:
 async def watch_clock(core: Core) -> None:
     """Report steps of the machine's clock."""
     while True:
-        moved = core.time.step()
+        quotes = core.engine.state.quotes.values()
+        moved = core.time.step(max((quote.quoted_at for quote in quotes), default=0))
         if moved:
             core.enter(ClockStepped(moved))
         await asyncio.sleep(WATCH_EVERY / MICRO)
@@ -55,6 +56,7 @@ async def compare(feed: Feed, reconciler: Reconciler, every: int) -> None:
         if not feed.connected:
             continue
         try:
+            await reconciler.instruments()
             await reconciler.quotes()
             await reconciler.accounts()
         except (Retryable, VenueRefused):
@@ -147,7 +149,10 @@ class Snapshots:
         position, at = self._core.last_position, self._core.time.now()
         state = freeze(self._core.engine.state)
         while self._core.durable_position < position:
+            if self._core.failed.done():
+                return
             await self._core.settled()
+            await asyncio.sleep(0)
         snapshot = Snapshot(position, at, STATE_VERSION, state)
         await self._run_blocking(lambda: self._ledger.save_snapshot(snapshot))
         self._last = position

@@ -94,12 +94,14 @@ def test_an_older_row_or_order_never_overwrites_a_newer_one():
     assert desk.account.orders == {}
 
 
-def test_an_order_the_venue_no_longer_lists_is_gone_for_good():
+def test_an_order_the_venue_no_longer_lists_is_gone_until_it_lists_it_again():
     desk = Desk()
-    desk.order("ES", BUY, 1, order_id="x")
+    desk.order("ES", BUY, 1, order_id="x", version=3)
     desk.do(OrderGone("A", "x"))
-    desk.order("ES", BUY, 1, order_id="x", version=1)
+    desk.order("ES", BUY, 1, order_id="x", version=2)
     assert desk.account.orders == {}
+    desk.order("ES", BUY, 1, order_id="x", version=3)
+    assert list(desk.account.orders) == ["x"]
 
 
 def test_equity_is_the_opening_balance_the_day_and_what_is_open():

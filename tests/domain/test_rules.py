@@ -498,7 +498,18 @@ def test_a_stop_that_outlived_its_position_is_withdrawn():
 
     desk.do(
         OrderReported(
-            "A", "s", ES, SELL, "stop", 1, 1, "working", 1, desk.now, stop_price=19_980, key=key
+            "A",
+            "s",
+            ES,
+            SELL,
+            "stop",
+            1,
+            1,
+            "working",
+            1,
+            desk.now,
+            stop_price=19_980,
+            key=key + "/stop",
         )
     )
     desk.confirm()

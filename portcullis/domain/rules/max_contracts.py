@@ -116,6 +116,10 @@ def _resting_elsewhere(account: AccountState, params: Params, world: State, inst
         listed = world.instruments.get(order.instrument)
         if order.instrument != instrument and order.parent is None:
             total += order.remaining * _weight(listed is not None and listed.is_micro, params)
+    for held in account.reservations.values():
+        if held.instrument != instrument:
+            listed = world.instruments.get(held.instrument)
+            total += held.size * _weight(listed is not None and listed.is_micro, params)
     return total
 
 

@@ -6,9 +6,10 @@ from typing import Literal
 
 import msgspec
 
+from portcullis.domain import exposure
 from portcullis.domain.breach import UNLIMITED, Breach, Distance, Response, StopChange
 from portcullis.domain.events import OrderReported
-from portcullis.domain.model import MICRO, SECOND, STOP_TYPES, Reason
+from portcullis.domain.model import MICRO, SECOND, STOP_KEY, STOP_TYPES, Reason
 from portcullis.domain.state import AccountState, Position, State
 from portcullis.domain.units import Count, CountOrZero
 
@@ -116,8 +117,10 @@ def _change(
     if price is None:
         return None
     tightest = price if wanted is None else _tighter(side, price, wanted)
-    if stop.parent is None and stop.remaining != abs(position.size):
-        return StopChange(position.instrument, side, abs(position.size), tightest, stop.order_id)
+    others = exposure.resting_stops(account, position.instrument, side) - stop.remaining
+    size = abs(position.size) - others
+    if stop.parent is None and size > 0 and stop.remaining != size:
+        return StopChange(position.instrument, side, size, tightest, stop.order_id)
     if tightest == price:
         return None
     return StopChange(position.instrument, side, stop.remaining, tightest, stop.order_id)
@@ -168,7 +171,9 @@ def _tighter(side: int, first: int, second: int) -> int:
 
 def _is_ours(account: AccountState, order: OrderReported, world: State) -> bool:
     """Whether this worker placed the order: its key is one of our commands'."""
-    return order.type == "stop" and order.key.startswith(f"{world.system.ledger}-{account.id}-")
+    return order.key.startswith(f"{world.system.ledger}-{account.id}-") and order.key.endswith(
+        STOP_KEY
+    )
 
 
 def _withdrawal(order: OrderReported) -> Breach:
