@@ -52,85 +52,80 @@ def load() -> None:
 
 def suite() -> ExpectationSuite:
     """The expectations; `tests/checks/market_suite.json` shows every change of them."""
-    import great_expectations.expectations as gxe
     from great_expectations.core import ExpectationSuite
+
+    return ExpectationSuite(name=SUITE, expectations=[*_critical(), *_warnings()])
+
+
+def _named(check: str, says: str) -> dict[str, Any]:
+    return {"meta": {"check_id": f"{SUITE}.{check}"}, "description": says}
+
+
+def _critical() -> list[Any]:
+    """What must hold: a failure closes the gate."""
+    import great_expectations.expectations as gxe
+
+    between, present = gxe.ExpectColumnValuesToBeBetween, gxe.ExpectColumnValuesToNotBeNull
+    positive = [
+        between(column=side, min_value=1, **_named(f"{side}.positive", "prices are positive"))
+        for side in ("bid", "ask", "last")
+    ]
+    return [
+        gxe.ExpectTableRowCountToBeBetween(
+            min_value=1, **_named("rows.present", "there are quotes at all")
+        ),
+        present(column="instrument", **_named("instrument.present", "every quote names one")),
+        present(column="quoted_at", **_named("quoted_at.present", "every quote has a time")),
+        present(column="mid", **_named("price.present", "every quote has a price")),
+        *positive,
+        between(
+            column="crossed_run",
+            max_value=CROSSED_RUN_MAX,
+            **_named("crossed.not_lasting", "no instrument stays crossed"),
+        ),
+        between(column="step_us", min_value=0, **_named("time.in_order", "time never goes back")),
+        gxe.ExpectColumnValuesToBeUnique(
+            column="position", **_named("position.unique", "no row is there twice")
+        ),
+        between(
+            column="ahead_us",
+            max_value=AHEAD_MAX_US,
+            **_named("time.not_ahead", "no quote is from the future"),
+        ),
+        between(column="age", max_value=1.0, **_named("fresh", "every instrument still moves")),
+    ]
+
+
+def _warnings() -> list[Any]:
+    """What real markets do now and then: a person should hear of it."""
+    import great_expectations.expectations as gxe
     from great_expectations.expectations.metadata_types import FailureSeverity
 
-    def named(check: str, says: str) -> dict[str, Any]:
-        return {"meta": {"check_id": f"{SUITE}.{check}"}, "description": says}
-
-    return ExpectationSuite(
-        name=SUITE,
-        expectations=[
-            gxe.ExpectTableRowCountToBeBetween(
-                min_value=1, **named("rows.present", "there are quotes at all")
-            ),
-            gxe.ExpectColumnValuesToNotBeNull(
-                column="instrument", **named("instrument.present", "every quote names one")
-            ),
-            gxe.ExpectColumnValuesToNotBeNull(
-                column="quoted_at", **named("quoted_at.present", "every quote has a time")
-            ),
-            gxe.ExpectColumnValuesToNotBeNull(
-                column="mid", **named("price.present", "every quote has a price")
-            ),
-            gxe.ExpectColumnValuesToNotBeNull(
-                column="bid",
-                mostly=0.9,
-                severity=FailureSeverity.WARNING,
-                **named("bid.mostly_present", "few quotes lack a bid"),
-            ),
-            gxe.ExpectColumnValuesToNotBeNull(
-                column="ask",
-                mostly=0.9,
-                severity=FailureSeverity.WARNING,
-                **named("ask.mostly_present", "few quotes lack an ask"),
-            ),
-            *(
-                gxe.ExpectColumnValuesToBeBetween(
-                    column=side, min_value=1, **named(f"{side}.positive", "prices are positive")
-                )
-                for side in ("bid", "ask", "last")
-            ),
-            gxe.ExpectColumnValuesToBeBetween(
-                column="crossed_run",
-                max_value=0,
-                severity=FailureSeverity.WARNING,
-                **named("crossed.none", "no bid is above its ask"),
-            ),
-            gxe.ExpectColumnValuesToBeBetween(
-                column="crossed_run",
-                max_value=CROSSED_RUN_MAX,
-                **named("crossed.not_lasting", "no instrument stays crossed"),
-            ),
-            gxe.ExpectColumnValuesToBeBetween(
-                column="step_us", min_value=0, **named("time.in_order", "time never goes back")
-            ),
-            gxe.ExpectColumnValuesToBeUnique(
-                column="position", **named("position.unique", "no row is there twice")
-            ),
-            gxe.ExpectCompoundColumnsToBeUnique(
-                column_list=["instrument", "quoted_at", "bid", "ask", "last"],
-                severity=FailureSeverity.WARNING,
-                **named("quote.unique", "no quote came twice"),
-            ),
-            gxe.ExpectColumnValuesToBeBetween(
-                column="ahead_us",
-                max_value=AHEAD_MAX_US,
-                **named("time.not_ahead", "no quote is from the future"),
-            ),
-            gxe.ExpectColumnValuesToBeBetween(
-                column="age", max_value=1.0, **named("fresh", "every instrument still moves")
-            ),
-            gxe.ExpectColumnValuesToBeBetween(
-                column="z",
-                min_value=-ROLLING_Z_MAX,
-                max_value=ROLLING_Z_MAX,
-                severity=FailureSeverity.WARNING,
-                **named("step.usual", "no step is far from those before it"),
-            ),
-        ],
-    )
+    between, present = gxe.ExpectColumnValuesToBeBetween, gxe.ExpectColumnValuesToNotBeNull
+    warning: dict[str, Any] = {"severity": FailureSeverity.WARNING}
+    mostly = {"mostly": 0.9, **warning}
+    return [
+        present(column="bid", **mostly, **_named("bid.mostly_present", "few quotes lack a bid")),
+        present(column="ask", **mostly, **_named("ask.mostly_present", "few quotes lack an ask")),
+        between(
+            column="crossed_run",
+            max_value=0,
+            **warning,
+            **_named("crossed.none", "no bid is above its ask"),
+        ),
+        gxe.ExpectCompoundColumnsToBeUnique(
+            column_list=["instrument", "quoted_at", "bid", "ask", "last"],
+            **warning,
+            **_named("quote.unique", "no quote came twice"),
+        ),
+        between(
+            column="z",
+            min_value=-ROLLING_Z_MAX,
+            max_value=ROLLING_Z_MAX,
+            **warning,
+            **_named("step.usual", "no step is far from those before it"),
+        ),
+    ]
 
 
 def validate(rows: Sequence[QuoteRow]) -> list[Outcome]:

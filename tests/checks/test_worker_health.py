@@ -2,6 +2,7 @@
 
 import csv
 import json
+from typing import Any
 
 import msgspec
 
@@ -23,7 +24,7 @@ from portcullis.domain.model import MINUTE, SECOND, Verdict
 from portcullis.wiring import defaults_folder
 
 NOW = 1_800_000_000_000_000
-HEALTH = {
+HEALTH: dict[str, Any] = {
     "mode": "ACTIVE",
     "database_accessible": True,
     "worker": {"pid": 7, "waiting": 0, "memory_mb": 80.0, "last_event": 12},

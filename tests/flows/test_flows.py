@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -24,6 +25,15 @@ def verdicts(settings):
     return {each.name: each for each in found}
 
 
+async def ended_run(flow: Any, **parameters):
+    """The final state of one run of a flow."""
+    return await flow(**parameters, return_state=True)
+
+
+async def state_of(client, run_id) -> Any:
+    return (await client.read_flow_run(run_id)).state
+
+
 async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
     from flows.heartbeat import heartbeat
     from flows.integrity import integrity
@@ -31,10 +41,10 @@ async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
     from flows.snapshot import snapshot
 
     ended = {
-        "operations": await heartbeat(lasts_seconds=9, return_state=True),
-        "market_data": await market_data_quality(return_state=True),
-        "event_log": await integrity(return_state=True),
-        "snapshot": await snapshot(return_state=True),
+        "operations": await ended_run(heartbeat, lasts_seconds=9),
+        "market_data": await ended_run(market_data_quality),
+        "event_log": await ended_run(integrity),
+        "snapshot": await ended_run(snapshot),
     }
     left = verdicts(quick)
     assert {name: verdict.passed for name, verdict in left.items()} == {
@@ -57,8 +67,8 @@ async def test_a_replay_shows_what_it_compared(quick):
 
     from flows.replay import replay
 
-    assert (await replay(account="DEMO-SIZE", return_state=True)).is_completed()
-    nobody = await replay(account="NOBODY", return_state=True)
+    assert (await ended_run(replay, account="DEMO-SIZE")).is_completed()
+    nobody = await ended_run(replay, account="NOBODY")
     assert nobody.is_failed(), "a replay that compared nothing proves nothing"
     async with get_client() as client:
         found = await client.read_artifacts(
@@ -72,7 +82,7 @@ async def test_a_run_that_comes_too_late_is_skipped(quick, monkeypatch):
     from tasks import punctuality
 
     monkeypatch.setattr(punctuality, "lateness", lambda: dt.timedelta(days=2))
-    state = await snapshot(return_state=True)
+    state = await ended_run(snapshot)
     assert (state.name, state.is_completed()) == ("Stale", True)
 
 
@@ -95,7 +105,8 @@ async def test_the_timetable_is_put_in_force_twice_without_change(quick):
             assert each.description
             assert each.path is None
             assert str(ROOT) not in str(each.pull_steps)
-            described = each.parameter_openapi_schema["properties"].values()
+            schema: Any = each.parameter_openapi_schema
+            described = schema["properties"].values()
             assert all(p.get("description") for p in described), "they are the form"
 
 
@@ -114,9 +125,10 @@ async def test_the_warm_worker_runs_what_is_due_in_this_process(quick):
             await worker.sync_with_backend()
             await worker.get_and_submit_flow_runs()
             async with asyncio.timeout(30):
-                while not (await client.read_flow_run(run.id)).state.is_final():  # noqa: ASYNC110
+                while not (await state_of(client, run.id)).is_final():  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
         done = await client.read_flow_run(run.id)
+    assert done.state is not None
     assert done.state.name == "Pass"
     assert done.infrastructure_pid == str(os.getpid())
 
@@ -153,5 +165,5 @@ async def test_what_a_dead_process_left_behind_is_ended(quick):
         late = await client.create_flow_run_from_deployment(deployed[-1].id)
         await client.set_flow_run_state(lost.id, Running(), force=True)
         assert await timetable.tidy(client) >= 2
-        assert (await client.read_flow_run(lost.id)).state.is_crashed()
-        assert (await client.read_flow_run(late.id)).state.is_cancelled()
+        assert (await state_of(client, lost.id)).is_crashed()
+        assert (await state_of(client, late.id)).is_cancelled()
