@@ -19,11 +19,12 @@ from portcullis.domain.commands import (
     Reduce,
 )
 from portcullis.domain.events import CommandIssued
-from portcullis.domain.model import MINUTE
+from portcullis.domain.model import MINUTE, SECOND
 from portcullis.domain.state import AccountState, Pending, State
 
 AUTOMATION = ("trade_management",)
 GATE = ("gate",)
+PACE = 3 * SECOND
 Wanted = list[tuple[Command, tuple[str, ...]]]
 
 
@@ -154,4 +155,4 @@ def is_bound_reached(account: AccountState, rules: tuple[str, ...], bound: int, 
     account.recent_commands = [at for at in account.recent_commands if at > now - MINUTE]
     account.recent_automation = [at for at in account.recent_automation if at > now - MINUTE]
     counted = account.recent_automation if rules == AUTOMATION else account.recent_commands
-    return len(counted) >= bound
+    return len(counted) >= bound and counted[-1] > now - PACE

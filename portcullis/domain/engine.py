@@ -151,6 +151,7 @@ class Engine:
         book.watch_cover(account, self.state.now, any_stop=watch.any_stop)
         self.judge.judge_quotes(account, watch)
         self.judge.judge(account, watch.by_trigger["position"], lockout=True)
+        account.taken_up = {}
         self._arm(account)
 
     def _on_order(self, fact: OrderReported) -> None:
@@ -198,6 +199,7 @@ class Engine:
             self.judge.out += locks.end(account, locks.of_kind(account, "venue"), "venue")
         book.fold_account(account, fact)
         self.judge.judge(account, self.watches[account.id].by_trigger["account"], lockout=True)
+        account.taken_up = {}
         self._arm(account)
 
     def _on_instrument(self, fact: InstrumentListed) -> None:
@@ -249,6 +251,7 @@ class Engine:
                 if account.refused:
                     outcomes.retry(account)
                     self.judge.judge(account, watch.everything, lockout=True)
+                    account.taken_up = {}
                     self._arm(account)
 
     def _on_authorization(self, _fact: AuthorizationLost) -> None:
@@ -392,6 +395,8 @@ class Engine:
         if account.retry_at is not None and account.retry_at <= now:
             outcomes.retry(account)
             self.judge.judge(account, watch.everything, lockout=True)
+            account.taken_up = {}
+            account.is_paced = account.retry_at is not None
         self.judge.judge_quotes(account, watch)
         concerned = watch.everything if rolled else watch.by_trigger["time"]
         self.judge.judge(account, concerned, lockout=True)

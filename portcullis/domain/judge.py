@@ -172,6 +172,8 @@ class Judge:
                 breach.reason.message,
                 "reduce the risk, or stop for the day",
             )
+        elif account.taken_up.pop(breach.id, None) is not None:
+            return  # the same breach as before, whose command was held back or failed
         elif breach.automation:
             self.out.append(
                 AutomationPlanned(
@@ -209,13 +211,15 @@ class Judge:
     def _hold_back(self, account: AccountState) -> None:
         """The bound on commands is reached: wait a little, and tell a person once."""
         if account.retry_at is None:
-            account.retry_at = self.state.now + RETRY_AFTER
+            account.retry_at = self.state.now + enforcement.PACE + 1
+        if not account.is_paced:
+            account.is_paced = True
             self.alert(
                 "command_bound",
                 "critical",
                 account.id,
                 f"more than {self.plan.commands_per_minute} commands in a minute",
-                "look at the account at the venue now; enforcement goes on in 30 s",
+                "look at the account at the venue now; from here on one command goes out every 3 s",
             )
 
     def judge_quotes(self, account: AccountState, watch: AccountWatch) -> None:

@@ -59,14 +59,14 @@ def _not_done(
 
 
 def retry(account: AccountState) -> None:
-    """Take up again what is still not as it must be."""
+    """Take up again what is still not as it must be; what is found again was breached before."""
     account.retry_at, account.refused = None, False
-    for key in [k for k, b in account.breaches.items() if _is_unanswered(account, b)]:
-        breach = account.breaches[key]
-        if not breach.lock_ids and breach.level:
+    account.taken_up = {}
+    for key, breach in list(account.breaches.items()):
+        again = not breach.lock_ids and breach.level and _is_unanswered(account, breach)
+        if again or breach.rule == LOCKOUT:
             del account.breaches[key]
-    for key in [k for k, b in account.breaches.items() if b.rule == LOCKOUT]:
-        del account.breaches[key]
+            account.taken_up[key] = breach.since
 
 
 def _is_unanswered(account: AccountState, breach: OpenBreach) -> bool:

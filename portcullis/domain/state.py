@@ -151,6 +151,8 @@ class AccountState(msgspec.Struct):
     retry_at: int | None = None
     recent_commands: list[int] = []
     recent_automation: list[int] = []
+    taken_up: dict[str, int] = {}
+    is_paced: bool = False
     failures: int = 0
     failed_compares: int = 0
     last_stop_change: dict[str, int] = {}

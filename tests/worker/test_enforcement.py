@@ -349,7 +349,7 @@ def test_commands_are_bounded_and_the_bound_is_told():
             w.order(ES, BUY, 3)
             await w.pass_time(1)
         issued = w.events(CommandIssued)
-        assert len(issued) <= 22
+        assert len(issued) <= 32
         assert any(a.alert == "command_bound" for a in w.events(AlertRaised))
         await w.pass_time(120)
         assert w.size(ES) == 0
