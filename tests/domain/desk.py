@@ -7,7 +7,6 @@ from typing import Any
 from portcullis.domain.engine import Engine
 from portcullis.domain.events import (
     AccountReported,
-    AnyDecision,
     AnyFact,
     BreachFound,
     CommandConcluded,
@@ -50,7 +49,7 @@ class Desk:
         self.engine = Engine()
         self.now = at
         self.position = 0
-        self.out: list[AnyDecision] = []
+        self.out: list[Any] = []
         self.facts: list[tuple[int, int, AnyFact]] = []
         self.numbers = 0
         self.plan = Plan((AccountPlan("A", rules, **plan),), required=required)
@@ -64,11 +63,11 @@ class Desk:
         self.do(Reconciled("A", 0, True))
         self.out.clear()
 
-    def load(self, plan: Plan) -> list[AnyDecision]:
+    def load(self, plan: Plan) -> list[Any]:
         data = encode_plan(plan)
         return self.do(RulesLoaded(digest(data), data))
 
-    def do(self, fact: AnyFact) -> list[AnyDecision]:
+    def do(self, fact: AnyFact) -> list[Any]:
         self.position += 1
         self.facts.append((self.position, self.now, fact))
         decisions = list(self.engine.apply(self.position, self.now, fact))
@@ -76,7 +75,7 @@ class Desk:
         self.out += decisions
         return decisions
 
-    def wait(self, us: int) -> list[AnyDecision]:
+    def wait(self, us: int) -> list[Any]:
         """Let time pass, stopping at every deadline on the way, as the worker does."""
         end, found = self.now + us, []
         while (due := self.engine.next_deadline()) is not None and due <= end:
@@ -91,13 +90,13 @@ class Desk:
 
     # --- the venue says ---------------------------------------------------------------------
 
-    def quote(self, ticker: str, bid: int, ask: int | None = None) -> list[AnyDecision]:
+    def quote(self, ticker: str, bid: int, ask: int | None = None) -> list[Any]:
         ask = bid if ask is None else ask
         return self.do(Quote(LISTED[ticker].id, bid, ask, bid, self.now))
 
     def holds(
         self, ticker: str, size: int, price: int = 20_000, opened_at: int | None = None
-    ) -> list[AnyDecision]:
+    ) -> list[Any]:
         self.now += 1
         opened = self.now if opened_at is None else opened_at
         return self.do(
@@ -114,7 +113,7 @@ class Desk:
         voided: bool = False,
         fees: int = 0,
         ticker: str = "ES",
-    ) -> list[AnyDecision]:
+    ) -> list[Any]:
         """A fill whose position row is known already; `net` before `fees`, None when opening."""
         self.numbers += 1
         self.now += 1
@@ -153,7 +152,7 @@ class Desk:
         version: int = 1,
         parent: str | None = None,
         remaining: int | None = None,
-    ) -> list[AnyDecision]:
+    ) -> list[Any]:
         self.numbers += 1
         stop = price if kind in ("stop", "stop_limit", "trailing") else None
         return self.do(
@@ -174,7 +173,7 @@ class Desk:
             )
         )
 
-    def allows(self, can_trade: bool | None, balance: int = 50_000 * USD) -> list[AnyDecision]:
+    def allows(self, can_trade: bool | None, balance: int = 50_000 * USD) -> list[Any]:
         return self.do(AccountReported("A", can_trade, balance, "USD", self.now))
 
     # --- people and programs say ------------------------------------------------------------
@@ -205,14 +204,14 @@ class Desk:
 
     def verdict(
         self, name: str, passed: bool = True, lasts: int = 60 * SECOND
-    ) -> list[AnyDecision]:
+    ) -> list[Any]:
         return self.do(
             VerdictRecorded(Verdict(name, passed, self.now, self.now + lasts, "said", "run-1"))
         )
 
-    def confirm(self, outcome: str = "confirmed") -> list[AnyDecision]:
+    def confirm(self, outcome: str = "confirmed") -> list[Any]:
         """Every pending command ends with this outcome."""
-        found: list[AnyDecision] = []
+        found: list[Any] = []
         for key in list(self.account.pending):
             found += self.do(CommandConcluded("A", key, outcome, "", 1, 3, 0, 0, 0, self.now))  # type: ignore[arg-type]
         return found
