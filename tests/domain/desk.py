@@ -202,9 +202,7 @@ class Desk:
         )
         return decisions[-1] if decisions else None
 
-    def verdict(
-        self, name: str, passed: bool = True, lasts: int = 60 * SECOND
-    ) -> list[Any]:
+    def verdict(self, name: str, passed: bool = True, lasts: int = 60 * SECOND) -> list[Any]:
         return self.do(
             VerdictRecorded(Verdict(name, passed, self.now, self.now + lasts, "said", "run-1"))
         )
