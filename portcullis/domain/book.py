@@ -130,7 +130,14 @@ def _apply_later(account: AccountState, fact: TradeReported, world: State) -> No
     row.later = [fill for fill in row.later if fill.trade_id != fact.trade_id]
     if fact.executed_at > row.as_of and not fact.voided:
         row.later.append(
-            LaterFill(fact.executed_at, fact.trade_id, fact.side, fact.size, fact.price)
+            LaterFill(
+                fact.executed_at,
+                fact.trade_id,
+                fact.side,
+                fact.size,
+                fact.price,
+                fact.gross is not None,
+            )
         )
         row.later.sort(key=lambda fill: (fill.executed_at, fill.trade_id))
     _rebuild(account, fact.instrument, row, world)
@@ -140,6 +147,8 @@ def _rebuild(account: AccountState, instrument: str, row: Row, world: State) -> 
     """The position is the venue's row and the later fills on top of it."""
     size, average, opened_at = row.size, row.average, row.opened_at or row.as_of
     for fill in row.later:
+        if fill.closing and size * fill.side >= 0:
+            continue  # nothing is left for it to close: the row was read after it, and has it
         if size == 0 or (size > 0) != (size + fill.side * fill.size > 0):
             opened_at = fill.executed_at
         size, average = after_fill(size, average, fill.side * fill.size, fill.price)

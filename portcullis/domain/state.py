@@ -47,6 +47,7 @@ class LaterFill(msgspec.Struct):
     side: int
     size: int
     price: int
+    closing: bool = False
 
 
 class Row(msgspec.Struct):

@@ -81,6 +81,17 @@ def test_later_fills_stand_on_the_row_in_the_order_of_the_venue():
     assert (position.size, position.average) == (1, 20_000 * MICRO)
 
 
+def test_a_closing_fill_that_comes_after_the_read_that_had_it_opens_nothing():
+    desk = Desk(max_contracts.Params(limit=2))
+    desk.do(PositionReported("A", ES, 3, 20_000 * MICRO, desk.now))
+    desk.confirm()
+    desk.out.clear()
+    desk.do(PositionReported("A", ES, 0, 0, desk.now + 1))
+    desk.do(fill(desk, 50, SELL, 3, 20_000, gross=0))
+    assert desk.account.positions == {}
+    assert not desk.breaches()
+
+
 def test_an_older_row_or_order_never_overwrites_a_newer_one():
     desk = Desk()
     desk.do(PositionReported("A", ES, 2, 20_000 * MICRO, desk.now + 10))
