@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from portcullis.ports import Entry
 from portcullis.staging import demonstrate
 from portcullis.store.ledger import SqliteLedger
 from portcullis.wiring import defaults_folder
+
+# Before any test imports Prefect: its import makes this folder, and must not need a person's home.
+os.environ.setdefault("PREFECT_HOME", tempfile.mkdtemp(prefix="portcullis-prefect-"))
 
 ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 120
