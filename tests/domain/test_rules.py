@@ -68,6 +68,20 @@ def test_max_contracts_reduces_the_largest_first_and_no_further_than_needed():
     assert desk.commands() == [Reduce("A", ES, 1)]
 
 
+def test_max_contracts_reduces_the_leg_that_adds_and_not_the_one_that_nets():
+    import msgspec
+
+    from portcullis.domain.events import InstrumentListed, PositionReported
+    from portcullis.domain.model import MICRO
+
+    desk = Desk(max_contracts.Params(limit=3, on_breach="reduce"))
+    far = msgspec.structs.replace(LISTED["ES"], id="CON.F.US.EP.H27")
+    desk.do(InstrumentListed(far))
+    desk.do(PositionReported("A", far.id, -3, 20_000 * MICRO, desk.now))
+    desk.holds("ES", 7)
+    assert desk.commands() == [Reduce("A", ES, 6)]
+
+
 def test_max_contracts_can_lock_until_the_next_session():
     desk = Desk(max_contracts.Params(limit=1, on_breach="lock"))
     desk.holds("ES", 2)

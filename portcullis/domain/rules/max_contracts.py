@@ -9,7 +9,7 @@ import msgspec
 from portcullis.domain import exposure
 from portcullis.domain.breach import Breach, Distance, LockSpec, Response
 from portcullis.domain.model import Reason
-from portcullis.domain.state import AccountState, State
+from portcullis.domain.state import AccountState, Position, State
 from portcullis.domain.units import Count
 
 NAME = "max_contracts"
@@ -168,7 +168,7 @@ def _reductions(account: AccountState, params: Params, world: State) -> tuple[tu
     limit = params.limit * (params.micro_ratio or 1)
     excess = sum(_by_ticker(account, params, world).values()) - limit
     ranked = sorted(
-        account.positions.values(),
+        (p for p in account.positions.values() if _adds(account, p, params, world)),
         key=lambda p: (-abs(p.size) * weight_of(p.instrument), p.instrument),
     )
     reductions = []
@@ -180,3 +180,10 @@ def _reductions(account: AccountState, params: Params, world: State) -> tuple[tu
         reductions.append((position.instrument, abs(position.size) - cut))
         excess -= cut * weight
     return tuple(reductions)
+
+
+def _adds(account: AccountState, position: Position, params: Params, world: State) -> bool:
+    """Whether closing some of the position makes the total smaller: netted against another
+    expiry of its ticker, the smaller leg would make it larger.
+    """
+    return position.size * _signed(account, params, world, position.instrument) > 0
