@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -12,12 +12,13 @@ import typer
 
 from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, console, show, table
-from portcullis.domain.events import decode
+from portcullis.domain.events import RulesLoaded, decode
 from portcullis.errors import UsageError
 from portcullis.ports import StoredEvent
 
 app = typer.Typer(no_args_is_help=True, help="List, follow and export the ledger's events.")
 POLL_SECONDS = 0.3
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOISE = frozenset(("quote", "verdict_recorded", "time_passed"))
 
 AccountOption = typer.Option(None, "--account", help="only this account's")
@@ -88,8 +89,13 @@ def export(
         stream = f"account/{account}" if account else None
         for row in reader.read(stream=stream):
             if _wanted(row, kind, since, everything=True):
-                sys.stdout.buffer.write(msgspec.json.encode(as_plain(row)) + b"\n")
+                sys.stdout.buffer.write(line_of(row))
         sys.stdout.flush()
+
+
+def line_of(row: StoredEvent) -> bytes:
+    """An event as a line of the export: JSON and a line feed; a plan stands in it whole."""
+    return msgspec.json.encode(as_plain(row, whole=True)) + b"\n"
 
 
 def _wanted(row: StoredEvent, kind: str | None, since: str | None, everything: bool) -> bool:
@@ -113,12 +119,14 @@ def _instant(text: str) -> int:
     return int(moment.timestamp()) * 1_000_000
 
 
-def as_plain(row: StoredEvent) -> dict[str, Any]:
-    """An event as plain values; bytes as hexadecimal."""
-    moment = datetime.fromtimestamp(row.at / 1_000_000, tz=UTC)
-    payload = msgspec.to_builtins(decode(row.payload), enc_hook=str)
-    if "plan" in payload:
-        payload["plan"] = f"{len(payload['plan'])} characters"
+def as_plain(row: StoredEvent, *, whole: bool = False) -> dict[str, Any]:
+    """An event as plain values; bytes as hexadecimal, a plan as its size unless `whole`."""
+    moment = EPOCH + timedelta(microseconds=row.at)
+    event = decode(row.payload)
+    payload = msgspec.to_builtins(event, enc_hook=str)
+    if isinstance(event, RulesLoaded):
+        plan = msgspec.msgpack.decode(event.plan)
+        payload["plan"] = plan if whole else f"{len(plan['accounts'])} accounts"
     return {
         "position": row.position,
         "stream": row.stream,

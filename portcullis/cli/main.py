@@ -9,6 +9,7 @@ import typer
 from portcullis import __version__
 from portcullis.cli import (
     accounts,
+    audit,
     configuration,
     events,
     gate,
@@ -32,6 +33,7 @@ app.command("venue")(processes.venue)
 app.command("demo")(processes.demo)
 app.command("status")(status.status)
 app.command("replay")(ledger.replay)
+app.command("audit")(audit.audit)
 app.add_typer(configuration.app, name="config")
 app.add_typer(accounts.app, name="account")
 app.add_typer(rules.app, name="rule")

@@ -1,0 +1,137 @@
+"""Breaches: what the rules' text says at a moment against what the ledger announced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from portcullis.audit.account import Account
+from portcullis.audit.finding import Finding
+from portcullis.audit.moment import Moment
+from portcullis.audit.outbox import Issued, closes, shrinks
+from portcullis.audit.reading import Event
+
+
+def compare(a: Account, moment: Moment, findings: Iterable[Finding], judged: Iterable[str]) -> None:
+    """Every finding must be announced or stand protected; every announcement must be a finding."""
+    found = {finding.key: finding for finding in findings}
+    announced = {(e.body["rule"], e.body["instrument"]): e for e in moment.of("breach_found")}
+    for finding in found.values():
+        event = announced.get(finding.key) or _by_account(finding, announced)
+        if event is not None:
+            moment.report.breaches += 1
+            _confirm(a, moment, finding, event)
+        elif finding.must and not _stands(a, moment, finding):
+            _complain(a, moment, finding)
+    for key, event in announced.items():
+        if key[0] != "lockout" and not _is_found(key, found):
+            _unjustified(a, moment, event)
+    _remember(a, found, announced, set(judged))
+
+
+def _by_account(finding: Finding, announced: dict[tuple[str, str | None], Event]) -> Event | None:
+    """The session of an account may be announced for the account as a whole."""
+    if finding.rule == "session_block_outside":
+        return announced.get((finding.rule, None))
+    return None
+
+
+def _is_found(key: tuple[str, str | None], found: dict[tuple[str, str | None], Finding]) -> bool:
+    return key in found or (
+        key == ("session_block_outside", None) and any(rule == key[0] for rule, _ in found)
+    )
+
+
+def _confirm(a: Account, moment: Moment, finding: Finding, event: Event) -> None:
+    """An announced breach: its figure, its lock and its command."""
+    reason, differences = event.body["reason"], len(moment.report.differences)
+    if not finding.agrees(reason):
+        moment.differ(a, "differs", *finding.key, finding.told, reason["message"], event)
+    wanted = finding.lock
+    if wanted is not None and not a.locks.satisfies(finding.rule, wanted):
+        rows = ", ".join(
+            f"{r.ends} {r.until}" for r in a.locks.of_rule(finding.rule, wanted.instrument)
+        )
+        moment.differ(
+            a, "missing", *finding.key, wanted.told(), f"rows of the rule: {rows or 'none'}", event
+        )
+    if not protected(a, finding, a.outbox.waiting.values()):
+        moment.differ(
+            a,
+            "missing",
+            *finding.key,
+            f"{finding.told}: a command to {finding.act}",
+            "no command does that",
+            event,
+        )
+    moment.report.agreed += len(moment.report.differences) == differences
+
+
+def protected(a: Account, finding: Finding, commands: Iterable[Issued]) -> bool:
+    """Whether what the breach asks for at the venue is on its way, or needless."""
+    if finding.act == "none" or _nothing_there(a, finding.instrument):
+        return True
+    if finding.act == "flatten":
+        return any(each.kind == "flatten" for each in commands) or _all_closed(a, commands)
+    if finding.act == "close":
+        return any(closes(each, finding.instrument) for each in commands)
+    return any(shrinks(each, finding.instrument) for each in commands)
+
+
+def _nothing_there(a: Account, name: str | None) -> bool:
+    held = a.book.positions if name is None else a.book.size(name)
+    return not held and not a.book.live(name)
+
+
+def _all_closed(a: Account, commands: Iterable[Issued]) -> bool:
+    each = list(commands)
+    names = {*a.book.positions, *(order["instrument"] for order in a.book.live())}
+    return all(any(closes(c, name) for c in each) for name in names)
+
+
+def _stands(a: Account, moment: Moment, finding: Finding) -> bool:
+    """Whether a breach that is not announced here was announced and is being answered.
+
+    Its own lock in force answers it; so does its command on its way or just done. A rule without
+    either (it only locks) is answered by its lock alone.
+    """
+    if finding.lock is not None and a.locks.satisfies(finding.rule, finding.lock):
+        return True
+    known = a.standing.get(finding.key) or a.standing.get((finding.rule, None))
+    if not known or finding.act == "none":
+        return False
+    if a.book.can_trade is False or a.outbox.given_up((finding.rule,)):
+        return True
+    return protected(a, finding, a.outbox.answering(moment.at))
+
+
+def _complain(a: Account, moment: Moment, finding: Finding) -> None:
+    if finding.key not in a.complained:
+        a.complained.add(finding.key)
+        how = "stands, and nothing answers it" if finding.key in a.standing else "not announced"
+        moment.differ(a, "missing", *finding.key, finding.told, how)
+
+
+def _unjustified(a: Account, moment: Moment, event: Event) -> None:
+    body = event.body
+    moment.differ(
+        a,
+        "unjustified",
+        body["rule"],
+        body["instrument"],
+        "no breach of this rule here",
+        body["reason"]["message"],
+        event,
+    )
+
+
+def _remember(
+    a: Account,
+    found: dict[tuple[str, str | None], Finding],
+    announced: dict[tuple[str, str | None], Event],
+    judged: set[str],
+) -> None:
+    for key in [key for key in a.standing if key[0] in judged and not _is_found(key, found)]:
+        del a.standing[key]
+    a.complained -= {key for key in a.complained if key[0] in judged and key not in found}
+    for key in announced:
+        a.standing[key] = True

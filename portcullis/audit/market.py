@@ -1,0 +1,51 @@
+"""Instruments and prices, as the venue told them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from portcullis.audit.book import MICRO, Position
+
+
+class Market:
+    """Contract data and the newest quote of every instrument."""
+
+    def __init__(self) -> None:
+        self.instruments: dict[str, dict[str, Any]] = {}
+        self.quotes: dict[str, dict[str, Any]] = {}
+
+    def listed(self, body: dict[str, Any]) -> None:
+        """Contract data of an instrument."""
+        self.instruments[body["instrument"]["id"]] = body["instrument"]
+
+    def quote(self, body: dict[str, Any], at: int) -> None:
+        """A quote; one with an older time of the venue does not overwrite a newer one."""
+        body["quoted_at"] = min(body["quoted_at"], at)
+        known = self.quotes.get(body["instrument"])
+        if known is None or body["quoted_at"] >= known["quoted_at"]:
+            self.quotes[body["instrument"]] = body
+
+    def ticker(self, name: str) -> str:
+        """What people call an instrument; its id where it was never listed."""
+        found = self.instruments.get(name)
+        return str(found["ticker"]) if found else name
+
+    def age(self, name: str, at: int) -> int | None:
+        """How old the newest quote is, microseconds; None where there is none."""
+        found = self.quotes.get(name)
+        return None if found is None else at - found["quoted_at"]
+
+    def mark(self, name: str, size: int) -> int | None:
+        """The price at which a position could be closed: bid for a long one, ask for a short."""
+        found = self.quotes.get(name)
+        return None if found is None else found["bid" if size > 0 else "ask"]
+
+    def open_pnl(self, name: str, held: Position, at: int, max_age: int) -> int | Fraction | None:
+        """Open profit or loss of a position, exact micro-units; None where it cannot be judged."""
+        mark, age = self.mark(name, held.size), self.age(name, at)
+        if mark is None or age is None or age > max_age or name not in self.instruments:
+            return None
+        value = self.instruments[name]["tick_value"]
+        exact = (mark * MICRO - held.average) * held.size * value
+        return exact // MICRO if not exact % MICRO else Fraction(exact, MICRO)

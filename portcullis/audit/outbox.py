@@ -1,0 +1,98 @@
+"""Commands as the ledger issues and concludes them: is protection on its way?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+RETRY_AFTER = 35_000_000
+"""Microseconds in which a concluded command still counts as protection: the venue's rows may come
+late, and a command that failed is tried again after 30 s."""
+
+MOST_TRIES = 10
+
+
+class Issued(msgspec.Struct):
+    """One command on its way, or done."""
+
+    key: str
+    kind: str
+    instrument: str | None
+    rules: tuple[str, ...]
+    issued_at: int
+    position: int
+    concluded_at: int | None = None
+    outcome: str = ""
+
+
+class Outbox:
+    """The commands of one account."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, Issued] = {}
+        self.recent: list[Issued] = []
+        self.keys: set[str] = set()
+        self.failures: dict[str, int] = {}
+
+    def issue(self, body: dict[str, Any], at: int, position: int) -> Issued | None:
+        """A command is issued; None when its key was used before."""
+        command = body["command"]
+        issued = Issued(
+            body["key"],
+            command["type"],
+            command.get("instrument"),
+            tuple(body["rules"]),
+            at,
+            position,
+        )
+        if issued.key in self.keys:
+            return None
+        self.keys.add(issued.key)
+        self.waiting[issued.key] = issued
+        return issued
+
+    def conclude(self, body: dict[str, Any], at: int) -> Issued | None:
+        """A command ends; None when none of this key is on its way."""
+        issued = self.waiting.pop(body["key"], None)
+        if issued is not None:
+            issued.concluded_at, issued.outcome = at, body["outcome"]
+            self.recent = [c for c in self.recent if _counts(c, at)] + [issued]
+            for rule in issued.rules:
+                failed = body["outcome"] in ("refused", "unconfirmed")
+                self.failures[rule] = self.failures.get(rule, 0) + 1 if failed else 0
+        return issued
+
+    def given_up(self, rules: tuple[str, ...]) -> bool:
+        """Whether a rule's commands failed as often as they may be tried."""
+        return any(self.failures.get(rule, 0) >= MOST_TRIES for rule in rules)
+
+    def answering(self, at: int) -> list[Issued]:
+        """Commands that count as protection at a moment."""
+        return [*self.waiting.values(), *(c for c in self.recent if _counts(c, at))]
+
+
+def _counts(issued: Issued, at: int) -> bool:
+    return issued.concluded_at is not None and at - issued.concluded_at <= RETRY_AFTER
+
+
+def closes(issued: Issued, name: str | None) -> bool:
+    """Whether a command leaves nothing in an instrument (None: on the account)."""
+    return issued.kind == "flatten" or (issued.kind == "close" and issued.instrument == name)
+
+
+def shrinks(issued: Issued, name: str | None) -> bool:
+    """Whether a command makes a position in the instrument (None: any) smaller."""
+    if issued.kind in ("close", "reduce"):
+        return name in (None, issued.instrument)
+    return issued.kind == "flatten"
+
+
+def cancels(issued: Issued, order: dict[str, Any]) -> bool:
+    """Whether a command withdraws an order."""
+    if issued.kind in ("flatten", "close"):
+        return closes(issued, order["instrument"])
+    return issued.kind in ("cancel_orders", "cancel_order") and issued.instrument in (
+        None,
+        order["instrument"],
+    )

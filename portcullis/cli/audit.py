@@ -1,0 +1,68 @@
+"""`portcullis audit`: does the record do what the rules' text demands, by a second judge?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+
+from portcullis.audit.inquiry import audit as audit_lines
+from portcullis.cli.output import Form, FormOption, console, show
+from portcullis.errors import NotFound
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def audit(
+    file: str = typer.Argument(..., help="an export of portcullis event export; - is the input"),
+    output: Form = FormOption,
+) -> None:
+    """Judge an exported ledger by the text of the rules. Ends with 1 where they part."""
+    with _lines(file) as (lines, name):
+        found = audit_lines(lines, name)
+    show(msgspec.to_builtins(found) | {"agrees": found.agrees}, output, _draw)
+    if not found.agrees:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _lines(file: str) -> Iterator[tuple[Iterable[bytes], str]]:
+    if file == "-":
+        yield sys.stdin.buffer, "standard input"
+        return
+    path = Path(file)
+    if not path.is_file():
+        raise NotFound(
+            f"there is no file {path}", remedy="portcullis event export > FILE writes one"
+        )
+    with path.open("rb") as lines:
+        yield lines, str(path)
+
+
+def _draw(body: dict[str, Any]) -> None:
+    console.print(
+        f"{body['events']} events; {body['accounts']} accounts under {body['rules']} rules, judged "
+        f"{body['judgements']} times; {body['agreed']} of {body['breaches']} breaches agree; "
+        f"{body['locks']} locks, {body['days']} days, {body['commands']} commands, "
+        f"{body['answers']} proposals looked at",
+        markup=False,
+        highlight=False,
+    )
+    for each in body["differences"]:
+        moment = EPOCH + timedelta(microseconds=each["at"])
+        where = f"{each['account']} {each['rule']} {each['instrument'] or ''}".rstrip()
+        console.print(
+            f"  event {each['position']}, {moment:%Y-%m-%d %H:%M:%S.%f}: {each['kind'].upper()} "
+            f"{where}: expected {each['expected']}; the ledger says: {each['found']}",
+            markup=False,
+            highlight=False,
+        )
+    count = len(body["differences"])
+    verdict = f"they DIFFER in {count}" if count else "they agree"
+    console.print(verdict if body["judgements"] else "nothing was judged: no verdict", markup=False)
