@@ -122,10 +122,10 @@ class Field:
             elif drawn < 0.9:
                 yield self.now, self._order(name, listed, number)
             elif drawn < 0.95:
-                held = next(iter(self.engine.state.accounts[name].positions))
+                held = next(iter(self.engine.world.accounts[name].positions))
                 yield self.now, PositionReported(name, held, 2, 20_000 * MICRO, self.now, START)
             else:
-                held = next(iter(self.engine.state.accounts[name].positions))
+                held = next(iter(self.engine.world.accounts[name].positions))
                 yield (
                     self.now,
                     TradeReported(

@@ -196,7 +196,7 @@ def _set_position(
         before.size, before.average, before.as_of = size, average, as_of
     quote = world.quotes.get(instrument)
     if quote is not None:
-        mark(account, before, quote, world)
+        _mark_at(account, before, quote, world)
     return changed
 
 
@@ -234,22 +234,36 @@ def _end_order(account: AccountState, order_id: str, version: int) -> None:
         del account.ended_orders[next(iter(account.ended_orders))]
 
 
-def mark(account: AccountState, position: Position, quote: Quote, world: State) -> None:
-    """Value a position at the price at which it could be closed."""
+def _mark_at(account: AccountState, position: Position, quote: Quote, world: State) -> None:
+    """Value a position at the price at which it could be closed, where that is known."""
     price = quote.bid if position.size > 0 else quote.ask
     if price is None:
         price = quote.last
     listed = world.instruments.get(position.instrument)
-    if price is None or listed is None:
-        return
-    pnl = open_pnl(price, position.average, position.size, listed.tick_value)
+    if price is not None and listed is not None:
+        mark(account, position, price, price, quote.quoted_at, listed.tick_value)
+
+
+def mark(
+    account: AccountState,
+    position: Position,
+    price: int,
+    best: int,
+    quoted_at: int,
+    tick_value: int,
+) -> None:
+    """Value a position at `price`; `best` is the best one since the last mark, for its highs."""
+    pnl = open_pnl(price, position.average, position.size, tick_value)
+    highest = pnl
+    if best != price:
+        highest = open_pnl(best, position.average, position.size, tick_value)
     account.open_pnl += pnl - position.pnl
-    position.pnl, position.mark, position.marked_at = pnl, price, quote.quoted_at
-    position.peak_pnl = max(position.peak_pnl, pnl)
-    best = position.best
-    if best is None or (price > best if position.size > 0 else price < best):
-        position.best = price
-    account.peak_open = max(account.peak_open, account.open_pnl)
+    position.pnl, position.mark, position.marked_at = pnl, price, quoted_at
+    position.peak_pnl = max(position.peak_pnl, highest)
+    known = position.best
+    if known is None or (best > known if position.size > 0 else best < known):
+        position.best = best
+    account.peak_open = max(account.peak_open, account.open_pnl + highest - pnl)
 
 
 def raise_high(account: AccountState) -> None:

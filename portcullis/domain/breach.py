@@ -10,6 +10,11 @@ from portcullis.domain.model import Reason
 
 UNLIMITED = 1 << 62
 
+Band = tuple[int, int]
+"""A lowest and a highest open profit in micro-units, both included."""
+
+EVERY_PROFIT: Band = (-UNLIMITED, UNLIMITED)
+
 
 class LockSpec(msgspec.Struct, frozen=True):
     """A lock a breach asks for; see `portcullis.domain.model.Lock`."""

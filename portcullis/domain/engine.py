@@ -7,7 +7,6 @@ that a replay of the same facts meets them at the same place.
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -42,37 +41,31 @@ from portcullis.domain.events import (
     WorkerStarted,
     WorkerStopped,
 )
+from portcullis.domain.holders import Holders
 from portcullis.domain.judge import Judge
 from portcullis.domain.model import FAILED_COMPARES_MAX, SECOND
 from portcullis.domain.plan import AccountPlan, Plan, decode_plan
 from portcullis.domain.session import trading_day
-from portcullis.domain.state import AccountState, Position, State
+from portcullis.domain.state import AccountState, State
 from portcullis.domain.watch import AccountWatch
 
 ROLLS_MAX = 400
 AHEAD_MAX = 5 * SECOND
 
 
-Holder = tuple[int, AccountState, AccountWatch, Position]
-
-
-def _order_of(holder: Holder) -> int:
-    return holder[0]
-
-
 class Engine:
     """Folds facts into a state and answers with decisions. The only writer of its state."""
 
-    def __init__(self, state: State | None = None) -> None:
-        self.state = state or State()
-        self.plan = decode_plan(self.state.plan) if self.state.plan else Plan(())
+    def __init__(self, state: State | None = None, *, restless: bool = False) -> None:
+        """`restless`: ask every rule at every price, as the bands must never make a difference."""
+        self.world = state or State()
+        self.plan = decode_plan(self.world.plan) if self.world.plan else Plan(())
         self.watches = {each.account: AccountWatch(each) for each in self.plan.accounts}
-        self._holders: dict[str, list[Holder]] = {}
-        self._held: dict[str, tuple[str, ...]] = {}
-        self._order: dict[str, int] = {}
+        self._restless = restless
+        self._touched: list[AccountState] = []
         self._deadlines: list[tuple[int, str]] = []
         self._armed: dict[str, int] = {}
-        self.judge = Judge(self.state, self.plan)
+        self.judge = Judge(self.world, self.plan)
         self._handlers: dict[type, Callable[[Any], None]] = {
             Quote: self._on_quote,
             PositionReported: self._on_position,
@@ -99,12 +92,22 @@ class Engine:
             WorkerStopped: self._on_nothing,
         }
         self._index_all()
+        self._rest()
 
     # --- the one entry ------------------------------------------------------------------------
 
+    @property
+    def state(self) -> State:
+        """The state, every mark at the newest price.
+
+        `world` is the same without that: cheaper, for whoever wants no figure that prices move.
+        """
+        self._holders.catch_up_all()
+        return self.world
+
     def apply(self, position: int, at: int, fact: AnyFact) -> Sequence[AnyDecision]:
         """Fold one fact that stands at a ledger position; the decisions it leads to, in order."""
-        state = self.state
+        state = self.world
         self.judge.out = []
         state.position = position
         last, state.now = state.now, max(state.now, at)
@@ -113,6 +116,8 @@ class Engine:
         if self._deadlines and self._deadlines[0][0] <= state.now:
             self._meet_deadlines()
         self._handlers[type(fact)](fact)
+        if self._touched:
+            self._rest()
         return self.judge.out
 
     def next_deadline(self) -> int | None:
@@ -122,33 +127,33 @@ class Engine:
     # --- facts of the venue -------------------------------------------------------------------
 
     def _on_quote(self, quote: Quote) -> None:
-        state = self.state
+        state = self.world
         known = state.quotes.get(quote.instrument)
         if known is not None and quote.quoted_at < known.quoted_at:
             return
         if quote.quoted_at > state.now + AHEAD_MAX:
             return  # a price from the future would count as fresh for ever
         state.quotes[quote.instrument] = quote
-        for _, account, watch, position in self._holders.get(quote.instrument, ()):
-            book.mark(account, position, quote, state)
+        for holding in self._holders.concerned(quote):
+            account, watch = holding.account, holding.watch
+            self._touch(account)
             if watch.trails_intraday:
                 book.raise_high(account)
             if account.unjudged:
                 self.judge.judge_quotes(account, watch)
                 self._arm(account)
-            self.judge.judge_price(account, watch, position)
+            self.judge.judge_price(account, watch, holding.position)
 
     def _on_position(self, fact: PositionReported) -> None:
         account = self._account(fact.account)
-        if account is not None and book.fold_position(account, fact, self.state):
+        if account is not None and book.fold_position(account, fact, self.world):
             self._position_changed(account)
 
     def _position_changed(self, account: AccountState) -> None:
         watch = self.watches[account.id]
-        self._index(account)
         locks.shrink_kept(account)
         self._something_changed(account)
-        book.watch_cover(account, self.state.now, any_stop=watch.any_stop)
+        book.watch_cover(account, self.world.now, any_stop=watch.any_stop)
         self.judge.judge_quotes(account, watch)
         self.judge.judge(account, watch.by_trigger["position"], lockout=True)
         account.taken_up = {}
@@ -171,7 +176,7 @@ class Engine:
 
     def _orders_changed(self, account: AccountState) -> None:
         watch = self.watches[account.id]
-        book.watch_cover(account, self.state.now, any_stop=watch.any_stop)
+        book.watch_cover(account, self.world.now, any_stop=watch.any_stop)
         self.judge.judge(account, watch.by_trigger["order"], lockout=True)
         self._arm(account)
 
@@ -180,7 +185,7 @@ class Engine:
         if account is None:
             return
         before = {name: p.size for name, p in account.positions.items()}
-        if not book.fold_trade(account, fact, self.state):
+        if not book.fold_trade(account, fact, self.world):
             return
         if before != {name: p.size for name, p in account.positions.items()}:
             self._position_changed(account)
@@ -203,7 +208,11 @@ class Engine:
         self._arm(account)
 
     def _on_instrument(self, fact: InstrumentListed) -> None:
-        self.state.instruments[fact.instrument.id] = fact.instrument
+        if self.world.instruments.get(fact.instrument.id) == fact.instrument:
+            return
+        for name in self.watches:
+            self._touch(self.world.accounts[name])
+        self.world.instruments[fact.instrument.id] = fact.instrument
 
     def _on_reconciled(self, fact: Reconciled) -> None:
         account = self._account(fact.account)
@@ -215,7 +224,7 @@ class Engine:
                 account.reconciled_at = 0
             return
         account.failed_compares = 0
-        account.reconciled_at = self.state.now
+        account.reconciled_at = self.world.now
         self._settle_balance(account)
         self.judge.judge(account, self.watches[account.id].everything, lockout=True)
         self._arm(account)
@@ -241,14 +250,15 @@ class Engine:
         account.balance_gap = gap
 
     def _on_venue(self, fact: VenueLinked) -> None:
-        system = self.state.system
+        system = self.world.system
         if system.venues.get(fact.venue) != fact.connected:
-            system.venue_since[fact.venue] = self.state.now
+            system.venue_since[fact.venue] = self.world.now
         system.venues[fact.venue] = fact.connected
         if fact.connected:
             for name, watch in self.watches.items():
-                account = self.state.accounts[name]
+                account = self.world.accounts[name]
                 if account.refused:
+                    self._touch(account)
                     outcomes.retry(account)
                     self.judge.judge(account, watch.everything, lockout=True)
                     account.taken_up = {}
@@ -256,7 +266,8 @@ class Engine:
 
     def _on_authorization(self, _fact: AuthorizationLost) -> None:
         for name, watch in self.watches.items():
-            account = self.state.accounts[name]
+            account = self.world.accounts[name]
+            self._touch(account)
             account.can_trade = False
             self.judge.judge(account, watch.by_trigger["account"], lockout=True)
             self._arm(account)
@@ -265,7 +276,7 @@ class Engine:
 
     def _start(self, fact: WorkerStarted, last_at: int) -> None:
         """A start is settled before any deadline, so that an expiry does not hide a silence."""
-        state = self.state
+        state = self.world
         self.judge.out.append(
             mode.start(state.system, state.now, self.plan, last_at, clean=fact.clean)
         )
@@ -277,13 +288,13 @@ class Engine:
         self._settle_mode()
 
     def _on_created(self, fact: LedgerCreated) -> None:
-        self.state.system.ledger = fact.ledger
+        self.world.system.ledger = fact.ledger
 
     def _on_verdict(self, fact: VerdictRecorded) -> None:
-        known = self.state.system.verdicts.get(fact.verdict.name)
+        known = self.world.system.verdicts.get(fact.verdict.name)
         if known is not None and fact.verdict.checked_at < known.checked_at:
             return
-        self.state.system.verdicts[fact.verdict.name] = fact.verdict
+        self.world.system.verdicts[fact.verdict.name] = fact.verdict
         self._settle_mode()
 
     def _on_clock(self, fact: ClockStepped) -> None:
@@ -308,7 +319,8 @@ class Engine:
         """Facts that are only kept: they change no state."""
 
     def _on_rules(self, fact: RulesLoaded) -> None:
-        state = self.state
+        state = self.world
+        self._holders.catch_up_all()
         state.plan, state.plan_digest = fact.plan, fact.digest
         self.plan = self.judge.plan = decode_plan(fact.plan)
         self.watches = {each.account: AccountWatch(each) for each in self.plan.accounts}
@@ -331,7 +343,7 @@ class Engine:
         for lock_id in locks.of_kind(account, "config"):
             row = account.locks[lock_id]
             blocked = watch is not None and any(
-                rule.blocks(params, self.state, row.instrument)
+                rule.blocks(params, self.world, row.instrument)
                 for rule, params in watch.rules
                 if row.rule == rule.NAME
             )
@@ -340,21 +352,22 @@ class Engine:
         self.judge.out += locks.end(account, gone, "config")
 
     def _on_proposal(self, fact: ProposalReceived) -> None:
-        answer = gate.judge(fact, self.state, self.plan, self.watches)
+        self._account(fact.order.account)
+        answer = gate.judge(fact, self.world, self.plan, self.watches)
         self.judge.out.append(answer)
         if answer.approved:
-            account = self.state.accounts[answer.account]
+            account = self.world.accounts[answer.account]
             if fact.submit:
                 command = Submit(account.id, fact.order, answer.lane == "exit")
-                issued = enforcement.issue(account, command, ("gate",), self.state)
+                issued = enforcement.issue(account, command, ("gate",), self.world)
                 account.reservations[issued.key] = account.reservations.pop(fact.proposal_id)
                 self.judge.out.append(issued)
             self._arm(account)
 
     def _on_request(self, fact: RequestReceived) -> None:
-        self.judge.out += requests.carry_out(fact, self.state, self.plan)
-        account = self.state.accounts.get(fact.account or "")
-        if account is not None and account.id in self.watches:
+        account = self._account(fact.account or "")
+        self.judge.out += requests.carry_out(fact, self.world, self.plan)
+        if account is not None:
             self.judge.judge(account, (), lockout=True)
             self._arm(account)
         self._settle_mode()
@@ -369,7 +382,7 @@ class Engine:
     # --- time ---------------------------------------------------------------------------------
 
     def _meet_deadlines(self) -> None:
-        now = self.state.now
+        now = self.world.now
         while self._deadlines and self._deadlines[0][0] <= now:
             when, name = heapq.heappop(self._deadlines)
             if self._armed.get(name) != when:
@@ -378,12 +391,13 @@ class Engine:
             if not name:
                 self._settle_mode()
                 continue
-            account = self.state.accounts.get(name)
-            if account is not None and name in self.watches:
+            account = self._account(name)
+            if account is not None:
                 self._pass_time(account)
+        self._rest()
 
     def _pass_time(self, account: AccountState) -> None:
-        now, watch = self.state.now, self.watches[account.id]
+        now, watch = self.world.now, self.watches[account.id]
         rolled = now >= account.day.end
         for _ in range(ROLLS_MAX):
             if now < account.day.end:
@@ -418,7 +432,7 @@ class Engine:
                 del account.breaches[key]
 
     def _settle_mode(self) -> None:
-        changed = mode.settle(self.state.system, self.plan, self.state.now)
+        changed = mode.settle(self.world.system, self.plan, self.world.now)
         if changed is not None:
             self.judge.out.append(changed)
             if changed.after != "ACTIVE":
@@ -426,7 +440,7 @@ class Engine:
                     "gate_shut",
                     "critical",
                     None,
-                    self.state.system.why,
+                    self.world.system.why,
                     "mend the cause, then `mode release --reason ...`",
                 )
         self._arm_system()
@@ -434,10 +448,10 @@ class Engine:
     def _arm(self, account: AccountState) -> None:
         watch = self.watches.get(account.id)
         if watch is not None:
-            self._schedule(account.id, due_of(account, watch, self.state))
+            self._schedule(account.id, due_of(account, watch, self.world))
 
     def _arm_system(self) -> None:
-        when = mode.next_expiry(self.state.system, self.plan, self.state.now)
+        when = mode.next_expiry(self.world.system, self.plan, self.world.now)
         if when is None:
             self._armed.pop("", None)
         else:
@@ -451,34 +465,35 @@ class Engine:
     # --- helpers ------------------------------------------------------------------------------
 
     def _account(self, name: str) -> AccountState | None:
-        """The account's state; None for one without a plan: seen, recorded, not enforced."""
-        return self.state.accounts.get(name) if name in self.watches else None
+        """The account's state, about to change; None for one without a plan: seen, recorded, not
+        enforced.
+        """
+        account = self.world.accounts.get(name) if name in self.watches else None
+        if account is not None:
+            self._touch(account)
+        return account
+
+    def _touch(self, account: AccountState) -> None:
+        """Look at an account or change it: its marks are brought up to date, and what it holds
+        rests anew once that is done.
+        """
+        self._holders.catch_up(account)
+        self._touched.append(account)
+
+    def _rest(self) -> None:
+        for account in self._touched:
+            self._holders.rest(account)
+        self._touched.clear()
 
     def _day(self, plan: AccountPlan) -> Any:
-        return trading_day(self.state.now, plan.zone, plan.reset_minute, plan.days, plan.calendar)
-
-    def _index(self, account: AccountState) -> None:
-        """Positions by instrument, so that a quote touches only its holders.
-
-        Holders stand in the order of the plan, so that a recovered engine asks in the same order.
-        """
-        order, watch = self._order[account.id], self.watches[account.id]
-        for name in self._held.get(account.id, ()):
-            holders = self._holders[name]
-            del holders[bisect_left(holders, order, key=_order_of)]
-        for name, position in account.positions.items():
-            insort(
-                self._holders.setdefault(name, []), (order, account, watch, position), key=_order_of
-            )
-        self._held[account.id] = tuple(account.positions)
+        return trading_day(self.world.now, plan.zone, plan.reset_minute, plan.days, plan.calendar)
 
     def _index_all(self) -> None:
-        self._holders, self._held = {}, {}
+        self._holders = Holders(self.world, self.watches, restless=self._restless)
         self._deadlines, self._armed = [], {}
-        self._order = {name: number for number, name in enumerate(self.watches)}
         for name in self.watches:
-            if name in self.state.accounts:
-                self._index(self.state.accounts[name])
-                self._arm(self.state.accounts[name])
-        if self.state.plan:
+            if name in self.world.accounts:
+                self._touched.append(self.world.accounts[name])
+                self._arm(self.world.accounts[name])
+        if self.world.plan:
             self._arm_system()

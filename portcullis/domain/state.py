@@ -164,6 +164,13 @@ class AccountState(msgspec.Struct):
             return None
         return self.opening_balance + self.realized + self.open_pnl
 
+    def standing(self, rule: str, instrument: str | None = None) -> list[str]:
+        """Ids of a rule's open breaches that end with their condition, in one instrument or all."""
+        start = f"{rule}|" if instrument is None else f"{rule}|{instrument}|"
+        return [
+            key for key, breach in self.breaches.items() if breach.level and key.startswith(start)
+        ]
+
     def is_locked(self, instrument: str | None = None) -> bool:
         """Whether the account, or this instrument of it, is locked."""
         return any(

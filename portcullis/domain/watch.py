@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from portcullis.domain.breach import Breach
+from portcullis.domain.breach import Band, Breach
 from portcullis.domain.plan import AccountPlan
 from portcullis.domain.rules import RULES, no_stop_loss_grace, trailing_drawdown
 from portcullis.domain.state import AccountState, Position, State
@@ -14,6 +14,8 @@ from portcullis.domain.state import AccountState, Position, State
 MODULES: dict[str, ModuleType] = {rule.NAME: rule for rule in RULES}
 TRIGGERS = ("quote", "position", "order", "trade", "account", "time")
 Evaluate = Callable[[AccountState, Any, State], tuple[Breach, ...]]
+QuietPosition = Callable[[AccountState, Position, Any, State], Band | None]
+QuietTotal = Callable[[AccountState, Any], Band | None]
 Allowance = Callable[[AccountState, Any, State, str, int], int]
 
 
@@ -59,6 +61,12 @@ class AccountWatch:
             RuleWatch(rule.NAME, rule.evaluate, params)
             for rule, params in on_price
             if (rule, params) not in alone
+        )
+        self.quiet_positions: tuple[tuple[QuietPosition, Any], ...] = tuple(
+            (rule.quiet_position, params) for rule, params in alone
+        )
+        self.quiet_totals: tuple[tuple[QuietTotal, Any], ...] = tuple(
+            (rule.quiet_total, params) for rule, params in on_price if (rule, params) not in alone
         )
         self.timed = tuple(
             (rule.next_check, params) for rule, params in rules if hasattr(rule, "next_check")

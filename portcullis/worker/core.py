@@ -63,7 +63,7 @@ class Core:
         """Fold a fact and hand it to the writer; the decisions, which are not durable yet."""
         at = self.time.now()
         position = self._writer.next_position
-        trace = trace or f"{self.engine.state.system.ledger}-{position}"
+        trace = trace or f"{self.engine.world.system.ledger}-{position}"
         before = self.engine.next_deadline()
         decisions = self.engine.apply(position, at, fact)
         entries = [Entry(stream_of(fact), at, trace, fact)]

@@ -86,7 +86,7 @@ class Feed:
 
     def _is_news(self, quote: Quote) -> bool:
         """Whether a price changed, or the known one is about to count as old."""
-        known = self._core.engine.state.quotes.get(quote.instrument)
+        known = self._core.engine.world.quotes.get(quote.instrument)
         if known is None:
             return True
         if (quote.bid, quote.ask, quote.last) != (known.bid, known.ask, known.last):

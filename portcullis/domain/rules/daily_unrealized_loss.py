@@ -7,7 +7,15 @@ from typing import Literal
 import msgspec
 
 from portcullis.domain.arithmetic import mark_formula
-from portcullis.domain.breach import UNLIMITED, Breach, Distance, LockSpec, Response
+from portcullis.domain.breach import (
+    EVERY_PROFIT,
+    UNLIMITED,
+    Band,
+    Breach,
+    Distance,
+    LockSpec,
+    Response,
+)
 from portcullis.domain.model import Reason
 from portcullis.domain.money import money
 from portcullis.domain.state import AccountState, Position, State
@@ -53,6 +61,24 @@ def judge_position(
 def of_one_position(params: Params) -> bool:
     """Whether `judge_position` is all there is to a new price."""
     return params.scope == "position"
+
+
+def quiet_position(
+    account: AccountState, position: Position, params: Params, world: State
+) -> Band | None:
+    """The open profits of a position, around its present one, at which the answer is the same."""
+    if account.breaches and account.standing(NAME, position.instrument):
+        return None
+    return -params.limit + 1, UNLIMITED
+
+
+def quiet_total(account: AccountState, params: Params) -> Band | None:
+    """The same for the open profit of the account."""
+    if account.breaches and account.standing(NAME):
+        return None
+    if not account.positions:
+        return EVERY_PROFIT
+    return -params.limit + 1 - (account.realized if params.include_realized else 0), UNLIMITED
 
 
 def allowance(

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from portcullis.domain.arithmetic import mark_formula
-from portcullis.domain.breach import UNLIMITED, Breach, Distance, Response
+from portcullis.domain.breach import EVERY_PROFIT, UNLIMITED, Band, Breach, Distance, Response
 from portcullis.domain.model import Reason
 from portcullis.domain.money import money
 from portcullis.domain.state import AccountState, Position, State
@@ -57,6 +57,22 @@ def of_one_position(params: Params) -> bool:
     return params.scope == "position"
 
 
+def quiet_position(
+    account: AccountState, position: Position, params: Params, world: State
+) -> Band | None:
+    """The open profits of a position, around its present one, at which the answer is the same."""
+    if account.breaches and account.standing(NAME, position.instrument):
+        return None
+    return _not_due(position.peak_pnl, params)
+
+
+def quiet_total(account: AccountState, params: Params) -> Band | None:
+    """The same for the open profit of the account."""
+    if account.breaches and account.standing(NAME):
+        return None
+    return _not_due(account.peak_open, params) if account.positions else EVERY_PROFIT
+
+
 def allowance(
     account: AccountState, params: Params, world: State, instrument: str, side: int
 ) -> int:
@@ -92,6 +108,12 @@ def _is_due(pnl: int, peak: int, params: Params) -> bool:
     if params.mode == "take_profit":
         return pnl >= params.target
     return peak >= params.arm_at and pnl <= 0
+
+
+def _not_due(peak: int, params: Params) -> Band:
+    if params.mode == "take_profit":
+        return -UNLIMITED, params.target - 1
+    return (1, UNLIMITED) if peak >= params.arm_at else (-UNLIMITED, params.arm_at - 1)
 
 
 def _reason(pnl: int, peak: int, params: Params, currency: str, formula: str) -> Reason:

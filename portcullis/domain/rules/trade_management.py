@@ -7,9 +7,18 @@ from typing import Literal
 import msgspec
 
 from portcullis.domain import exposure
-from portcullis.domain.breach import UNLIMITED, Breach, Distance, Response, StopChange
+from portcullis.domain.breach import (
+    EVERY_PROFIT,
+    UNLIMITED,
+    Band,
+    Breach,
+    Distance,
+    Response,
+    StopChange,
+)
 from portcullis.domain.events import OrderReported
 from portcullis.domain.model import MICRO, SECOND, STOP_KEY, STOP_TYPES, Reason
+from portcullis.domain.money import open_pnl
 from portcullis.domain.state import AccountState, Position, State
 from portcullis.domain.units import Count, CountOrZero
 
@@ -74,6 +83,28 @@ def judge_position(
     return None if change is None else _as_breach(position, change, world)
 
 
+def quiet_position(
+    account: AccountState, position: Position, params: Params, world: State
+) -> Band | None:
+    """The open profits of a position, around its present one, at which the answer is the same.
+
+    Below its best price nothing is asked for. Up to the next best that moves the wanted stop the
+    answer is the same too, when now, pace aside, it is no change.
+    """
+    listed = world.instruments.get(position.instrument)
+    if position.best is None or listed is None:
+        return None
+    if account.breaches and account.standing(NAME, position.instrument):
+        return None
+    if _stop_change(account, position, params) is not None:
+        worth = open_pnl(position.best, position.average, position.size, listed.tick_value)
+        return -UNLIMITED, worth - 1
+    last = _last_best(position, params)
+    if last is None:
+        return EVERY_PROFIT
+    return -UNLIMITED, open_pnl(last, position.average, position.size, listed.tick_value)
+
+
 def of_one_position(params: Params) -> bool:
     """Whether `judge_position` is all there is to a new price."""
     return True
@@ -104,6 +135,15 @@ def next_check(account: AccountState, params: Params, world: State) -> int | Non
 def _change(
     account: AccountState, position: Position, params: Params, world: State
 ) -> StopChange | None:
+    change = _stop_change(account, position, params)
+    if change is None or change.order_id is None:
+        return change
+    paced = world.now - account.last_stop_change.get(change.order_id, 0) < CHANGE_INTERVAL
+    return None if paced else change
+
+
+def _stop_change(account: AccountState, position: Position, params: Params) -> StopChange | None:
+    """What should change, whenever that may be."""
     side = -1 if position.size > 0 else 1
     stop = _own_or_persons_stop(account, position, side)
     wanted = _wanted(position, params)
@@ -111,8 +151,6 @@ def _change(
         if wanted is None:
             return None
         return StopChange(position.instrument, side, abs(position.size), wanted, None)
-    if world.now - account.last_stop_change.get(stop.order_id, 0) < CHANGE_INTERVAL:
-        return None
     price = stop.stop_price
     if price is None:
         return None
@@ -157,6 +195,21 @@ def _wanted(position: Position, params: Params) -> int | None:
     if not wanted:
         return None
     return max(wanted) if sign > 0 else min(wanted)
+
+
+def _last_best(position: Position, params: Params) -> int | None:
+    """The farthest best price that leaves the wanted stop where it is; None: any does."""
+    if position.best is None:
+        return None
+    sign = 1 if position.size > 0 else -1
+    entry = _entry(position, sign)
+    profit = (position.best - entry) * sign
+    if params.trailing is not None and profit >= params.trailing.activate:
+        return position.best
+    ahead = [each.activate for each in (params.trailing,) if each is not None]
+    if params.break_even is not None and profit < params.break_even.trigger:
+        ahead.append(params.break_even.trigger)
+    return entry + sign * (min(ahead) - 1) if ahead else None
 
 
 def _entry(position: Position, sign: int) -> int:

@@ -6,7 +6,15 @@ from typing import Literal
 
 import msgspec
 
-from portcullis.domain.breach import UNLIMITED, Breach, Distance, LockSpec, Response
+from portcullis.domain.breach import (
+    EVERY_PROFIT,
+    UNLIMITED,
+    Band,
+    Breach,
+    Distance,
+    LockSpec,
+    Response,
+)
 from portcullis.domain.model import Reason
 from portcullis.domain.money import money
 from portcullis.domain.state import AccountState, State
@@ -16,6 +24,8 @@ NAME = "trailing_drawdown"
 CODE = "RULE-014"
 TRIGGERS = ("quote", "trade", "position", "account")
 NEEDS_QUOTES = True
+WARNED = f"{NAME}|*|warn"
+"""The id of the standing warning."""
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag=NAME):
@@ -52,6 +62,24 @@ def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breac
         )
     response = Response(flatten=True, cancel=True, locks=(LockSpec("person"),))
     return (Breach(NAME, CODE, None, _reason(account, params, equity), response, used),)
+
+
+def quiet_total(account: AccountState, params: Params) -> Band | None:
+    """The open profits of the account, around its present one, at which the answer is the same."""
+    equity = account.equity()
+    standing = account.standing(NAME) if account.breaches else []
+    if equity is None:
+        return None if standing else EVERY_PROFIT
+    closed, high = equity - account.open_pnl, UNLIMITED
+    if params.trail == "intraday":  # a new high moves the floor
+        if account.high is None:
+            return None
+        high = account.high - closed
+    low = floor(account, params)
+    near = (100 * (low + params.allowance) - params.warn_at * params.allowance) // 100
+    if standing == [WARNED]:
+        return low + 1 - closed, min(near - closed, high)
+    return None if standing else (near + 1 - closed, high)
 
 
 def allowance(
