@@ -17,14 +17,14 @@ def due_of(account: AccountState, watch: AccountWatch, world: State) -> int:
             due = lock.until
     for held in account.reservations.values():
         due = min(due, held.until)
-    if account.retry_at is not None:
-        due = min(due, account.retry_at)
+    if account.retry_at is not None and account.retry_at < due:
+        due = account.retry_at
     checked = watch.next_check(account, world)
-    if checked is not None:
-        due = min(due, checked)
+    if checked is not None and checked < due:
+        due = checked
     if watch.needs_quotes:
         for position in account.positions.values():
             stale_at = position.marked_at + watch.plan.quote_max_age + 1
-            if stale_at > world.now:
-                due = min(due, stale_at)
+            if world.now < stale_at < due:
+                due = stale_at
     return due

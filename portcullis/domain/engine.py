@@ -43,7 +43,7 @@ from portcullis.domain.events import (
 )
 from portcullis.domain.holders import Holders
 from portcullis.domain.judge import Judge
-from portcullis.domain.model import FAILED_COMPARES_MAX, SECOND
+from portcullis.domain.model import FAILED_COMPARES_MAX, SECOND, STOP_TYPES
 from portcullis.domain.plan import AccountPlan, Plan, decode_plan
 from portcullis.domain.session import trading_day
 from portcullis.domain.state import AccountState, State
@@ -150,6 +150,7 @@ class Engine:
             self._position_changed(account)
 
     def _position_changed(self, account: AccountState) -> None:
+        self._touched.append(account)
         watch = self.watches[account.id]
         locks.shrink_kept(account)
         self._something_changed(account)
@@ -161,23 +162,30 @@ class Engine:
 
     def _on_order(self, fact: OrderReported) -> None:
         account = self._account(fact.account)
-        if account is not None and book.fold_order(account, fact):
-            self._orders_changed(account)
+        if account is None:
+            return
+        known = account.orders.get(fact.order_id)
+        if book.fold_order(account, fact):
+            is_stop = fact.type in STOP_TYPES or (known is not None and known.type in STOP_TYPES)
+            self._orders_changed(account, is_stop=is_stop)
 
     def _on_order_gone(self, fact: OrderGone) -> None:
         account = self._account(fact.account)
         if account is not None and book.drop_order(account, fact.order_id):
-            self._orders_changed(account)
+            self._orders_changed(account, is_stop=True)
 
     def _something_changed(self, account: AccountState) -> None:
         """What the venue refused may work now."""
         if account.refused:
             outcomes.retry(account)
 
-    def _orders_changed(self, account: AccountState) -> None:
-        watch = self.watches[account.id]
+    def _orders_changed(self, account: AccountState, *, is_stop: bool) -> None:
+        """Judge the orders anew; of them, only stops and what is decided can move a band."""
+        watch, decided = self.watches[account.id], len(self.judge.out)
         book.watch_cover(account, self.world.now, any_stop=watch.any_stop)
         self.judge.judge(account, watch.by_trigger["order"], lockout=True)
+        if is_stop or len(self.judge.out) > decided:
+            self._touched.append(account)
         self._arm(account)
 
     def _on_trade(self, fact: TradeReported) -> None:
@@ -187,6 +195,7 @@ class Engine:
         before = {name: p.size for name, p in account.positions.items()}
         if not book.fold_trade(account, fact, self.world):
             return
+        self._touched.append(account)
         if before != {name: p.size for name, p in account.positions.items()}:
             self._position_changed(account)
         watch = self.watches[account.id]
@@ -196,7 +205,7 @@ class Engine:
         self._arm(account)
 
     def _on_account(self, fact: AccountReported) -> None:
-        account = self._account(fact.account)
+        account = self._changing(fact.account)
         if account is None:
             return
         if fact.can_trade and not account.can_trade:
@@ -215,7 +224,7 @@ class Engine:
         self.world.instruments[fact.instrument.id] = fact.instrument
 
     def _on_reconciled(self, fact: Reconciled) -> None:
-        account = self._account(fact.account)
+        account = self._changing(fact.account)
         if account is None:
             return
         if not fact.ok:
@@ -365,7 +374,7 @@ class Engine:
             self._arm(account)
 
     def _on_request(self, fact: RequestReceived) -> None:
-        account = self._account(fact.account or "")
+        account = self._changing(fact.account or "")
         self.judge.out += requests.carry_out(fact, self.world, self.plan)
         if account is not None:
             self.judge.judge(account, (), lockout=True)
@@ -373,7 +382,7 @@ class Engine:
         self._settle_mode()
 
     def _on_concluded(self, fact: CommandConcluded) -> None:
-        account = self._account(fact.account)
+        account = self._changing(fact.account)
         if account is not None:
             outcomes.conclude(self.judge, account, fact)
             self.judge.judge(account, self.watches[account.id].everything, lockout=True)
@@ -391,7 +400,7 @@ class Engine:
             if not name:
                 self._settle_mode()
                 continue
-            account = self._account(name)
+            account = self._changing(name)
             if account is not None:
                 self._pass_time(account)
         self._rest()
@@ -465,22 +474,29 @@ class Engine:
     # --- helpers ------------------------------------------------------------------------------
 
     def _account(self, name: str) -> AccountState | None:
-        """The account's state, about to change; None for one without a plan: seen, recorded, not
-        enforced.
+        """The account's state, its marks at the newest prices; None for one without a plan: seen,
+        recorded, not enforced.
+
+        Whoever changes what a band depends on puts the account among the touched.
         """
         account = self.world.accounts.get(name) if name in self.watches else None
         if account is not None:
-            self._touch(account)
+            self._holders.catch_up(account)
+        return account
+
+    def _changing(self, name: str) -> AccountState | None:
+        """As `_account`, for one that is about to change."""
+        account = self._account(name)
+        if account is not None:
+            self._touched.append(account)
         return account
 
     def _touch(self, account: AccountState) -> None:
-        """Look at an account or change it: its marks are brought up to date, and what it holds
-        rests anew once that is done.
-        """
         self._holders.catch_up(account)
         self._touched.append(account)
 
     def _rest(self) -> None:
+        """Let what the touched accounts hold rest within bands of what they are now."""
         for account in self._touched:
             self._holders.rest(account)
         self._touched.clear()

@@ -11,7 +11,7 @@ A `key` is a price in ticks, negated on the short side: on both, more is better 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from portcullis.domain import book, quiet
 from portcullis.domain.events import Quote
@@ -43,6 +43,9 @@ class Holding:
 
 End = tuple[int, int, Holding]
 """Where a band ends, the holding's order, and the holding."""
+
+
+NOBODY: tuple[Holding, ...] = ()
 
 
 class Side:
@@ -80,16 +83,17 @@ class Side:
         """Take a price, and wake the holdings whose band it leaves."""
         self.key, self.quoted_at = key, quoted_at
         self.number += 1
-        keys, numbers = self.keys, self.numbers
+        keys = self.keys
         while keys and keys[-1] <= key:
             keys.pop()
-            numbers.pop()
+            self.numbers.pop()
         keys.append(key)
-        numbers.append(self.number)
-        while self.floors and self.floors[-1][0] > key:
-            self.place(self.floors[-1][2], None)
-        while self.ceilings and -self.ceilings[-1][0] < key:
-            self.place(self.ceilings[-1][2], None)
+        self.numbers.append(self.number)
+        floors, ceilings = self.floors, self.ceilings
+        while floors and floors[-1][0] > key:
+            self.place(floors[-1][2], None)
+        while ceilings and ceilings[-1][0] > -key:
+            self.place(ceilings[-1][2], None)
 
     def best_since(self, number: int) -> int:
         """The best key of the prices after that number; there must be one."""
@@ -128,29 +132,28 @@ class Holders:
         self._watches = watches
         self._order = {name: number for number, name in enumerate(watches)}
         self._sides: dict[str, tuple[Side, Side]] = {}
-        self._held: dict[str, list[Holding]] = {}
+        self._held: dict[str, Sequence[Holding]] = {}
         self._behind: dict[str, tuple[Side, Side]] = {}
 
-    def concerned(self, quote: Quote) -> list[Holding]:
+    def concerned(self, quote: Quote) -> Sequence[Holding]:
         """Take a price; the holdings it concerns, in the order of the plan.
 
         That order lets a recovered engine ask in the same one.
         """
         sides = self._sides.get(quote.instrument)
         if sides is None:
-            return []
+            return NOBODY
         self._behind[quote.instrument] = sides
         long, short = sides
         bid = quote.last if quote.bid is None else quote.bid
         ask = quote.last if quote.ask is None else quote.ask
-        if bid is not None:
+        if bid is not None and (long.floors or long.awake):
             long.take(bid, quote.quoted_at)
-        if ask is not None:
+        if ask is not None and (short.floors or short.awake):
             short.take(-ask, quote.quoted_at)
-        found = [*long.awake.values(), *short.awake.values()]
-        if len(found) > 1:
-            found.sort(key=_order_of)
-        return found
+        if not (long.awake or short.awake):
+            return NOBODY
+        return sorted((*long.awake.values(), *short.awake.values()), key=_order_of)
 
     def catch_up(self, account: AccountState) -> None:
         """Bring the account's marks to the newest prices: all that the quiet ones left undone.
@@ -189,17 +192,18 @@ class Holders:
     def rest(self, account: AccountState) -> None:
         """Let what the account holds now rest within its bands, as far as its rules allow."""
         watch = self._watches[account.id]
-        holdings = self._held.get(account.id)
-        positions = account.positions
-        if holdings is None or not _are_those(holdings, positions.values()):
+        holdings = self._held.get(account.id, ())
+        if not _are_those(holdings, account.positions):
             holdings = self._hold(account, watch)
         if not holdings:
             return
         bands = None if self._restless else quiet.bands(account, watch, self._world)
         for number, holding in enumerate(holdings):
-            holding.side.place(holding, None if bands is None else bands[number])
+            band = None if bands is None else bands[number]
+            if holding.band != band:
+                holding.side.place(holding, band)
 
-    def _hold(self, account: AccountState, watch: AccountWatch) -> list[Holding]:
+    def _hold(self, account: AccountState, watch: AccountWatch) -> Sequence[Holding]:
         for holding in self._held.get(account.id, ()):
             holding.side.drop(holding)
         order, found = self._order[account.id], []
@@ -212,12 +216,14 @@ class Holders:
         return found
 
 
-def _are_those(holdings: list[Holding], positions: Iterable[Position]) -> bool:
-    """Whether these are the very positions that are held."""
-    held = list(positions)
-    return len(held) == len(holdings) and all(
-        holding.position is position for holding, position in zip(holdings, held, strict=True)
-    )
+def _are_those(holdings: Sequence[Holding], positions: dict[str, Position]) -> bool:
+    """Whether these are the very positions that are held, and so in the same order."""
+    if len(holdings) != len(positions):
+        return False
+    for holding in holdings:
+        if positions.get(holding.position.instrument) is not holding.position:
+            return False
+    return True
 
 
 def _order_of(holding: Holding) -> int:

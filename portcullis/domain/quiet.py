@@ -26,8 +26,10 @@ def bands(account: AccountState, watch: AccountWatch, world: State) -> list[Keys
     total = _total(account, watch)
     if account.unjudged or total is None:
         return None
+    down, up = account.open_pnl - total[0], total[1] - account.open_pnl
     parts = len(account.positions)
-    down, up = (account.open_pnl - total[0]) // parts, (total[1] - account.open_pnl) // parts
+    if parts > 1:
+        down, up = down // parts, up // parts
     found = []
     for position in account.positions.values():
         low, high = position.pnl - down, position.pnl + up
@@ -35,7 +37,8 @@ def bands(account: AccountState, watch: AccountWatch, world: State) -> list[Keys
             band = quiet_position(account, position, params, world)
             if band is None:
                 return None
-            low, high = max(low, band[0]), min(high, band[1])
+            low = max(low, band[0])
+            high = min(high, band[1])
         listed = world.instruments.get(position.instrument)
         if position.mark is None or listed is None or listed.tick_value < 1:
             return None

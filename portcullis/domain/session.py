@@ -121,10 +121,8 @@ def opening(
 ) -> tuple[bool, int | None]:
     """Whether any window is open at a moment, and when that next changes (None: never)."""
     for start, end in _intervals(at // DAY, windows, calendar):
-        if start <= at < end:
-            return True, end
-        if at < start:
-            return False, start
+        if at < end:
+            return (True, end) if start <= at else (False, start)
     return False, None
 
 

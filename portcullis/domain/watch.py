@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from portcullis.domain.breach import Band, Breach
 from portcullis.domain.plan import AccountPlan
 from portcullis.domain.rules import RULES, no_stop_loss_grace, trailing_drawdown
+from portcullis.domain.session import DAY
 from portcullis.domain.state import AccountState, Position, State
 
 MODULES: dict[str, ModuleType] = {rule.NAME: rule for rule in RULES}
@@ -16,6 +17,7 @@ TRIGGERS = ("quote", "position", "order", "trade", "account", "time")
 Evaluate = Callable[[AccountState, Any, State], tuple[Breach, ...]]
 QuietPosition = Callable[[AccountState, Position, Any, State], Band | None]
 QuietTotal = Callable[[AccountState, Any], Band | None]
+NextCheck = Callable[[AccountState, Any, State], int | None]
 Allowance = Callable[[AccountState, Any, State, str, int], int]
 
 
@@ -68,9 +70,15 @@ class AccountWatch:
         self.quiet_totals: tuple[tuple[QuietTotal, Any], ...] = tuple(
             (rule.quiet_total, params) for rule, params in on_price if (rule, params) not in alone
         )
-        self.timed = tuple(
-            (rule.next_check, params) for rule, params in rules if hasattr(rule, "next_check")
+        timed = [(rule, params) for rule, params in rules if hasattr(rule, "next_check")]
+        by_calendar = [row for row in timed if getattr(row[0], "BY_CALENDAR", False)]
+        self.timed: tuple[tuple[NextCheck, Any], ...] = tuple(
+            (rule.next_check, params) for rule, params in timed if (rule, params) not in by_calendar
         )
+        self.by_calendar: tuple[tuple[NextCheck, Any], ...] = tuple(
+            (rule.next_check, params) for rule, params in by_calendar
+        )
+        self._calendar: tuple[int, int, int | None] = (0, 0, None)
         self.everything = tuple(RuleWatch(r.NAME, r.evaluate, params) for r, params in rules)
         self.allowances: tuple[tuple[ModuleType, Allowance, Any], ...] = tuple(
             (rule, rule.allowance, params) for rule, params in rules
@@ -87,5 +95,20 @@ class AccountWatch:
 
     def next_check(self, account: AccountState, world: State) -> int | None:
         """When a rule may answer otherwise by the passing of time alone."""
-        times = (check(account, params, world) for check, params in self.timed)
-        return min((at for at in times if at is not None), default=None)
+        soonest = self._next_by_calendar(account, world) if self.by_calendar else None
+        for check, params in self.timed:
+            at = check(account, params, world)
+            if at is not None and (soonest is None or at < soonest):
+                soonest = at
+        return soonest
+
+    def _next_by_calendar(self, account: AccountState, world: State) -> int | None:
+        """What the calendar says next is known until then, and never for longer than a UTC day."""
+        since, until, at = self._calendar
+        if since <= world.now < until:
+            return at
+        times = [check(account, params, world) for check, params in self.by_calendar]
+        at = min((each for each in times if each is not None), default=None)
+        until = (world.now // DAY + 1) * DAY
+        self._calendar = (world.now, until if at is None else min(at, until), at)
+        return at

@@ -17,6 +17,7 @@ from portcullis.domain.units import Minute, Ticker, Zone
 NAME = "session_block_outside"
 CODE = "RULE-009"
 TRIGGERS = ("position", "order", "time")
+BY_CALENDAR = True  # next_check depends on nothing but the time
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag=NAME):

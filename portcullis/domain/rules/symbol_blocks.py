@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 import msgspec
 
@@ -16,6 +17,7 @@ from portcullis.domain.units import TickerPattern
 NAME = "symbol_blocks"
 CODE = "RULE-011"
 TRIGGERS = ("position", "order", "time")
+BY_CALENDAR = True  # next_check depends on nothing but the time
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag=NAME):
@@ -82,9 +84,13 @@ def blocks(params: Params, world: State, instrument: str) -> bool:
 
 def _matching(params: Params, world: State, instrument: str) -> str | None:
     listed = world.instruments.get(instrument)
-    ticker = (listed.ticker if listed else instrument).upper()
-    for pattern in params.blocked:
-        if fnmatchcase(ticker, pattern.upper()):
+    return _first_match(params.blocked, listed.ticker if listed else instrument)
+
+
+@lru_cache(maxsize=4096)
+def _first_match(patterns: tuple[str, ...], ticker: str) -> str | None:
+    for pattern in patterns:
+        if fnmatchcase(ticker.upper(), pattern.upper()):
             return pattern
     return None
 

@@ -6,7 +6,6 @@ from typing import Literal
 
 import msgspec
 
-from portcullis.domain import exposure
 from portcullis.domain.breach import (
     EVERY_PROFIT,
     UNLIMITED,
@@ -145,7 +144,7 @@ def _change(
 def _stop_change(account: AccountState, position: Position, params: Params) -> StopChange | None:
     """What should change, whenever that may be."""
     side = -1 if position.size > 0 else 1
-    stop = _own_or_persons_stop(account, position, side)
+    stop, contracts = _stops(account, position, side)
     wanted = _wanted(position, params)
     if stop is None:
         if wanted is None:
@@ -155,8 +154,7 @@ def _stop_change(account: AccountState, position: Position, params: Params) -> S
     if price is None:
         return None
     tightest = price if wanted is None else _tighter(side, price, wanted)
-    others = exposure.resting_stops(account, position.instrument, side) - stop.remaining
-    size = abs(position.size) - others
+    size = abs(position.size) - (contracts - stop.remaining)
     if stop.parent is None and size > 0 and stop.remaining != size:
         return StopChange(position.instrument, side, size, tightest, stop.order_id)
     if tightest == price:
@@ -164,19 +162,30 @@ def _stop_change(account: AccountState, position: Position, params: Params) -> S
     return StopChange(position.instrument, side, stop.remaining, tightest, stop.order_id)
 
 
-def _own_or_persons_stop(
+def _stops(
     account: AccountState, position: Position, side: int
-) -> OrderReported | None:
-    """The tightest working stop against the position, whoever placed it."""
-    stops = [
-        order
-        for order in account.orders.values()
-        if order.instrument == position.instrument
-        and order.side == side
-        and order.type in STOP_TYPES
-        and order.status in ("working", "pending")
-    ]
-    return max(stops, key=lambda o: (-(o.stop_price or 0) * side, o.order_id), default=None)
+) -> tuple[OrderReported | None, int]:
+    """The tightest working stop against the position, whoever placed it; and the contracts of all
+    that rest.
+    """
+    tightest: OrderReported | None = None
+    contracts = 0
+    for order in account.orders.values():
+        if order.type not in STOP_TYPES or order.instrument != position.instrument:
+            continue
+        if order.side != side:
+            continue
+        contracts += order.remaining
+        if order.status in ("working", "pending") and _is_tighter(order, tightest, side):
+            tightest = order
+    return tightest, contracts
+
+
+def _is_tighter(order: OrderReported, other: OrderReported | None, side: int) -> bool:
+    if other is None:
+        return True
+    prices = (-(order.stop_price or 0) * side, -(other.stop_price or 0) * side)
+    return (prices[0], order.order_id) > (prices[1], other.order_id)
 
 
 def _wanted(position: Position, params: Params) -> int | None:
