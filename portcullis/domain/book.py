@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 
 from portcullis.domain import exposure
+from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.events import (
     AccountReported,
     OrderReported,
@@ -230,8 +231,7 @@ def _end_order(account: AccountState, order_id: str, version: int) -> None:
     account.orders.pop(order_id, None)
     account.ended_orders[order_id] = version
     account.last_stop_change.pop(order_id, None)
-    if len(account.ended_orders) > ENDED_ORDERS_MAX:
-        del account.ended_orders[next(iter(account.ended_orders))]
+    forget_oldest(account.ended_orders, ENDED_ORDERS_MAX)
 
 
 def _mark_at(account: AccountState, position: Position, quote: Quote, world: State) -> None:
@@ -294,8 +294,7 @@ def roll_day(account: AccountState, following: TradingDay) -> None:
         account.opening_balance += account.realized
     for trade_id, fill in account.fills.items():
         account.past_fills[trade_id] = fill.executed_at
-    while len(account.past_fills) > PAST_FILLS_MAX:
-        del account.past_fills[next(iter(account.past_fills))]
+    forget_oldest(account.past_fills, PAST_FILLS_MAX)
     early, account.fills, account.early_fills = account.early_fills, {}, {}
     account.exits, account.realized, account.day = {}, 0, following
     for trade_id, fill in sorted(early.items()):

@@ -24,10 +24,11 @@ def working(account: AccountState, instrument: str, side: int, *, but: str = "")
     Exit legs are left out: the venue cancels one when its sibling fills or the position ends.
     The room held under the key `but` is left out too.
     """
-    size = size_of(account, instrument)
-    total = _reserved(account, instrument, side, but)
+    total = _reserved(account, instrument, side, but) if account.reservations else 0
     for order in account.orders.values():
-        if order.instrument == instrument and order.side == side and not is_exit_leg(order, size):
+        if order.instrument != instrument or order.side != side:
+            continue
+        if not is_exit_leg(order, size_of(account, instrument)):
             total += order.remaining
     return total
 

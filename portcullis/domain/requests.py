@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from portcullis.domain import enforcement, locks, mode
+from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.breach import LockSpec
 from portcullis.domain.commands import Flatten
 from portcullis.domain.events import AnyDecision, RequestAnswered, RequestReceived
@@ -28,8 +29,7 @@ def carry_out(request: RequestReceived, world: State, plan: Plan) -> list[AnyDec
     if request.request_id in answered:
         return []
     answered[request.request_id] = world.position
-    while len(answered) > ANSWERED_MAX:
-        del answered[next(iter(answered))]
+    forget_oldest(answered, ANSWERED_MAX)
     try:
         _permitted(request)
         decisions, detail = _VERBS[request.verb](request, world, plan)

@@ -81,7 +81,9 @@ class AccountWatch:
         self._calendar: tuple[int, int, int | None] = (0, 0, None)
         self.everything = tuple(RuleWatch(r.NAME, r.evaluate, params) for r, params in rules)
         self.allowances: tuple[tuple[ModuleType, Allowance, Any], ...] = tuple(
-            (rule, rule.allowance, params) for rule, params in rules
+            (rule, rule.allowance, params)
+            for rule, params in rules
+            if getattr(rule, "DENIES", True)
         )
         self.needs_quotes = any(getattr(rule, "NEEDS_QUOTES", False) for rule, _ in rules)
         self.trails_intraday = any(

@@ -1,7 +1,9 @@
 """The rules, as an explicit list: what is not in it does not exist.
 
 A rule is a module with NAME, CODE, TRIGGERS, Params, and the pure functions evaluate, allowance,
-explain, distance and next_check. It holds no memory, reads no clock and knows no other rule.
+explain, distance and next_check; one that prices concern says in quiet_position and quiet_total
+where it keeps its answer. DENIES is False where the gate need not ask, BY_CALENDAR is true where
+next_check depends on the time alone. It holds no memory, reads no clock and knows no other rule.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from portcullis.domain.units import Money, Span
 NAME = "cooldown_after_loss"
 CODE = "RULE-007"
 TRIGGERS = ("trade",)
+DENIES = False
 
 
 class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

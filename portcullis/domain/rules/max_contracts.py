@@ -27,7 +27,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 
 def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breach, ...]:
-    total = sum(_by_ticker(account, params, world).values())
+    total = _total(account, params, world)
     limit = params.limit * (params.micro_ratio or 1)
     if total <= limit:
         return ()
@@ -49,24 +49,23 @@ def allowance(
     """Contracts of `instrument` that may still be added on `side`, resting orders counted."""
     listed = world.instruments[instrument]
     weight = _weight(listed.is_micro, params)
-    held = _by_ticker(account, params, world)
-    others = sum(count for key, count in held.items() if key != _key(instrument, params, world))
-    others += _resting_elsewhere(account, params, world, instrument)
-    here = _signed(account, params, world, instrument) * side
+    nets = _nets(account, params, world)
+    here = nets.pop(_key(instrument, params, world), 0) * side
     here += exposure.working(account, instrument, side) * weight
-    room = params.limit * (params.micro_ratio or 1) - others - here
-    return max(0, room // weight)
+    others = sum(map(abs, nets.values()))
+    if account.orders or account.reservations:
+        others += _resting_elsewhere(account, params, world, instrument)
+    return max(0, (params.limit * (params.micro_ratio or 1) - others - here) // weight)
 
 
 def explain(
     account: AccountState, params: Params, world: State, instrument: str, side: int
 ) -> Reason:
-    total = sum(_by_ticker(account, params, world).values())
-    return _reason(account, params, world, total)
+    return _reason(account, params, world, _total(account, params, world))
 
 
 def distance(account: AccountState, params: Params, world: State) -> tuple[Distance, ...]:
-    total = sum(_by_ticker(account, params, world).values())
+    total = _total(account, params, world)
     limit = params.limit * (params.micro_ratio or 1)
     reason = _reason(account, params, world, total)
     return (
@@ -92,22 +91,19 @@ def _key(instrument: str, params: Params, world: State) -> str:
     return listed.ticker if listed and params.count == "net" else instrument
 
 
-def _signed(account: AccountState, params: Params, world: State, instrument: str) -> int:
-    """Weighted signed size of everything netted with `instrument`."""
-    key = _key(instrument, params, world)
-    total = 0
-    for position in account.positions.values():
-        if _key(position.instrument, params, world) == key:
-            listed = world.instruments.get(position.instrument)
-            total += position.size * _weight(listed is not None and listed.is_micro, params)
-    return total
+def _nets(account: AccountState, params: Params, world: State) -> dict[str, int]:
+    """Weighted signed size of everything that is netted with each other, by its common key."""
+    nets: dict[str, int] = {}
+    for instrument, position in account.positions.items():
+        listed = world.instruments.get(instrument)
+        key = listed.ticker if listed and params.count == "net" else instrument
+        weight = _weight(listed is not None and listed.is_micro, params)
+        nets[key] = nets.get(key, 0) + position.size * weight
+    return nets
 
 
-def _by_ticker(account: AccountState, params: Params, world: State) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for instrument in account.positions:
-        counts[_key(instrument, params, world)] = abs(_signed(account, params, world, instrument))
-    return counts
+def _total(account: AccountState, params: Params, world: State) -> int:
+    return sum(map(abs, _nets(account, params, world).values()))
 
 
 def _resting_elsewhere(account: AccountState, params: Params, world: State, instrument: str) -> int:
@@ -166,7 +162,7 @@ def _reductions(account: AccountState, params: Params, world: State) -> tuple[tu
         return _weight(listed is not None and listed.is_micro, params)
 
     limit = params.limit * (params.micro_ratio or 1)
-    excess = sum(_by_ticker(account, params, world).values()) - limit
+    excess = _total(account, params, world) - limit
     ranked = sorted(
         (p for p in account.positions.values() if _adds(account, p, params, world)),
         key=lambda p: (-abs(p.size) * weight_of(p.instrument), p.instrument),
@@ -186,4 +182,5 @@ def _adds(account: AccountState, position: Position, params: Params, world: Stat
     """Whether closing some of the position makes the total smaller: netted against another
     expiry of its ticker, the smaller leg would make it larger.
     """
-    return position.size * _signed(account, params, world, position.instrument) > 0
+    key = _key(position.instrument, params, world)
+    return position.size * _nets(account, params, world)[key] > 0

@@ -16,6 +16,7 @@ from portcullis.domain.units import Money
 NAME = "max_unrealized_profit"
 CODE = "RULE-005"
 TRIGGERS = ("quote", "position")
+DENIES = False
 NEEDS_QUOTES = True
 
 

@@ -16,6 +16,7 @@ from portcullis.domain.units import Span
 NAME = "no_stop_loss_grace"
 CODE = "RULE-008"
 TRIGGERS = ("position", "order", "time")
+DENIES = False
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag=NAME):

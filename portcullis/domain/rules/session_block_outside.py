@@ -54,6 +54,8 @@ def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breac
         lock = LockSpec("person") if changes_at is None else LockSpec("at", changes_at)
         response = Response(flatten=True, cancel=True, locks=(lock,))
         return (Breach(NAME, CODE, None, reason, response),)
+    if not params.instruments:
+        return ()
     found: tuple[Breach, ...] = ()
     for instrument in _concerned(account):
         hours = params.instruments.get(_ticker(world, instrument))

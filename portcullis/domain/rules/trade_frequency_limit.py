@@ -52,8 +52,10 @@ def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breac
 def allowance(
     account: AccountState, params: Params, world: State, instrument: str, side: int
 ) -> int:
-    full = any(count >= limit for _, count, limit, _ in _windows(account, params, world.now))
-    return 0 if full else UNLIMITED
+    for _, count, limit, _ in _windows(account, params, world.now):
+        if count >= limit:
+            return 0
+    return UNLIMITED
 
 
 def explain(

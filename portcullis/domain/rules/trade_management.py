@@ -24,6 +24,7 @@ from portcullis.domain.units import Count, CountOrZero
 NAME = "trade_management"
 CODE = "RULE-012"
 TRIGGERS = ("quote", "position", "order", "time")
+DENIES = False
 NEEDS_QUOTES = True
 CHANGE_INTERVAL = SECOND
 
