@@ -53,11 +53,13 @@ class Account:
         self.closes: tuple[Number, Number] | None = None
         self.is_planned = False
         self.is_lost = False
+        self.pardoned: set[str] = set()
         self.day_base: int | None = None
         self.moved: dict[str, int] = {}
         self.stop_moved: dict[tuple[str, str], int] = {}
         self.approved_at: dict[tuple[str, int], int] = {}
         self.withdrawn: set[str] = set()
+        self.bare_since: dict[str, int] = {}
         self.complained: set[tuple[str, str | None]] = set()
         self.due = 0
         self._realized: int | None = None

@@ -20,7 +20,7 @@ def compare(a: Account, moment: Moment, findings: Iterable[Finding], judged: Ite
         if event is not None:
             moment.report.breaches += 1
             _confirm(a, moment, finding, event)
-        elif finding.must and not _stands(a, moment, finding):
+        elif finding.must and finding.rule not in a.pardoned and not _stands(a, moment, finding):
             _complain(a, moment, finding)
     for key, event in announced.items():
         if key[0] != "lockout" and not _is_found(key, found):

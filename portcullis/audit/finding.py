@@ -12,6 +12,7 @@ Number = int | Fraction
 Act = Literal["flatten", "close", "reduce", "none"]
 CENT = 10_000
 NUMBER = re.compile(r"-?[\d,]+(?:\.\d+)?")
+MICROS = re.compile(r"(\d+) minis? and (\d+) of (\d+) micros")
 
 
 class Finding(NamedTuple):
@@ -41,6 +42,9 @@ class Finding(NamedTuple):
         if not self.measured or found is None:
             return True
         number = Fraction(found.group().replace(",", ""))
+        if parts := MICROS.search(reason["measured"] + reason["message"]):
+            minis, micros, ratio = map(int, parts.groups())
+            number = minis + Fraction(micros, ratio)
         if self.money:
             return any(
                 abs(abs(number * 1_000_000) - abs(Fraction(m))) <= CENT for m in self.measured

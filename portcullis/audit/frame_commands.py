@@ -5,7 +5,7 @@ from __future__ import annotations
 from portcullis.audit.account import Account
 from portcullis.audit.moment import Moment
 from portcullis.audit.reading import Event
-from portcullis.audit.rules_automation import faults
+from portcullis.audit.rules_automation import bare, faults
 
 IN_TIME = 30_000_000
 """Microseconds from issue to end: 20 s until a command is reported as unconfirmed, and slack."""
@@ -38,7 +38,7 @@ def _has_cause(a: Account, moment: Moment, event: Event) -> bool:
     causes = {
         e.body["rule"] for e in moment.decisions if e.kind in ("breach_found", "automation_planned")
     }
-    again = {rule for rule, _ in a.standing} | set(a.outbox.failures)
+    again = {rule for rule, failed in a.outbox.failures.items() if failed}
     return bool((causes | again) & set(event.body["rules"]))
 
 
@@ -57,6 +57,15 @@ def _stop(a: Account, moment: Moment, event: Event) -> None:
             "one change of an order per second", f"order {moved[1]} again", event,
         )  # fmt: skip
     a.stop_moved[moved] = moment.at
+
+
+def protect(a: Account, moment: Moment) -> None:
+    """The stop that the automation owes a position is there, or on its way."""
+    rule = a.rules.get("trade_management")
+    for name in bare(a, rule, moment.at) if rule is not None else ():
+        moment.differ(
+            a, "missing", "trade_management", name, f"a stop for {a.book.size(name):+d}", "none"
+        )
 
 
 def concluded(a: Account, moment: Moment, since_start: int) -> None:

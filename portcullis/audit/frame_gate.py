@@ -69,7 +69,7 @@ def _faults(a: Account, moment: Moment, order: dict[str, Any], event: Event) -> 
         found.append(f"locked by {', '.join(sorted({r.rule for r in a.locks.rows.values()}))}")
     if name not in moment.market.instruments:
         found.append("the instrument is not known")
-    if a.book.can_trade is not True:
+    if "auth_loss_guard" in a.rules and a.book.can_trade is not True:
         found.append("the venue did not say that the account may trade")
     return found + _limits(a, moment, order) + _evidence(a, moment)
 

@@ -18,6 +18,16 @@ def take(a: Account, moment: Moment, rolled: bool) -> None:
         elif event.kind == "lock_ended":
             _ended(a, moment, event, rolled)
     _overdue(a, moment, rolled)
+    _asked(a, moment)
+
+
+def _asked(a: Account, moment: Moment) -> None:
+    """A person's lock that was answered with done stands as a row."""
+    if moment.fact.kind != "request_received" or moment.fact.body["verb"] != "lock":
+        return
+    done = any(e.body["outcome"] == "done" for e in moment.answers)
+    if done and not a.locks.of_rule("manual", None):
+        moment.differ(a, "missing", "manual", None, "a row for the request", "none")
 
 
 def _set(a: Account, moment: Moment, event: Event) -> None:

@@ -68,6 +68,7 @@ class Inquiry:
         for account in self._concerned(group):
             moment = Moment(fact, self.market, mode, self.report)
             moment.decisions = [e for e in group.decisions if _account_of(e) == account.name]
+            moment.answers = [e for e in group.decisions if e.kind == "request_answered"]
             self._judge(account, moment)
 
     def close(self) -> Report:
@@ -155,6 +156,7 @@ class Inquiry:
         breaches.compare(a, moment, findings, a.rules)
         frame_locks.lockouts(a, moment)
         frame_locks.protect(a, moment)
+        frame_commands.protect(a, moment)
         self._touch(a)
         a.due = judge.due(a, self.market, moment.at)
         self._due = min((each.due for each in self.accounts.values()), default=0)
@@ -170,6 +172,7 @@ class Inquiry:
     def _apply(self, a: Account, moment: Moment) -> tuple[Trade | None, bool]:
         """Fold a fact of the account; answers a fill that is news, and whether its order is."""
         fact, body = moment.fact, moment.fact.body
+        _pardon(a, fact)
         if fact.kind == "authorization_lost":
             a.is_lost = True
         if fact.kind == "venue_linked" and body["connected"]:
@@ -203,6 +206,20 @@ class Inquiry:
         for name, holders in self._touching.items():
             if name not in touched:
                 holders.discard(a.name)
+
+
+def _pardon(a: Account, fact: Event) -> None:
+    """A person's release stands until the venue next speaks of what the rule is about.
+
+    What still breaches then is demanded then: the text does not say when a released lock whose
+    cause stands must be set again. At prices nothing is pardoned for longer than that.
+    """
+    if fact.kind == "request_received" and fact.body["verb"] == "release":
+        a.pardoned = set(a.rules)
+    elif fact.kind == "account_reported":
+        a.pardoned -= {"auth_loss_guard", "trailing_drawdown"}
+    elif fact.kind in ("position_reported", "order_reported", "trade_reported"):
+        a.pardoned &= {"auth_loss_guard"}
 
 
 def _account_of(event: Event) -> str | None:

@@ -16,6 +16,7 @@ class Moment:
         self.at = fact.at
         self.report = report
         self.decisions: list[Event] = []
+        self.answers: list[Event] = []
         self.rows_before: set[int] = set()
         self.sizes_before: dict[str, int] = {}
 

@@ -8,6 +8,7 @@ from typing import Any
 from portcullis.audit.account import Account, Best
 from portcullis.audit.book import MICRO
 from portcullis.audit.market import Market
+from portcullis.audit.rules_stops import STOPS, covered
 
 
 def follow(a: Account, market: Market, at: int) -> None:
@@ -52,6 +53,38 @@ def stop_price(a: Account, p: dict[str, Any], name: str) -> Fraction | None:
     return side * max(side * each for each in wanted) if wanted else None
 
 
+PATIENCE = 5_000_000
+"""Microseconds a stop may take: a change per second and order, and the way to the venue."""
+
+
+def bare(a: Account, p: dict[str, Any], at: int) -> list[str]:
+    """Positions that `auto_stop` has left without a covering stop, and nothing is on its way."""
+    found = []
+    for name, held in a.book.positions.items():
+        sent = [c for c in a.outbox.answering(at) if c.instrument in (None, name)]
+        wanted = p["auto_stop"] not in ("off", None) and a.book.can_trade is not False
+        if not wanted or sent or covered(a, name, held.size, "full"):
+            a.bare_since.pop(name, None)
+        elif at - a.bare_since.setdefault(name, at) > PATIENCE:
+            found.append(name)
+            a.bare_since[name] = at
+    for name in [name for name in a.bare_since if name not in a.book.positions]:
+        del a.bare_since[name]
+    return found
+
+
+def stops_beside(a: Account, name: str, order_id: str | None, side: int) -> int:
+    """Contracts that other stops of the position cover.
+
+    Whether a person's wider stop may stand in for a part of the rule's own, the text leaves open.
+    """
+    return sum(
+        order["remaining"]
+        for order in a.book.live(name)
+        if order["type"] in STOPS and order["side"] == -side and order["order_id"] != order_id
+    )
+
+
 def faults(a: Account, p: dict[str, Any], command: dict[str, Any]) -> list[str]:
     """What is wrong with a stop that is placed or moved; a tick of rounding is allowed."""
     held = a.book.positions.get(command["instrument"])
@@ -60,8 +93,9 @@ def faults(a: Account, p: dict[str, Any], command: dict[str, Any]) -> list[str]:
         return ["no stop is wanted there"]
     side, price = (1 if held.size > 0 else -1), command["stop_price"]
     found = []
-    if command["size"] != abs(held.size):
-        found.append(f"it covers {command['size']} of {abs(held.size)}")
+    others = stops_beside(a, command["instrument"], command.get("order_id"), side)
+    if command["size"] > abs(held.size) or command["size"] + others < abs(held.size):
+        found.append(f"it covers {command['size']} of {abs(held.size)}, others {others}")
     if command["type"] == "place_stop" and command["side"] != -side:
         found.append("it is on the side of the position")
     if side * (wanted - price) >= 1:

@@ -96,5 +96,5 @@ def cooldown_after_loss(a: Account, p: dict[str, Any], fill: Trade, at: int) -> 
         True,
         f"an order lost {money(loss)}",
         "none",
-        LockWanted("at", (at + worst, fill.executed_at + worst), None),
+        LockWanted("at", (at + worst, *(t.executed_at + worst for t in fills)), None),
     )

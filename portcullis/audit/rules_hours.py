@@ -22,26 +22,26 @@ def session_block_outside(
 ) -> Iterator[Finding]:
     """Something held or resting outside its session: close, cancel, lock until it opens.
 
-    The text does not say whether the account's own sessions lock the account or the instrument:
-    either is accepted.
+    The text does not say whether the account's own sessions lock the account or the instrument, nor
+    whether an instrument with its own is bound by the account's too: either is accepted.
     """
     touched = {*a.book.positions, *(order["instrument"] for order in a.book.live())}
     for name in sorted(touched):
         ticker = market.ticker(name)
         hours = hours_of(a, ticker)
-        if hours is None or hours.is_open(at):
-            continue
-        opens = hours.next_opening(at)
-        yield Finding(
-            "session_block_outside",
-            name,
-            not hours.doubtful(at),
-            (),
-            False,
-            f"the session of {ticker} is closed",
-            "close",
-            LockWanted("at", () if opens is None else (opens,), name),
-        )
+        closed = [each for each in {hours, a.hours} if each is not None and not each.is_open(at)]
+        if closed:
+            opens = {each.next_opening(at) for each in closed}
+            yield Finding(
+                "session_block_outside",
+                name,
+                hours in closed and not any(each.doubtful(at) for each in closed),
+                (),
+                False,
+                f"the session of {ticker} is closed",
+                "close",
+                LockWanted("at", tuple(sorted(each for each in opens if each is not None)), name),
+            )
 
 
 def due(a: Account, market: Market, at: int) -> list[int]:

@@ -18,7 +18,12 @@ from portcullis.audit.rows import LockWanted
 
 
 def _worse(a: Account, rule: str, measured: Number) -> bool:
-    """A lock that a person released does not fall shut again on the same figure."""
+    """A lock that a person released does not fall shut again on the same figure.
+
+    A profit is never worse: after a release it may breach again, and need not.
+    """
+    if rule == "daily_realized_profit":
+        return rule not in a.forgiven
     return rule not in a.forgiven or measured > a.forgiven[rule]
 
 
