@@ -16,6 +16,7 @@ from portcullis.cli import (
     ledger,
     modes,
     processes,
+    prove,
     rules,
     status,
 )
@@ -31,6 +32,7 @@ app.command("up")(processes.up)
 app.command("worker")(processes.worker)
 app.command("venue")(processes.venue)
 app.command("demo")(processes.demo)
+app.command("prove")(prove.prove)
 app.command("status")(status.status)
 app.command("replay")(ledger.replay)
 app.command("audit")(audit.audit)

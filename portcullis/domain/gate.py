@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 from portcullis.domain import exposure, mode
+from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.breach import UNLIMITED
 from portcullis.domain.events import ProposalAnswered, ProposalReceived
 from portcullis.domain.model import BUY, SELL, OrderRequest, Reason
@@ -125,8 +126,7 @@ def _repeated(proposal: ProposalReceived, world: State) -> tuple[Reason, ...]:
     """An id is answered once: a repeated request must not open a second position."""
     proposals = world.system.proposals
     first = proposals.setdefault(proposal.proposal_id, world.position)
-    while len(proposals) > PROPOSALS_MAX:
-        del proposals[next(iter(proposals))]
+    forget_oldest(proposals, PROPOSALS_MAX)
     if first == world.position:
         return ()
     return (
@@ -196,6 +196,10 @@ def _unfit(
         faults += (
             Reason("unreconciled", "the account was not compared with the venue yet", allowed="0"),
         )
+    if account.can_trade is not True:
+        said = "forbids" if account.can_trade is False else "does not say whether it allows"
+        why = f"the venue {said} trading on this account"
+        faults += (Reason("not_allowed_to_trade", why, limit="a yes of the venue", allowed="0"),)
     for venue, connected in world.system.venues.items():
         if not connected:
             age = duration(world.now - world.system.venue_since.get(venue, world.now))
@@ -267,15 +271,19 @@ def _room(
     account: AccountState, order: OrderRequest, watch: AccountWatch, world: State
 ) -> tuple[int, tuple[Reason, ...]]:
     """The largest order every rule allows, and the reasons of the rules this order exceeds."""
-    largest = UNLIMITED
-    denials: tuple[Reason, ...] = ()
-    for rule, allowance, params in watch.allowances:
-        allowed = allowance(account, params, world, order.instrument, order.side)
-        largest = min(largest, allowed)
-        if allowed < order.size:
-            reason = rule.explain(account, params, world, order.instrument, order.side)
-            denials += (reason,)
-    return largest, denials
+    instrument, side = order.instrument, order.side
+    allowed = [
+        allowance(account, params, world, instrument, side)
+        for _, allowance, params in watch.allowances
+    ]
+    largest = min(allowed, default=UNLIMITED)
+    if largest >= order.size:
+        return largest, ()
+    return largest, tuple(
+        rule.explain(account, params, world, instrument, side)
+        for (rule, _, params), size in zip(watch.allowances, allowed, strict=True)
+        if size < order.size
+    )
 
 
 def _would_flip(account: AccountState, order: OrderRequest, reducible: int) -> Reason:

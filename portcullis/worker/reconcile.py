@@ -127,6 +127,11 @@ def trade_differences(account: AccountState, listed: list[TradeReported]) -> lis
     return found
 
 
+def _gap(account: AccountState, balance: int) -> bool:
+    """Whether a balance is not the day's opening one and the day's result."""
+    return balance - account.realized != account.opening_balance
+
+
 class Reconciler:
     """Compares accounts with the venue and enters what differs."""
 
@@ -176,7 +181,7 @@ class Reconciler:
             return
         account = self.state.accounts[name]
         self._failed.pop(name, None)
-        gap = account.balance - account.realized != account.opening_balance
+        gap = _gap(account, account.balance)
         if differences or not account.reconciled_at or gap or account.failed_compares:
             self._core.enter(Reconciled(name, differences, True))
 
@@ -191,9 +196,9 @@ class Reconciler:
         never judged without its stop. Returns how many there were.
         """
         account = self.state.accounts[name]
-        since = (
-            account.day.start if name not in self._complete else (self._core.time.now() - OVERLAP)
-        )
+        since = self._core.time.now() - OVERLAP
+        if name not in self._complete or _gap(account, reported.balance):
+            since = account.day.start  # a void of an old fill shows in the money first
         before = picture(account, self.state)
         trades = await self._venue.trades(name, since)
         orders, positions = await asyncio.gather(

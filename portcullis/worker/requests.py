@@ -18,7 +18,6 @@ from portcullis.domain.model import SECOND, Verdict
 from portcullis.ports import Inbox, InboxAnswer, InboxRequest
 from portcullis.worker.core import Core
 
-POLL_SECONDS = 0.1
 TAKE_MAX = 200
 OWN_VERDICTS = frozenset(("venue", "clock", "ledger"))
 VERDICT_MAX_LIFE = 8 * 24 * 3600 * SECOND
@@ -58,10 +57,11 @@ class InboxTaker:
         self._taken: dict[str, None] = {}
         core.on_decision(self._on_decision)
 
-    async def run(self) -> None:
+    async def run(self, every: int) -> None:
+        """Look into the inbox every so many microseconds."""
         while True:
             self.once()
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(every / SECOND)
 
     def once(self) -> None:
         """Hand out the answers that became durable, then take what is waiting."""

@@ -59,6 +59,7 @@ class Terms(NamedTuple):
     enforce_within: int
     snapshot_every: int
     pid: int = 0
+    inbox_every: int = 100_000
     gate: tuple[str, int, Path | None] | None = None
 
 
@@ -105,12 +106,14 @@ class Worker:
             await self.ports.venue.close()
 
     def _begin(self, plan: Plan) -> None:
+        # Taken before anything is entered: a command of this start is begun when it is durable.
+        left = list(unfinished(self.core.engine.state))
         if not self.core.engine.state.system.ledger:
             self.core.enter(LedgerCreated(self.terms.ledger_name, self.terms.version))
         clean = self.recovered.clean or self.recovered.is_new
         self.core.enter(WorkerStarted(self.terms.version, self.terms.pid, clean))
         self.load(plan)
-        for issued, trace in list(unfinished(self.core.engine.state)):
+        for issued, trace in left:
             self.enforcer.start(issued, trace, recovered=True)
 
     def load(self, plan: Plan) -> str:
@@ -139,7 +142,7 @@ class Worker:
             routine.watch_clock(self.core),
             routine.compare(self.feed, self.reconciler, self.terms.reconcile_every),
             self.vouching.run(),
-            self.inbox.run(),
+            self.inbox.run(self.terms.inbox_every),
             self.snapshots.run(),
         ]
         tasks = [asyncio.create_task(loop, name=f"loop-{n}") for n, loop in enumerate(loops)]

@@ -409,7 +409,10 @@ def test_a_venue_that_does_not_say_denies_but_flattens_nothing():
     desk.allows(None)
     assert desk.commands() == []
     answer = desk.propose("ES", BUY, 1)
-    assert [reason.code for reason in answer.reasons] == ["auth_loss_guard"]
+    assert [reason.code for reason in answer.reasons] == [
+        "not_allowed_to_trade",
+        "auth_loss_guard",
+    ]
 
 
 # --- RULE-011 ---------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from portcullis.store.ledger import SqliteLedger
 from portcullis.store.memory import MemoryLedger
 from portcullis.store.verify import verify
 from tests.conformance.ledger import issued, position
-from tests.store.disk import Disk, Driver
+from portcullis.proof.disk import Disk, Driver
 
 OPERATIONS = 150  # a trial ends somewhere within this many changes of the disk
 

@@ -20,22 +20,54 @@ SECTOR = 512
 
 
 class File:
-    """`content` as programs see it, `synced` as the disk has it for sure."""
+    """`content` as programs see it; of what was changed since the last sync, what the disk has."""
 
     def __init__(self, content: bytes = b"") -> None:
         self.content = bytearray(content)
-        self.synced = bytes(content)
+        self._kept: dict[int, bytes] = {}
+        self._size = len(content)
+
+    @property
+    def synced(self) -> bytes:
+        """The content at the last sync."""
+        image = bytearray(self.content[: self._size].ljust(self._size, b"\x00"))
+        for sector, kept in self._kept.items():
+            image[sector * SECTOR : sector * SECTOR + len(kept)] = kept
+        return bytes(image)
+
+    def write(self, data: bytes, offset: int) -> None:
+        self._keep(offset, offset + len(data))
+        if len(self.content) < offset:
+            self.content.extend(bytes(offset - len(self.content)))
+        self.content[offset : offset + len(data)] = data
+
+    def cut(self, size: int) -> None:
+        self._keep(size, len(self.content))
+        del self.content[size:]
+
+    def sync(self) -> None:
+        self._kept.clear()
+        self._size = len(self.content)
+
+    def _keep(self, start: int, end: int) -> None:
+        """Remember what the disk has of the sectors that are about to change."""
+        first, last = start // SECTOR, (min(end, self._size) + SECTOR - 1) // SECTOR
+        for sector in range(first, last):
+            if sector not in self._kept:
+                stop = min((sector + 1) * SECTOR, self._size)
+                self._kept[sector] = bytes(self.content[sector * SECTOR : stop])
 
     def after_power_loss(self, random: Random) -> bytes:
         """Either size; of a sector that was written, either version; of one cut off, the old.
 
         Cutting a file does not write its sectors: where the old size comes back, so do they.
         """
-        size = random.choice((len(self.content), len(self.synced)))
+        synced = self.synced
+        size = random.choice((len(self.content), len(synced)))
         image = bytearray()
         for start in range(0, size, SECTOR):
             written = start < len(self.content)
-            version = random.choice((self.content, self.synced)) if written else self.synced
+            version = random.choice((self.content, synced)) if written else synced
             image += version[start : start + SECTOR].ljust(SECTOR, b"\x00")
         return bytes(image[:size])
 
@@ -78,18 +110,15 @@ class _Handle:
 
     def xWrite(self, data: bytes, offset: int) -> None:
         self._disk.operate()
-        content = self._file.content
-        if len(content) < offset:
-            content.extend(bytes(offset - len(content)))
-        content[offset : offset + len(data)] = data
+        self._file.write(data, offset)
 
     def xTruncate(self, size: int) -> None:
         self._disk.operate()
-        del self._file.content[size:]
+        self._file.cut(size)
 
     def xSync(self, flags: int) -> None:
         self._disk.operate()
-        self._file.synced = bytes(self._file.content)
+        self._file.sync()
 
     def xFileSize(self) -> int:
         return len(self._file.content)

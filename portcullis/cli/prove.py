@@ -1,0 +1,157 @@
+"""`portcullis prove`: the real worker against a seeded world that fails in every way it can."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+
+from portcullis.cli.output import Form, FormOption, console, messages, show, table
+from portcullis.errors import NotFound, UsageError
+from portcullis.proof import campaign, mutants, shrink, story, swarm
+from portcullis.proof.campaign import Ran
+from portcullis.proof.occurrences import never
+
+ENOUGH = 100
+"""So many runs of ten minutes, and everything that is demanded must have happened."""
+
+
+def prove(
+    seed: int = typer.Option(1, "--seed", help="the first seed"),
+    seeds: int = typer.Option(20, "--seeds", min=1, help="how many, one after the other"),
+    seconds: int = typer.Option(600, "--seconds", min=1, help="simulated, for each seed"),
+    accounts: int = typer.Option(0, "--accounts", min=0, help="of each run; 0: as drawn"),
+    jobs: int = typer.Option(0, "--jobs", min=0, help="processes; 0: one for each core"),
+    file: Path | None = typer.Option(None, "--story", help="replay a story that was kept"),
+    keep: Path = typer.Option(Path(), "--keep", help="folder for stories that failed"),
+    shorten: bool = typer.Option(True, "--shrink/--no-shrink", help="make a failing story short"),
+    plant: bool = typer.Option(False, "--mutants", help="plant known defects; each must be found"),
+    output: Form = FormOption,
+) -> None:
+    """Run seeded days with faults and kills; check every invariant. Ends with 1 if one broke."""
+    if plant:
+        _hunt(seeds, seconds, output)
+        return
+    if file is not None:
+        runs = [campaign.judge(_read(file))]
+    else:
+        runs = _run(seed, seeds, seconds, accounts or None, jobs, quiet=output is Form.JSON)
+    broken = [each for each in runs if each.violations]
+    if broken and file is None and shorten:
+        _keep(broken[0], seconds, accounts or None, keep)
+    missing = never(campaign.seen_in(runs)) if _is_large(seeds, seconds, file) else []
+    show(_body(runs, missing), output, _draw)
+    if broken or missing:
+        raise typer.Exit(1)
+
+
+def _is_large(seeds: int, seconds: int, file: Path | None) -> bool:
+    return file is None and seeds * seconds >= ENOUGH * 600
+
+
+def _read(file: Path) -> story.Story:
+    if not file.is_file():
+        raise NotFound(f"there is no file {file}", remedy="name a story that `prove` has kept")
+    try:
+        return story.read(file.read_bytes())
+    except msgspec.MsgspecError as error:
+        raise UsageError(
+            f"{file}: this is no story: {error}",
+            remedy="name a file that `portcullis prove` has written; a story is JSON",
+        ) from error
+
+
+def _run(
+    seed: int, seeds: int, seconds: int, accounts: int | None, jobs: int, *, quiet: bool
+) -> list[Ran]:
+    """All runs; a failing seed ends the campaign, for the next thing to do is to look at it."""
+    runs: list[Ran] = []
+    started = time.perf_counter()
+    for each in campaign.run(seed, seeds, seconds, accounts, jobs):
+        runs.append(each)
+        if not quiet and console.is_terminal:
+            _progress(runs, seeds, started)
+        if each.violations:
+            break
+    if not quiet and console.is_terminal:
+        console.print()
+    return runs
+
+
+def _progress(runs: list[Ran], seeds: int, started: float) -> None:
+    took = time.perf_counter() - started
+    simulated = sum(each.simulated for each in runs)
+    console.print(
+        f"\r{len(runs)} of {seeds} seeds, {simulated / 3600:.1f} h simulated in {took:.0f} s",
+        end="",
+        markup=False,
+    )
+
+
+def _keep(ran: Ran, seconds: int, accounts: int | None, folder: Path) -> None:
+    """Make the failing seed short, and keep it as a story that one command replays."""
+    checker = ran.violations[0].partition(":")[0]
+    messages.print(f"seed {ran.seed} failed: {ran.violations[0]}", markup=False)
+    messages.print("looking for a shorter story …", markup=False)
+    short = shrink.shrink(swarm.draw(ran.seed, seconds, accounts), checker)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"story-{checker}-{ran.seed}.json"
+    path.write_bytes(story.write(short))
+    messages.print(story.told(short), markup=False)
+    messages.print(f"replay: portcullis prove --story {path}", markup=False)
+
+
+def _hunt(seeds: int, seconds: int, output: Form) -> None:
+    """Plant every mutant in turn; ends with 1 when one is not found."""
+    hunted: list[mutants.Hunted] = []
+    for each in mutants.hunt_all(seeds, seconds):
+        hunted.append(each)
+        if output is not Form.JSON:
+            seen = f"seed {each.seed}: {each.by}" if each.found else f"NOT FOUND {each.by}"
+            console.print(f"{each.took:7.1f} s  {each.name}: {seen}", markup=False)
+    lost = [each.name for each in hunted if not each.found]
+    show(
+        {"mutants": [msgspec.to_builtins(each) for each in hunted], "not_found": lost},
+        output,
+        lambda _: console.print(
+            f"{len(hunted) - len(lost)} of {len(hunted)} planted defects found", markup=False
+        ),
+    )
+    if lost:
+        raise typer.Exit(1)
+
+
+def _body(runs: list[Ran], missing: list[str]) -> dict[str, Any]:
+    return {
+        "runs": [msgspec.to_builtins(each) for each in runs],
+        "account_days": round(sum(each.account_days for each in runs), 2),
+        "simulated_s": round(sum(each.simulated for each in runs)),
+        "worked_s": round(sum(each.took for each in runs), 1),
+        "events": sum(each.events for each in runs),
+        "violations": [what for each in runs for what in each.violations],
+        "never_happened": missing,
+        "seen": dict(sorted(campaign.seen_in(runs).items())),
+    }
+
+
+def _draw(body: dict[str, Any]) -> None:
+    first, last = body["runs"][0]["seed"], body["runs"][-1]["seed"]
+    speed = body["simulated_s"] / max(0.001, body["worked_s"])
+    rows = (
+        ("seeds", f"{first} to {last}"),
+        ("simulated", f"{body['simulated_s'] / 3600:.1f} h, {body['account_days']} account-days"),
+        ("speed", f"{speed:.0f} simulated seconds per second of one core, checks included"),
+        ("events", f"{body['events']:,}"),
+        ("things that happened", f"{sum(body['seen'].values()):,} of {len(body['seen'])} kinds"),
+        ("violations", str(len(body["violations"]))),
+    )
+    console.print(table("", ("what", "figure"), rows))
+    for what in body["violations"][:20]:
+        console.print(what, markup=False)
+    for what in body["never_happened"]:
+        console.print(f"never happened, so nothing is proved about it: {what}", markup=False)
+    if not body["violations"] and not body["never_happened"]:
+        console.print("no invariant was broken", markup=False)

@@ -1,0 +1,42 @@
+"""The checkers, as an explicit list: each reads a run from outside and says what is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from portcullis.proof.checkers import books, commands, days, durable, gate, locks
+from portcullis.proof.checkers.record import Record
+from portcullis.proof.stage import Outcome
+
+CHECKERS: tuple[Callable[[Record], Iterator[str]], ...] = (
+    durable.chain_holds,
+    durable.nothing_acknowledged_is_lost,
+    durable.a_start_finds_what_was_acknowledged,
+    durable.requests_follow_durable_commands,
+    commands.opening_orders_are_sent_once,
+    commands.opening_orders_ask_once,
+    commands.commands_end_once,
+    commands.confirmed_means_flat,
+    locks.locks_end_their_own_way,
+    locks.locks_do_not_outlive_their_time,
+    locks.the_worker_knows_its_locks,
+    locks.a_hard_lock_leaves_nothing_open,
+    locks.every_lock_is_answered,
+    gate.approvals_are_earned,
+    gate.the_gate_falls_by_itself,
+    gate.only_a_person_opens,
+    gate.the_gate_opens_again,
+    days.days_end_once_and_on_time,
+    books.positions_and_orders_agree,
+    books.money_agrees,
+    books.replay_agrees,
+)
+
+
+def violations(outcome: Outcome) -> list[str]:
+    """What is broken, each as `checker: what`, in the order of the checkers."""
+    record = Record(outcome)
+    found = [f"worker: {broken}" for broken in outcome.notes.broken]
+    for checker in CHECKERS:
+        found += [f"{checker.__name__}: {what}" for what in checker(record)]
+    return found

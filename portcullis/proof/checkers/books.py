@@ -1,0 +1,61 @@
+"""The books: what the worker believes in the end is what the venue's own records say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from portcullis.proof.checkers.record import Record
+from portcullis.store.memory import MemoryLedger
+from portcullis.worker.replay import replay
+
+
+def positions_and_orders_agree(record: Record) -> Iterator[str]:
+    """After the calm the worker's positions and working orders are the venue's."""
+    state = record.outcome.state
+    if state is None or not record.is_settled:
+        return
+    for name in record.accounts:
+        account = state.accounts[name]
+        held = {p.instrument: p.size for p in record.exchange.positions(name)}
+        known = {p.instrument: p.size for p in account.positions.values()}
+        if held != known:
+            yield f"{name} holds {held} at the venue, {known} in the books"
+        working = {order.order_id for order in record.exchange.orders(name)}
+        if working != set(account.orders):
+            yield f"{name} works {sorted(working)} at the venue, {sorted(account.orders)} here"
+
+
+def money_agrees(record: Record) -> Iterator[str]:
+    """After the calm the day's result is the sum of the venue's trades, each counted once."""
+    state = record.outcome.state
+    if state is None or not record.is_settled:
+        return
+    for name in record.accounts:
+        account = state.accounts[name]
+        trades = [
+            trade
+            for trade in record.exchange.trades(name, account.day.start)
+            if not trade.voided and trade.executed_at < account.day.end
+        ]
+        net = sum((trade.gross or 0) - trade.fees - trade.commission for trade in trades)
+        if net != account.realized:
+            yield f"{name} made {net} today at the venue, {account.realized} in the books"
+
+
+def replay_agrees(record: Record) -> Iterator[str]:
+    """Folding the facts from the first one on derives every decision that was recorded."""
+    ledger = _Rows(record)
+    for difference in replay(ledger).differences[:3]:
+        yield (
+            f"event {difference.position}: recorded {difference.recorded[:120]}, "
+            f"derived {difference.derived[:120]}"
+        )
+
+
+class _Rows(MemoryLedger):
+    """The rows of a run as something that can be replayed."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__()
+        self._rows = record.rows
+        self._head = self._head._replace(position=len(record.rows))

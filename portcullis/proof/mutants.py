@@ -1,0 +1,179 @@
+"""Defects planted one by one in a copy of the package: each must be found, or the proof is hollow.
+
+A mutant is a change of the source that leaves every line but one of thought in place. The first ten
+are classics of this field; the ones after them are defects that `prove` found here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from portcullis.errors import Fatal
+
+PACKAGE = Path(__file__).parent.parent
+
+
+class Mutant(NamedTuple):
+    """`old` stands exactly once in `file` (under the package) and becomes `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "skip the flush",
+        "store/database.py",
+        'synchronous: str = "FULL"',
+        'synchronous: str = "OFF"',
+    ),
+    Mutant(
+        "forget a lock on restart",
+        "worker/recovery.py",
+        "    engine = Engine(state)\n",
+        "    for account in state.accounts.values():\n"
+        "        account.locks.clear()\n"
+        "    engine = Engine(state)\n",
+    ),
+    Mutant(
+        "drop the duplicate check",
+        "domain/requests.py",
+        "    if request.request_id in answered:\n        return []\n",
+        "",
+    ),
+    Mutant(
+        "first breach wins",
+        "domain/judge.py",
+        "        if fresh:\n            self._act(account, fresh)\n\n    def judge_price",
+        "        if fresh:\n            self._act(account, fresh[:1])\n\n    def judge_price",
+    ),
+    Mutant(
+        "an expiry ends another's lock",
+        "domain/engine.py",
+        'locks.end(account, locks.expired(account, now), "expired")',
+        'locks.end(account, list(account.locks) if locks.expired(account, now) else [], "expired")',
+    ),
+    Mutant(
+        "a fill counted twice",
+        "domain/book.py",
+        "    if known is not None and (known.voided or not fact.voided):\n        return False\n",
+        "",
+    ),
+    Mutant(
+        "a gate open on stale evidence",
+        "domain/mode.py",
+        "if verdict.expires_at <= now:",
+        "if verdict.expires_at <= 0:",
+    ),
+    Mutant(
+        "an opening order sent again after a time-out",
+        "worker/procedures.py",
+        "        except Retryable:\n            errand.recovered = True\n    placed",
+        "        except Retryable:\n            await errand.ask(errand.venue.place_order(order))\n"
+        "    placed",
+    ),
+    Mutant(
+        "the tail of the ledger lost",
+        "worker/recovery.py",
+        "    for stored in ledger.read(after=start):\n",
+        "    through = max(start, ledger.head().position - 2)\n"
+        "    for stored in ledger.read(after=start, through=through):\n",
+    ),
+    Mutant(
+        "the day rolls at midnight",
+        "domain/session.py",
+        "            end = instant(day, reset_minute, zone)\n",
+        "            end = instant(day, DAY_MINUTES, zone)\n",
+    ),
+    Mutant(
+        "found: a command of the start begun before it is durable",
+        "worker/service.py",
+        "        for issued, trace in left:\n",
+        "        for issued, trace in list(unfinished(self.core.engine.state)):\n",
+    ),
+    Mutant(
+        "found: the void of an old trade never seen",
+        "worker/reconcile.py",
+        "if name not in self._complete or _gap(account, reported.balance):",
+        "if name not in self._complete:",
+    ),
+    Mutant(
+        "found: an entry approved though the venue forbids trading",
+        "domain/gate.py",
+        "    if account.can_trade is not True:\n",
+        "    if account.can_trade is None and not account.reconciled_at:\n",
+    ),
+)
+
+
+class Hunted(msgspec.Struct, frozen=True):
+    """What became of a mutant: found by which checker at which seed, after how many seconds."""
+
+    name: str
+    found: bool
+    seed: int
+    took: float
+    by: str
+
+
+def hunt(mutant: Mutant, seeds: int, seconds: int) -> Hunted:
+    """Run seeds on a copy with the defect in it until a checker finds it."""
+    with tempfile.TemporaryDirectory(prefix="portcullis-mutant-") as folder:
+        copy = Path(folder) / "portcullis"
+        shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        _plant(mutant, copy)
+        started = time.perf_counter()
+        command = [sys.executable, "-m", "portcullis", "prove", "-o", "json"]
+        command += ["--seed", "1", "--seeds", str(seeds), "--seconds", str(seconds), "--no-shrink"]
+        done = subprocess.run(  # noqa: S603 - our own package, in a folder of our own
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": folder},
+            capture_output=True,
+            check=False,
+        )
+        took = time.perf_counter() - started
+    try:
+        body = json.loads(done.stdout)
+    except json.JSONDecodeError:
+        words = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing said"]
+        return Hunted(mutant.name, False, 0, took, f"did not run: {words[-1]}")
+    broken = body["violations"]
+    return Hunted(
+        mutant.name,
+        bool(broken),
+        body["runs"][-1]["seed"] if broken else 0,
+        took,
+        broken[0] if broken else "",
+    )
+
+
+def hunt_all(seeds: int, seconds: int) -> Iterator[Hunted]:
+    """Every mutant in turn."""
+    for mutant in MUTANTS:
+        yield hunt(mutant, seeds, seconds)
+
+
+def _plant(mutant: Mutant, copy: Path) -> None:
+    path = copy / mutant.file
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        raise Fatal(
+            f"mutant {mutant.name!r}: what it changes stands {text.count(mutant.old)} times in "
+            f"{mutant.file}",
+            remedy="the source has changed: say anew what the mutant changes",
+        )
+    path.write_text(text.replace(mutant.old, mutant.new))
