@@ -49,7 +49,7 @@ class Errand:
 
     @property
     def account(self) -> AccountState:
-        return self.core.engine.state.accounts[self.issued.account]
+        return self.core.engine.world.accounts[self.issued.account]
 
     @property
     def key(self) -> str:
@@ -82,7 +82,7 @@ class Errand:
     async def look(self) -> None:
         """Read positions and orders of the account and enter what differs from the books."""
         account = self.account
-        before = picture(account, self.core.engine.state)
+        before = picture(account, self.core.engine.world)
         self.round_trips += 1
         orders, positions = await asyncio.gather(
             self.venue.orders(account.id), self.venue.positions(account.id)

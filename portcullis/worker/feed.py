@@ -63,7 +63,7 @@ class Feed:
             self._take(event)
 
     def _note(self, *, connected: bool, reason: str) -> None:
-        known = self._core.engine.state.system.venues.get(self._venue.name)
+        known = self._core.engine.world.system.venues.get(self._venue.name)
         if known is not connected:
             self._core.enter(VenueLinked(self._venue.name, connected, reason))
         self.connected = connected

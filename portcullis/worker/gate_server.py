@@ -147,7 +147,7 @@ class GateServer:
             return _problem(415, "send application/json")
         try:
             proposal = msgspec.json.decode(await request.read(), type=Proposal)
-            order = as_order(proposal, self._core.engine.state)
+            order = as_order(proposal, self._core.engine.world)
         except (msgspec.MsgspecError, Malformed) as error:
             return _problem(422, f"the proposal cannot be understood: {error}")
         if len(self._waiting) >= WAITING_MAX:
@@ -156,7 +156,7 @@ class GateServer:
 
     async def _judged(self, proposal: Proposal, order: OrderRequest) -> web.Response:
         self._number += 1
-        trace = f"{self._core.engine.state.system.ledger}-p{self._core.last_position + 1}"
+        trace = f"{self._core.engine.world.system.ledger}-p{self._core.last_position + 1}"
         proposal_id = proposal.id or trace
         answer: asyncio.Future[tuple[ProposalAnswered, str]]
         answer = asyncio.get_running_loop().create_future()
@@ -183,7 +183,7 @@ class GateServer:
             "trace_id": trace,
             "seq": position,
             "mode": decision.mode,
-            "evidence": list(mode.lacking(engine.state.system, engine.plan.required, now)),
+            "evidence": list(mode.lacking(engine.world.system, engine.plan.required, now)),
         }
 
     async def _status(self, _request: web.Request) -> web.Response:

@@ -143,7 +143,7 @@ class Reconciler:
 
     @property
     def state(self) -> State:
-        return self._core.engine.state
+        return self._core.engine.world
 
     async def instruments(self) -> None:
         """Enter contract data that are new or changed."""

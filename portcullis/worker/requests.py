@@ -80,11 +80,11 @@ class InboxTaker:
             self._answer(decision.request_id, decision.outcome, decision.detail)
 
     def _answer(self, request_id: str, outcome: str, detail: str) -> None:
-        position = self._core.engine.state.system.answered.get(request_id, 0)
+        position = self._core.engine.world.system.answered.get(request_id, 0)
         self._answers.append(InboxAnswer(request_id, outcome, detail, position))
 
     def _take(self, request: InboxRequest) -> None:
-        known = self._core.engine.state.system.answered.get(request.request_id)
+        known = self._core.engine.world.system.answered.get(request.request_id)
         if known is not None:
             # Recorded before a restart, but the answer did not reach the inbox.
             self._answer(request.request_id, "done", f"recorded at event {known}")

@@ -42,7 +42,7 @@ async def meet_deadlines(core: Core) -> None:
 async def watch_clock(core: Core) -> None:
     """Report steps of the machine's clock."""
     while True:
-        quotes = core.engine.state.quotes.values()
+        quotes = core.engine.world.quotes.values()
         moved = core.time.step(max((quote.quoted_at for quote in quotes), default=0))
         if moved:
             core.enter(ClockStepped(moved))
@@ -84,7 +84,7 @@ class Vouching:
 
     def _enter(self, name: str, passed: bool, summary: str) -> None:
         now = self._core.time.now()
-        known = self._core.engine.state.system.verdicts.get(name)
+        known = self._core.engine.world.system.verdicts.get(name)
         if (
             known is not None
             and known.passed == passed
@@ -97,7 +97,7 @@ class Vouching:
 
     def _venue(self) -> tuple[str, bool, str] | None:
         """Nothing to vouch for while disconnected: the last word expires, and the gate falls."""
-        state = self._core.engine.state
+        state = self._core.engine.world
         waiting = [
             name for name in self._core.engine.watches if not state.accounts[name].reconciled_at
         ]
