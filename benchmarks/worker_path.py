@@ -87,7 +87,7 @@ async def _running(home: Path, exchange: Exchange, port: int) -> AsyncIterator[W
         lambda: plan,
         asyncio.to_thread,
     )
-    terms = Terms("bench", "bench", 60 * MICRO, 20 * MICRO, 10**9, 0, ("127.0.0.1", port, None))
+    terms = Terms("bench", "bench", 60 * MICRO, 20 * MICRO, 10**9, gate=("127.0.0.1", port, None))
     worker = Worker(ports, terms)
     task = asyncio.create_task(worker.run())
     connected = asyncio.Event()

@@ -41,7 +41,8 @@ class Judge:
                 self._drop_ended(account, name, found)
         if lockout and account.locks:
             fresh += self._lockout_breaches(account)
-        fresh = [breach for breach in fresh if not self._is_moot(account, breach)]
+        if fresh:
+            fresh = [breach for breach in fresh if not self._is_moot(account, breach)]
         if fresh:
             self._act(account, fresh)
 

@@ -69,14 +69,14 @@ def distance(account: AccountState, params: Params, world: State) -> tuple[Dista
 
 
 def next_check(account: AccountState, params: Params, world: State) -> int | None:
-    due = [
-        position.naked_since + params.grace + 1
-        for position in account.positions.values()
-        if position.naked_since is not None
-        and not _is_covered(account, position, params)
-        and position.naked_since + params.grace >= world.now
-    ]
-    return min(due, default=None)
+    soonest: int | None = None
+    for position in account.positions.values():
+        if position.naked_since is None or _is_covered(account, position, params):
+            continue
+        due = position.naked_since + params.grace + 1
+        if due > world.now and (soonest is None or due < soonest):
+            soonest = due
+    return soonest
 
 
 def _is_covered(account: AccountState, position: Position, params: Params) -> bool:

@@ -40,10 +40,12 @@ def impossible(params: Params) -> tuple[tuple[str, str], ...]:
 def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breach, ...]:
     if not account.positions and not account.orders:
         return ()
-    touched = sorted({*account.positions, *(o.instrument for o in account.orders.values())})
+    touched = set(account.positions)
+    for order in account.orders.values():
+        touched.add(order.instrument)
+    patterns = {name: _blocking(params, world, name) for name in sorted(touched)}
     found: tuple[Breach, ...] = ()
-    for instrument in touched:
-        pattern = _blocking(params, world, instrument)
+    for instrument, pattern in patterns.items():
         if pattern is not None:
             response = Response(
                 close=instrument,

@@ -128,6 +128,8 @@ def distance(account: AccountState, params: Params, world: State) -> tuple[Dista
 
 def next_check(account: AccountState, params: Params, world: State) -> int | None:
     """A change that came too soon after the last one of its order is due when that time is up."""
+    if not account.last_stop_change:
+        return None
     due = (at + CHANGE_INTERVAL for at in account.last_stop_change.values())
     return min((at for at in due if at > world.now), default=None)
 
@@ -234,8 +236,8 @@ def _tighter(side: int, first: int, second: int) -> int:
 
 def _is_ours(account: AccountState, order: OrderReported, world: State) -> bool:
     """Whether this worker placed the order: its key is one of our commands'."""
-    return order.key.startswith(f"{world.system.ledger}-{account.id}-") and order.key.endswith(
-        STOP_KEY
+    return order.key.endswith(STOP_KEY) and order.key.startswith(
+        f"{world.system.ledger}-{account.id}-"
     )
 
 
