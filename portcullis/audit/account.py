@@ -46,6 +46,7 @@ class Account:
         self.day: TradingDay = trading_day(at, plan)
         self.standing: dict[tuple[str, str | None], bool] = {}
         self.forgiven: dict[str, Number] = {}
+        self.last_announced: dict[str, Number] = {}
         self.uncovered: dict[str, Uncovered] = {}
         self.best: dict[str, Best] = {}
         self.best_total: Number = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from portcullis.audit.account import Account
 from portcullis.audit.finding import Finding
 from portcullis.audit.moment import Moment
-from portcullis.audit.outbox import Issued, closes, shrinks
+from portcullis.audit.outbox import FAILED, Issued, closes, shrinks
 from portcullis.audit.reading import Event
 
 
@@ -44,6 +44,11 @@ def _is_found(key: tuple[str, str | None], found: dict[tuple[str, str | None], F
 def _confirm(a: Account, moment: Moment, finding: Finding, event: Event) -> None:
     """An announced breach: its figure, its lock and its command."""
     reason, differences = event.body["reason"], len(moment.report.differences)
+    if finding.instrument is None and finding.measured:
+        worst = (
+            -min(finding.measured) if finding.rule == "trailing_drawdown" else finding.measured[0]
+        )
+        a.last_announced[finding.rule] = worst
     if not finding.agrees(reason):
         moment.differ(a, "differs", *finding.key, finding.told, reason["message"], event)
     wanted = finding.lock
@@ -54,7 +59,7 @@ def _confirm(a: Account, moment: Moment, finding: Finding, event: Event) -> None
         moment.differ(
             a, "missing", *finding.key, wanted.told(), f"rows of the rule: {rows or 'none'}", event
         )
-    if not protected(a, finding, a.outbox.waiting.values()):
+    if not (protected(a, finding, a.outbox.waiting.values()) or _will_be_tried(a, moment, finding)):
         moment.differ(
             a,
             "missing",
@@ -75,6 +80,17 @@ def protected(a: Account, finding: Finding, commands: Iterable[Issued]) -> bool:
     if finding.act == "close":
         return any(closes(each, finding.instrument) for each in commands)
     return any(shrinks(each, finding.instrument) for each in commands)
+
+
+def _will_be_tried(a: Account, moment: Moment, finding: Finding) -> bool:
+    """Whether a failed command holds the answer back: the next try, after 30 s, answers both.
+
+    While the venue forbids the account to trade nothing is tried again.
+    """
+    if a.book.can_trade is False and any(a.outbox.failures.values()):
+        return True
+    sent = a.outbox.trying(moment.at)
+    return any(each.outcome in FAILED and shrinks(each, finding.instrument) for each in sent)
 
 
 def _nothing_there(a: Account, name: str | None) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from portcullis.audit.account import Account
 from portcullis.audit.moment import Moment
+from portcullis.audit.outbox import FAILED
 from portcullis.audit.reading import Event
 from portcullis.audit.rules_automation import bare, faults
 
 IN_TIME = 30_000_000
 """Microseconds from issue to end: 20 s until a command is reported as unconfirmed, and slack."""
 
-FAILED = ("refused", "unconfirmed")
+PROTECTIVE = ("flatten", "close", "reduce", "cancel_orders")
 WIDENING = ("place_stop", "move_stop")
 
 
@@ -39,7 +40,8 @@ def _has_cause(a: Account, moment: Moment, event: Event) -> bool:
         e.body["rule"] for e in moment.decisions if e.kind in ("breach_found", "automation_planned")
     }
     again = {rule for rule, failed in a.outbox.failures.items() if failed}
-    return bool((causes | again) & set(event.body["rules"]))
+    tried = any(each.outcome in FAILED for each in a.outbox.trying(moment.at))
+    return tried or bool((causes | again) & set(event.body["rules"]))
 
 
 def _stop(a: Account, moment: Moment, event: Event) -> None:
@@ -84,7 +86,7 @@ def concluded(a: Account, moment: Moment, since_start: int) -> None:
             "an end in time", f"{issued.kind} ended after {seconds:g} s",
         )  # fmt: skip
     told = any(e.body["severity"] == "critical" for e in moment.of("alert_raised"))
-    if body["outcome"] in FAILED and not told and issued.kind in ("flatten", "close", "reduce"):
+    if body["outcome"] in FAILED and not told and issued.kind in PROTECTIVE:
         moment.differ(
             a, "missing", issued.rules[0] if issued.rules else "command", issued.instrument,
             f"a critical alert: {issued.kind} was {body['outcome']}", "none",

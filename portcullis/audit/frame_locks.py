@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portcullis.audit.account import Account
 from portcullis.audit.book import could_open
+from portcullis.audit.finding import Number
 from portcullis.audit.moment import Moment
 from portcullis.audit.outbox import cancels, shrinks
 from portcullis.audit.reading import Event
@@ -99,20 +100,24 @@ def _wrong_end(row: LockRow, how: str, moment: Moment, rolled: bool) -> str:
 
 
 def _forgive(a: Account, moment: Moment, row: LockRow) -> None:
-    """After a release the same figure does not breach again, a worse one does."""
+    """After a release the same figure does not breach again, a worse one does.
+
+    The figure is that of the release or that of the breach, whichever is worse.
+    """
+    figure: Number | None = None
     if row.rule == "daily_realized_loss":
-        a.forgiven[row.rule] = -a.realized
+        figure = -a.realized
     elif row.rule == "daily_realized_profit":
-        a.forgiven[row.rule] = a.realized
+        figure = a.realized
     elif row.rule == "trailing_drawdown":
-        equities = a.equities(moment.market, moment.at)
-        if equities:
-            a.forgiven[row.rule] = -min(equities)
+        figure = max((-each for each in a.equities(moment.market, moment.at)), default=None)
     elif row.rule == "daily_unrealized_loss":
         pnl = a.open_total(moment.market, moment.at)
-        if pnl is not None:
-            counted = a.realized if a.rules.get(row.rule, {}).get("include_realized") else 0
-            a.forgiven[row.rule] = -pnl - counted
+        counted = a.realized if a.rules.get(row.rule, {}).get("include_realized") else 0
+        figure = None if pnl is None else -pnl - counted
+    known = [each for each in (figure, a.last_announced.get(row.rule)) if each is not None]
+    if known:
+        a.forgiven[row.rule] = max(known)
 
 
 def _overdue(a: Account, moment: Moment, rolled: bool) -> None:
@@ -137,8 +142,8 @@ def protect(a: Account, moment: Moment) -> None:
         size, before = a.book.size(name), moment.sizes_before.get(name, 0)
         grew = abs(size) > abs(before) or size * before < 0
         if grew and _locked_throughout(a, moment, name):
-            waiting = a.outbox.waiting.values()
-            if not any(shrinks(each, name) for each in waiting) and a.book.can_trade is not False:
+            sent = a.outbox.trying(moment.at)
+            if not any(shrinks(each, name) for each in sent) and a.book.can_trade is not False:
                 moment.differ(
                     a, "missing", "lockout", name,
                     f"{size:+d} while locked, {before:+d} before: a command to close it", "none",

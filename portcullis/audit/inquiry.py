@@ -22,6 +22,7 @@ from portcullis.audit.market import Market
 from portcullis.audit.moment import Moment
 from portcullis.audit.reading import Event, Group, events, groups
 from portcullis.audit.report import Report
+from portcullis.errors import UsageError
 
 UNPLANNED: dict[str, Any] = {
     "rules": [],
@@ -37,7 +38,14 @@ def audit(lines: Iterable[bytes], name: str) -> Report:
     """Read an export and answer with every difference; raises UsageError when it is unreadable."""
     inquiry = Inquiry()
     for group in groups(events(lines, name)):
-        inquiry.take(group)
+        try:
+            inquiry.take(group)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{name}, event {group.fact.position} or a decision behind it: "
+                f"its payload cannot be read: {error!r}",
+                remedy="give a file that portcullis event export of this version wrote",
+            ) from error
     return inquiry.close()
 
 

@@ -11,6 +11,7 @@ RETRY_AFTER = 35_000_000
 late, and a command that failed is tried again after 30 s."""
 
 MOST_TRIES = 10
+FAILED = ("refused", "unconfirmed")
 
 
 class Issued(msgspec.Struct):
@@ -59,13 +60,18 @@ class Outbox:
             issued.concluded_at, issued.outcome = at, body["outcome"]
             self.recent = [c for c in self.recent if _counts(c, at)] + [issued]
             for rule in issued.rules:
-                failed = body["outcome"] in ("refused", "unconfirmed")
+                failed = body["outcome"] in FAILED
                 self.failures[rule] = self.failures.get(rule, 0) + 1 if failed else 0
         return issued
 
     def given_up(self, rules: tuple[str, ...]) -> bool:
         """Whether a rule's commands failed as often as they may be tried."""
         return any(self.failures.get(rule, 0) >= MOST_TRIES for rule in rules)
+
+    def trying(self, at: int) -> list[Issued]:
+        """Commands on their way, and those that failed and are tried again after 30 s."""
+        failed = [c for c in self.recent if c.outcome in FAILED and _counts(c, at)]
+        return [*self.waiting.values(), *failed]
 
     def answering(self, at: int) -> list[Issued]:
         """Commands that count as protection at a moment."""

@@ -14,7 +14,7 @@ import typer
 
 from portcullis.audit.inquiry import audit as audit_lines
 from portcullis.cli.output import Form, FormOption, console, show
-from portcullis.errors import NotFound
+from portcullis.errors import UsageError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,7 +38,7 @@ def _lines(file: str) -> Iterator[tuple[Iterable[bytes], str]]:
         return
     path = Path(file)
     if not path.is_file():
-        raise NotFound(
+        raise UsageError(
             f"there is no file {path}", remedy="portcullis event export > FILE writes one"
         )
     with path.open("rb") as lines:

@@ -1,0 +1,153 @@
+"""Stories on which the engine and the text of the rules part; each names the sentence.
+
+The audit is right here or the sentence must change: whoever settles one turns its mark off.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from portcullis.domain.model import HOUR, MICRO, SECOND
+from portcullis.domain.rules import (
+    daily_unrealized_loss,
+    max_contracts,
+    no_stop_loss_grace,
+    symbol_blocks,
+    trade_frequency_limit,
+    trade_management,
+    trailing_drawdown,
+)
+from tests.audit.doctor import audited, parsed
+from tests.audit.stage import LISTED, Stage
+
+USD = MICRO
+
+
+def differences(stage: Stage) -> list[str]:
+    report = audited(parsed(stage.lines()))
+    return [f"{d.position} {d.kind} {d.rule}: {d.expected} / {d.found}" for d in report.differences]
+
+
+@pytest.mark.xfail(reason="judges with a price older than its allowance instead of 'cannot judge'")
+@pytest.mark.parametrize(
+    "rule",
+    [
+        daily_unrealized_loss.Params(limit=300 * USD, scope="total"),
+        trailing_drawdown.Params(50_000 * USD, 300 * USD, trail="intraday"),
+    ],
+    ids=lambda rule: rule.__struct_config__.tag,
+)
+def test_a_stale_price_cannot_be_judged_by(rule):
+    """NQ has no price for a minute; what ES loses says nothing of the account."""
+    stage = Stage(1, rule)
+    stage.quote("ES", 0)
+    stage.quote("NQ", 0)
+    stage.fill("ES", 1, 1)
+    stage.fill("NQ", 1, 1)
+    stage.wait(60 * SECOND)
+    stage.quote("ES", -30)
+    assert differences(stage) == []
+
+
+@pytest.mark.xfail(
+    reason="the window ends at the newest trade, not now: locked for last day's hour"
+)
+def test_trades_of_the_morning_are_not_in_the_hour_of_the_reset():
+    stage = Stage(2, trade_frequency_limit.Params(per_hour=2))
+    stage.quote("ES", 0)
+    for side in (1, -1, 1, -1):
+        stage.fill("ES", side, 1)
+        stage.wait(30 * SECOND)
+    stage.wait(9 * HOUR)
+    assert differences(stage) == []
+
+
+@pytest.mark.xfail(reason="include_realized is neither counted nor refused where scope is position")
+def test_a_position_is_judged_with_what_was_realized_where_that_is_asked_for():
+    rule = daily_unrealized_loss.Params(limit=300 * USD, scope="position", include_realized=True)
+    stage = Stage(3, rule)
+    stage.quote("ES", 0)
+    stage.fill("ES", 1, 1)
+    stage.quote("ES", -20)
+    stage.fill("ES", -1, 1)  # 262.50 and costs
+    stage.wait(SECOND)
+    stage.fill("ES", 1, 1)
+    stage.quote("ES", -4)
+    assert differences(stage) == []
+
+
+@pytest.mark.xfail(reason="a cancel under a lock that the venue refused is never tried again")
+def test_an_order_that_could_not_be_cancelled_under_a_lock_is_tried_again():
+    stage = Stage(4, max_contracts.Params(limit=5))
+    stage.quote("ES", 0)
+    stage.ask("lock")
+    stage.failing = 1.0
+    stage.rest("ES", 1, 1)
+    stage.wait(5 * SECOND)
+    stage.failing = 0.0
+    for _ in range(20):
+        stage.wait(10 * SECOND)
+        stage.report()
+    assert [each for each in differences(stage) if "could open" in each] == []
+
+
+@pytest.mark.xfail(reason="the failure to cancel is told as a warning, the text wants it critical")
+def test_an_order_that_could_not_be_cancelled_is_a_critical_alert():
+    stage = Stage(4, max_contracts.Params(limit=5))
+    stage.quote("ES", 0)
+    stage.ask("lock")
+    stage.failing = 1.0
+    stage.rest("ES", 1, 1)
+    stage.wait(5 * SECOND)
+    assert [each for each in differences(stage) if "critical alert" in each] == []
+
+
+@pytest.mark.xfail(reason="an order answered under one lock is not answered under a later one")
+def test_an_order_left_alone_once_is_cancelled_under_the_next_lock():
+    """The stop could open when the first lock met it, only reduced when it was to be cancelled,
+    and could open again when the second lock came."""
+    stage = Stage(5, max_contracts.Params(limit=5))
+    stage.quote("ES", 0)
+    stage.fill("ES", -1, 1)
+    order = stage.rest("ES", 1, 3, "stop")
+    stage.wait(SECOND)
+    stage.ask("lock")
+    stage.orders[order] |= {"size": 1, "version": 2}
+    stage._order(order, "working")
+    stage.wait(10 * SECOND)
+    stage.ask("release")
+    stage.wait(60 * SECOND)
+    stage.fill("ES", 1, 1)
+    stage.wait(60 * SECOND)
+    assert order in stage.orders
+    stage.ask("lock")
+    stage.wait(SECOND)
+    assert differences(stage) == []
+
+
+@pytest.mark.xfail(reason="a refusal in one instrument holds commands for all others back for 30 s")
+def test_a_refusal_in_one_instrument_does_not_hold_back_another():
+    stage = Stage(
+        6, symbol_blocks.Params(blocked=("NQ",)), no_stop_loss_grace.Params(grace=5 * SECOND)
+    )
+    stage.quote("ES", 0)
+    stage.fill("ES", 1, 1)
+    stage.failing = 1.0
+    stage.fill("NQ", 1, 1)
+    stage.wait(3 * SECOND)
+    stage.failing = 0.0
+    stage.wait(8 * SECOND)
+    found = [each for each in differences(stage) if "no_stop_loss_grace" in each]
+    assert found == [], LISTED["ES"].id
+
+
+@pytest.mark.xfail(reason="a person's larger stop is moved to the rule's price with its whole size")
+def test_a_stop_that_is_moved_matches_the_size():
+    stage = Stage(7, trade_management.Params(auto_stop=20))
+    stage.quote("ES", 0)
+    stage.rest("ES", -1, 2, "stop", far=35)
+    stage.rest("ES", -1, 3, "stop", far=35)
+    stage.wait(SECOND)
+    stage.fill("ES", 1, 1)
+    stage.wait(SECOND)
+    assert differences(stage) == []
