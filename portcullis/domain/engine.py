@@ -391,19 +391,27 @@ class Engine:
     # --- time ---------------------------------------------------------------------------------
 
     def _meet_deadlines(self) -> None:
-        now = self.world.now
-        while self._deadlines and self._deadlines[0][0] <= now:
-            when, name = heapq.heappop(self._deadlines)
-            if self._armed.get(name) != when:
-                continue
-            del self._armed[name]
-            if not name:
-                self._settle_mode()
-                continue
-            account = self._changing(name)
-            if account is not None:
-                self._pass_time(account)
+        while due := self._take_due():
+            for name in due:
+                if not name:
+                    self._settle_mode()
+                    continue
+                account = self._changing(name)
+                if account is not None:
+                    self._pass_time(account)
         self._rest()
+
+    def _take_due(self) -> list[str]:
+        """Whose time has come, by name and not by time: a deadline that moved stays armed as it
+        was, and an engine that was recovered knows only where it moved to.
+        """
+        due: list[str] = []
+        while self._deadlines and self._deadlines[0][0] <= self.world.now:
+            when, name = heapq.heappop(self._deadlines)
+            if self._armed.get(name) == when:
+                del self._armed[name]
+                due.append(name)
+        return sorted(due)
 
     def _pass_time(self, account: AccountState) -> None:
         now, watch = self.world.now, self.watches[account.id]
