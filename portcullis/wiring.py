@@ -114,7 +114,7 @@ async def _work(
         settings.enforce_within,
         settings.snapshot_every,
         os.getpid(),
-        gate=gate,
+        gate,
     )
     worker = Worker(ports, terms)
     loop = asyncio.get_running_loop()

@@ -73,9 +73,9 @@ def _propose(stage: Stage, act: story.Propose) -> None:
         core.on_decision(partial(_hear, stage, process))
         process.is_heard = True  # type: ignore[attr-defined]
     order = OrderRequest(act.account, instrument(act.ticker).id, act.side, act.size, "market")
-    for number in range(act.again):
+    for _ in range(act.again):
         with suppress(PortcullisError):  # a failed store refuses: the program gets no answer
-            core.enter(ProposalReceived(f"{act.at}-{number}", "program", order, submit=act.submit))
+            core.enter(ProposalReceived(f"p{act.at}", "program", order, submit=act.submit))
             stage.notes.seen["proposals"] += 1
 
 

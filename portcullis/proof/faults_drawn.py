@@ -43,20 +43,23 @@ EVENT_KINDS: tuple[FaultKind, ...] = (
 )
 EVERY = 200 * SECOND
 """Mean time between two faults of one kind."""
+RARER_MAX = 12
+"""A long day still has one of each kind drawn every forty minutes."""
 
 Lot = random.Random
 Draw = Callable[[Lot, int, Plan, tuple[str, ...]], AnyAct]
 
 
-def draw(lot: Lot, plan: Plan, tickers: tuple[str, ...], lasting: int) -> list[AnyAct]:
-    """The faults of a seed, in the order of their kinds."""
+def draw(lot: Lot, plan: Plan, tickers: tuple[str, ...], lasting: int, rarer: int) -> list[AnyAct]:
+    """The faults of a seed, in the order of their kinds; `rarer` times the mean pause apart."""
+    rarer = min(rarer, RARER_MAX)
     chosen = sorted(lot.sample(range(len(_KINDS)), lot.randint(2, 7)))
     acts: list[AnyAct] = []
     for number in chosen:
-        at = lot.randrange(2 * EVERY)
+        at = lot.randrange(2 * EVERY * rarer)
         while at < lasting:
             acts.append(_KINDS[number](lot, at, plan, tickers))
-            at += 1 + int(lot.expovariate(1 / EVERY))
+            at += 1 + int(lot.expovariate(1 / EVERY) * rarer)
     return acts
 
 
@@ -85,6 +88,12 @@ def _event(lot: Lot, at: int, plan: Plan, tickers: tuple[str, ...]) -> AnyAct:
     return story.Hinder(at, Fault("event", kind, on=lot.choice(EVENTS), count=count))
 
 
+def _outage(lot: Lot, at: int, plan: Plan, tickers: tuple[str, ...]) -> AnyAct:
+    """No connection can be made for a while; the next cut begins it."""
+    kind: FaultKind = lot.choice(("drop", "timeout_before"))
+    return story.Hinder(at, Fault("call", kind, on="connect", count=lot.choice((1, 4, 12))))
+
+
 def _cut(lot: Lot, at: int, plan: Plan, tickers: tuple[str, ...]) -> AnyAct:
     return story.Cut(at)
 
@@ -94,7 +103,9 @@ def _jump(lot: Lot, at: int, plan: Plan, tickers: tuple[str, ...]) -> AnyAct:
 
 
 def _silence(lot: Lot, at: int, plan: Plan, tickers: tuple[str, ...]) -> AnyAct:
-    return story.Silence(at, lot.choice((*tickers, "operations")), _span(lot))
+    if lot.random() < 0.5:
+        return story.Silence(at, "operations", lot.choice((MINUTE, 4 * MINUTE)))
+    return story.Silence(at, lot.choice(tickers), _span(lot))
 
 
 def _failing(lot: Lot, at: int, plan: Plan, tickers: tuple[str, ...]) -> AnyAct:
@@ -139,6 +150,7 @@ _KINDS: tuple[Draw, ...] = (
     _call,
     _event,
     _cut,
+    _outage,
     _jump,
     _silence,
     _failing,

@@ -50,9 +50,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "drop the duplicate check",
-        "domain/requests.py",
-        "    if request.request_id in answered:\n        return []\n",
-        "",
+        "domain/gate.py",
+        "    if first == world.position:\n        return ()\n",
+        "    if first <= world.position:\n        return ()\n",
     ),
     Mutant(
         "first breach wins",

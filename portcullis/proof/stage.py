@@ -10,7 +10,7 @@ import msgspec
 
 from portcullis.domain.model import MICRO, SECOND, Verdict
 from portcullis.domain.state import State
-from portcullis.errors import PortcullisError
+from portcullis.errors import PortcullisError, StoreError
 from portcullis.ports import StoredEvent
 from portcullis.proof.market import Walk
 from portcullis.proof.notes import Notes
@@ -93,9 +93,7 @@ class Stage:
         await asyncio.gather(*actors, return_exceptions=True)
         state = self.process.worker.core.engine.state if self._is_up() else None  # type: ignore[union-attr]
         await self.end_worker("stop" if self.story.mode == "liveness" else "kill", "lost")
-        ledger = self.store.open()
-        rows = list(ledger.read())
-        self.store.end("stop")
+        rows = self._what_is_left()
         return Outcome(
             self.story,
             rows,
@@ -105,6 +103,16 @@ class Stage:
             self.clock.now(),
             list(self.faults.record),
         )
+
+    def _what_is_left(self) -> list[StoredEvent]:
+        """The ledger as the next process would find it."""
+        try:
+            rows = list(self.store.open().read())
+        except StoreError as error:
+            self.notes.broken.append(f"the store does not open: {error}")
+            return []
+        self.store.end("stop")
+        return rows
 
     async def _acts(self) -> None:
         for act in sorted(self.story.acts, key=lambda act: act.at):
@@ -149,7 +157,12 @@ class Stage:
 
     def start_worker(self) -> None:
         """Start the worker on what the store holds; a start that fails is tried again."""
-        ledger = self.store.open()
+        try:
+            ledger = self.store.open()
+        except StoreError as error:
+            self.notes.broken.append(f"the store does not open: {error}")
+            self.silent["worker"] = self.clock.monotonic() + self.story.lasting
+            return
         process = self.process = Process(self.story, self.story.plan, ledger, self.machine)
         try:
             process.start(self.exchange, self.faults, self.inbox, self.notes, self.disk_fails)

@@ -49,7 +49,7 @@ class CloseOut(Act, frozen=True):
 class Propose(Act, frozen=True):
     """A program asks the gate; `submit` lets the worker send the order.
 
-    Without `submit` the program sends an approved order itself. `again` is how often it asks.
+    `again` is how often it asks, each time under the same id, as after an answer that got lost.
     """
 
     account: str

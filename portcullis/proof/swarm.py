@@ -41,6 +41,8 @@ CALENDAR = Calendar(
         CalendarDay("2026-12-25", "Christmas"),
     ),
 )
+DENSE = 30 * MINUTE
+"""Up to this length accounts trade every few seconds; a longer story has as many acts, spread."""
 REQUIRED = (Requirement("venue", True), Requirement("ledger"), Requirement("operations"))
 
 
@@ -52,7 +54,7 @@ def draw(seed: int, seconds: int, accounts: int | None = None) -> Story:
     lasting = seconds * SECOND
     tickers = TICKERS[: lot.randint(2, len(TICKERS))]
     acts = _trading(chance(seed, "trading"), plan, tickers, lasting)
-    acts += faults_drawn.draw(chance(seed, "faults"), plan, tickers, lasting)
+    acts += faults_drawn.draw(chance(seed, "faults"), plan, tickers, lasting, spread(lasting))
     return Story(
         seed=seed,
         mode=lot.choice(("safety", "liveness", "liveness")),
@@ -60,16 +62,25 @@ def draw(seed: int, seconds: int, accounts: int | None = None) -> Story:
         lasting=lasting,
         plan=plan,
         tickers=tickers,
-        pace=lot.choice((SECOND // 2, SECOND, 3 * SECOND)),
+        pace=lot.choice((SECOND // 2, SECOND, 3 * SECOND)) if _is_dense(lasting) else SECOND,
         wild=lot.choice((1, 4, 12)),
         terms=_terms(lot),
         latency=lot.choice((Latency(), Latency(20_000, 10_000), Latency(200_000, 400_000))),
         commit_takes=lot.choice((300, 4_000, 30_000, 400_000)),
         store="disk" if lot.random() < 0.2 else "memory",
-        compare_every=lot.choice((5, 15, 60)) * SECOND,
+        compare_every=lot.choice((5, 15, 60) if _is_dense(lasting) else (60, 300)) * SECOND,
         snapshot_every=lot.choice((50, 500, 100_000)),
         acts=tuple(sorted(acts, key=lambda act: act.at)),
     )
+
+
+def _is_dense(lasting: int) -> bool:
+    return lasting <= DENSE
+
+
+def spread(lasting: int) -> int:
+    """How many times rarer things happen than in a dense story."""
+    return 1 if _is_dense(lasting) else 1 + lasting // DENSE
 
 
 def _terms(lot: random.Random) -> Terms:
@@ -126,13 +137,14 @@ def _trading(
 ) -> list[AnyAct]:
     """People and programs trade in bursts, a few acts a minute per account."""
     acts: list[AnyAct] = []
+    rarer = spread(lasting)
     for each in plan.accounts:
         at = lot.randrange(20 * SECOND)
         while at < lasting:
             ticker = lot.choice(tickers)
             acts.append(lot.choices(_HABITS, _WEIGHTS)[0](lot, at, each.account, ticker))
-            at += lot.choice((0, SECOND // 10, SECOND, 5 * SECOND, 20 * SECOND, 90 * SECOND))
-            at += lot.randrange(SECOND)
+            pause = lot.choice((0, SECOND // 10, SECOND, 5 * SECOND, 20 * SECOND, 90 * SECOND))
+            at += pause * (rarer if pause > SECOND else 1) + lot.randrange(SECOND)
     return acts
 
 

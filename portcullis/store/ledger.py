@@ -186,8 +186,10 @@ class SqliteLedger:
         """Raise the epoch, so that no writer of an earlier one can commit any more."""
         with transaction(self._driver):
             self._run("UPDATE head SET epoch = epoch + 1")
-            (epoch,) = self._run("SELECT epoch FROM head").fetchone()
-            return int(epoch)
+            row = self._run("SELECT epoch FROM head").fetchone()
+        if row is None:
+            raise self._broken_at(1, "the signed head is missing")
+        return int(row[0])
 
     def _restore(self) -> tuple[Chain, int]:
         """The chain's end and that of the index, after a look at whether it is what was signed."""

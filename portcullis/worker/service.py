@@ -59,8 +59,8 @@ class Terms(NamedTuple):
     enforce_within: int
     snapshot_every: int
     pid: int = 0
-    inbox_every: int = 100_000
     gate: tuple[str, int, Path | None] | None = None
+    inbox_every: int = 100_000
 
 
 class Worker:

@@ -23,6 +23,7 @@ CHECKERS: tuple[Callable[[Record], Iterator[str]], ...] = (
     locks.a_hard_lock_leaves_nothing_open,
     locks.every_lock_is_answered,
     gate.approvals_are_earned,
+    gate.a_proposal_is_approved_once,
     gate.the_gate_falls_by_itself,
     gate.only_a_person_opens,
     gate.the_gate_opens_again,

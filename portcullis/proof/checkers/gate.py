@@ -100,6 +100,16 @@ def approvals_are_earned(record: Record) -> Iterator[str]:
             yield f"event {row.position} approves {event.proposal_id} against {', '.join(wrong)}"
 
 
+def a_proposal_is_approved_once(record: Record) -> Iterator[str]:
+    """A program that asks again under the same id gets no second position."""
+    approved: dict[str, int] = {}
+    for row, event in record.of(ProposalAnswered):
+        if isinstance(event, ProposalAnswered) and event.approved:
+            first = approved.setdefault(event.proposal_id, row.position)
+            if first != row.position:
+                yield f"event {row.position} approves {event.proposal_id} again, after {first}"
+
+
 def the_gate_falls_by_itself(record: Record) -> Iterator[str]:
     """No event is taken with the gate open on evidence that was over at the event before it."""
     watch, last_at = _Watch(record), 0
@@ -130,5 +140,5 @@ def the_gate_opens_again(record: Record) -> Iterator[str]:
     watch = _Watch(record)
     for row, event in record.events:
         watch.see(row, event)
-    if record.is_settled and watch.mode != "ACTIVE":
+    if record.is_settled and record.time_is_right and watch.mode != "ACTIVE":
         yield f"the gate is still {watch.mode} after the calm"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from portcullis.domain.events import Event, decode
+from portcullis.domain.model import MINUTE
 from portcullis.ports import StoredEvent
 from portcullis.proof.notes import Notes
 from portcullis.proof.stage import Outcome
@@ -40,6 +41,14 @@ class Record:
     def is_settled(self) -> bool:
         """Whether faults ended and the worker was up at the end, so that progress is demanded."""
         return self.story.mode == "liveness" and self.outcome.state is not None
+
+    @cached_property
+    def time_is_right(self) -> bool:
+        """Whether the ledger's time is the world's: a start under a wrong clock goes on from there.
+
+        Evidence is then over before it comes, and the gate stays shut until a person looks.
+        """
+        return abs(self.rows[-1].at - self.outcome.ended_at) < MINUTE
 
     def durable_at(self, position: int) -> int | None:
         """When a position was acknowledged, in microseconds after the start; None: never."""
