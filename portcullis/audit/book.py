@@ -50,6 +50,7 @@ class Book:
 
     def __init__(self) -> None:
         self.trades: dict[str, Trade] = {}
+        self.of_order: dict[str, list[Trade]] = {}
         self.positions: dict[str, Position] = {}
         self.orders: dict[str, dict[str, Any]] = {}
         self.gone: set[str] = set()
@@ -59,6 +60,8 @@ class Book:
         self.balance_at = 0
         self._rows: dict[str, Row] = {}
         self._fills: dict[str, dict[str, Trade]] = {}
+        self._live: dict[str, dict[str, Any]] = {}
+        self._base: int | None = None
 
     # --- facts ----------------------------------------------------------------------------
 
@@ -69,6 +72,7 @@ class Book:
             return
         self.can_trade, self.reported = body["can_trade"], True
         self.balance, self.balance_at = body["balance"], told
+        self._base = None
 
     def row(self, body: dict[str, Any], at: int) -> None:
         """The venue's row of a position."""
@@ -87,6 +91,7 @@ class Book:
     def trade(self, body: dict[str, Any]) -> Trade | None:
         """A fill; answers it when it changed something, else None."""
         known = self.trades.get(body["trade_id"])
+        self._base = None
         if known is not None:
             if not body["voided"] or known.voided:
                 return None
@@ -107,6 +112,7 @@ class Book:
             body.get("key", ""),
         )
         self.trades[found.trade_id] = found
+        self.of_order.setdefault(found.order_id, []).append(found)
         row = self._rows.get(found.instrument)
         if row is None or found.executed_at > row.as_of:
             self._fills.setdefault(found.instrument, {})[found.trade_id] = found
@@ -117,16 +123,26 @@ class Book:
         """An order in the venue's own words; older versions change nothing."""
         known = self.orders.get(body["order_id"])
         if known is None or body["version"] >= known["version"]:
-            self.orders[body["order_id"]] = body
+            self._keep(body)
 
     def order_gone(self, order_id: str) -> None:
         """The venue lists the order no longer."""
         if order_id in self.orders:
-            self.orders[order_id] = self.orders[order_id] | {"status": "gone"}
+            self._keep(self.orders[order_id] | {"status": "gone"})
+
+    def _keep(self, order: dict[str, Any]) -> None:
+        self.orders[order["order_id"]] = order
+        if order["status"] in LIVE:
+            self._live[order["order_id"]] = order
+        else:
+            self._live.pop(order["order_id"], None)
 
     def forget_before(self, moment: int) -> None:
         """Let go of what no figure of today or tomorrow can need."""
         self.trades = {k: t for k, t in self.trades.items() if t.executed_at >= moment}
+        self.of_order = {}
+        for trade in self.trades.values():
+            self.of_order.setdefault(trade.order_id, []).append(trade)
         self.orders = {
             k: o
             for k, o in self.orders.items()
@@ -137,11 +153,7 @@ class Book:
 
     def live(self, name: str | None = None) -> list[dict[str, Any]]:
         """Orders that may still fill, in an instrument or anywhere."""
-        return [
-            order
-            for order in self.orders.values()
-            if order["status"] in LIVE and name in (None, order["instrument"])
-        ]
+        return [each for each in self._live.values() if name in (None, each["instrument"])]
 
     def size(self, name: str) -> int:
         """Signed size held in an instrument."""
@@ -155,10 +167,10 @@ class Book:
         """Newest balance and the trades executed since, micro-units; None while none is known."""
         if self.balance is None:
             return None
-        newer = (
-            t.net for t in self.trades.values() if t.executed_at > self.balance_at and not t.voided
-        )
-        return self.balance + sum(newer)
+        if self._base is None:
+            newer = (t for t in self.trades.values() if t.executed_at > self.balance_at)
+            self._base = self.balance + sum(t.net for t in newer if not t.voided)
+        return self._base
 
     def _derive(self, name: str) -> None:
         row = self._rows.get(name)

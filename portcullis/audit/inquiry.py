@@ -200,10 +200,10 @@ class Inquiry:
         elif fact.kind == "order_gone":
             a.book.order_gone(body["order_id"])
         elif fact.kind == "trade_reported":
-            known = {t.order_id for t in a.book.trades.values() if not t.voided}
+            known = any(not t.voided for t in a.book.of_order.get(body["order_id"], ()))
             fill = a.book.trade(body)
             a.touched()
-            return fill, fill is not None and not fill.voided and fill.order_id not in known
+            return fill, fill is not None and not fill.voided and not known
         return None, False
 
     def _touch(self, a: Account) -> None:

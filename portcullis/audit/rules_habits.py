@@ -22,11 +22,11 @@ HOUR = 60 * MINUTE
 
 def _orders(a: Account) -> dict[str, list[int]]:
     """Order -> times of its fills, of the orders that filled today or within the hour."""
-    found: dict[str, list[int]] = {}
-    for trade in a.book.trades.values():
-        if not trade.voided:
-            found.setdefault(trade.order_id, []).append(trade.executed_at)
-    return found
+    times = {
+        order: [t.executed_at for t in fills if not t.voided]
+        for order, fills in a.book.of_order.items()
+    }
+    return {order: each for order, each in times.items() if each}
 
 
 def _count(orders: dict[str, list[int]], start: int, end: int, pick: Any) -> int:
@@ -81,7 +81,7 @@ def _lock(a: Account, cooldowns: list[Any], at: int) -> LockWanted:
 
 def cooldown_after_loss(a: Account, p: dict[str, Any], fill: Trade, at: int) -> Iterator[Finding]:
     """The order's net loss reaches a tier: lock for the worst tier reached."""
-    fills = [t for t in a.book.trades.values() if t.order_id == fill.order_id and not t.voided]
+    fills = [t for t in a.book.of_order.get(fill.order_id, ()) if not t.voided]
     loss = -sum(t.net for t in fills)
     reached = [tier for tier in p["tiers"] if loss >= tier["loss"]]
     if not reached or not any(t.closes for t in fills):
