@@ -8,6 +8,7 @@ durable commit. `--long` goes on to 10,000,000 events.
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import tempfile
@@ -75,10 +76,14 @@ def _history(events: int) -> None:
 
 
 def _measured(field) -> str:
-    """Time every fact, a price and any; then the floor on as many."""
+    """Time every fact, a price and any; then the floor on as many. The collector as in a worker."""
     from benchmarks.engine import _floor
     from portcullis.domain.events import Quote
+    from portcullis.wiring import GC_THRESHOLD
 
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLD)
     laps, prices = [], []
     floor, plain = _floor(), []
     for at, fact in field.facts(FACTS // 2):

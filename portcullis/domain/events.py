@@ -421,9 +421,12 @@ def kind_of(event: Event) -> str:
     return str(event.__struct_config__.tag)
 
 
+_OF_THE_MARKET = (Quote, InstrumentListed)
+
+
 def stream_of(event: Event) -> str:
     """The stream an event belongs to: its account's, the market's, or the system's."""
-    if isinstance(event, Quote | InstrumentListed):
+    if isinstance(event, _OF_THE_MARKET):
         return MARKET
     if isinstance(event, ProposalReceived):
         return account_stream(event.order.account)
