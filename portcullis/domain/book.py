@@ -268,7 +268,7 @@ def mark(
 
 def raise_high(account: AccountState) -> None:
     """Let the high follow the equity, for a drawdown that trails within the day."""
-    equity = account.equity()
+    equity = None if account.unjudged else account.equity()
     if equity is not None and (account.high is None or equity > account.high):
         account.high = equity
 

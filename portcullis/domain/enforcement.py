@@ -24,6 +24,7 @@ from portcullis.domain.state import AccountState, Pending, State
 
 AUTOMATION = ("trade_management",)
 GATE = ("gate",)
+WHOLE = ""
 PACE = 3 * SECOND
 Wanted = list[tuple[Command, tuple[str, ...]]]
 
@@ -132,6 +133,21 @@ def covers(pending: Command, wanted: Command) -> bool:
     if isinstance(pending, PlaceStop | MoveStop) and isinstance(wanted, PlaceStop | MoveStop):
         return pending.instrument == wanted.instrument
     return False
+
+
+def is_held(account: AccountState, command: Command) -> bool:
+    """Whether the venue has just refused the same: asking again waits for the retry.
+
+    A refusal in one instrument holds back nothing in another, and never a cancel.
+    """
+    if not account.refused or isinstance(command, CancelOrders):
+        return False
+    return WHOLE in account.refused or refusal_of(command) in account.refused
+
+
+def refusal_of(command: Command) -> str:
+    """Where a refusal of this command counts: its instrument, or the whole account."""
+    return getattr(command, "instrument", None) or WHOLE
 
 
 def issue(

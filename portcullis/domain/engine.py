@@ -137,11 +137,11 @@ class Engine:
         for holding in self._holders.concerned(quote):
             account, watch = holding.account, holding.watch
             self._touch(account)
-            if watch.trails_intraday:
-                book.raise_high(account)
             if account.unjudged:
                 self.judge.judge_quotes(account, watch)
                 self._arm(account)
+            if watch.trails_intraday:
+                book.raise_high(account)
             self.judge.judge_price(account, watch, holding.position)
 
     def _on_position(self, fact: PositionReported) -> None:

@@ -7,7 +7,6 @@ from typing import Literal
 
 from portcullis.domain import enforcement, exposure, locks
 from portcullis.domain.breach import Breach, Response
-from portcullis.domain.commands import CancelOrders
 from portcullis.domain.events import AlertRaised, AnyDecision, AutomationPlanned, BreachFound
 from portcullis.domain.model import SECOND, Reason
 from portcullis.domain.plan import Plan
@@ -139,7 +138,6 @@ class Judge:
                         reason,
                         Response(cancel_in=order.instrument),
                         episode=order.order_id,
-                        level=False,
                     )
                 )
         fresh = [breach for breach in found if breach.id not in account.breaches]
@@ -195,7 +193,7 @@ class Judge:
             if under_way:
                 keys.append(under_way[0].key)
                 continue
-            if account.refused and not isinstance(command, CancelOrders):
+            if enforcement.is_held(account, command):
                 continue
             bound, now = self.plan.commands_per_minute, self.state.now
             if enforcement.is_bound_reached(account, rules, bound, now):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from portcullis.domain.commands import Close, Flatten, Reduce
+from portcullis.domain import enforcement
+from portcullis.domain.commands import CancelOrders, Close, Command, Flatten, Reduce
 from portcullis.domain.events import CommandConcluded
 from portcullis.domain.judge import LOCKOUT, RETRY_AFTER, Judge
 from portcullis.domain.state import AccountState, OpenBreach
 
 RETRIES_MAX = 10
-PROTECTIVE = (Flatten, Close, Reduce)
+PROTECTIVE = (Flatten, Close, Reduce, CancelOrders)
 
 
 def conclude(judge: Judge, account: AccountState, fact: CommandConcluded) -> None:
@@ -21,7 +22,7 @@ def conclude(judge: Judge, account: AccountState, fact: CommandConcluded) -> Non
         account.failures = 0 if isinstance(pending.command, PROTECTIVE) else account.failures
         _settled(account, fact.key)
     elif pending.rules != ("gate",):
-        _not_done(judge, account, fact, answered, isinstance(pending.command, PROTECTIVE))
+        _not_done(judge, account, fact, answered, pending.command)
 
 
 def _settled(account: AccountState, key: str) -> None:
@@ -38,9 +39,10 @@ def _not_done(
     account: AccountState,
     fact: CommandConcluded,
     answered: list[OpenBreach],
-    protective: bool,
+    command: Command,
 ) -> None:
     """A person must know at once; we try again only where that can help, and not for ever."""
+    protective = isinstance(command, PROTECTIVE)
     for breach in answered:
         breach.failures += 1
     judge.alert(
@@ -53,14 +55,16 @@ def _not_done(
     if not protective:
         return
     account.failures += 1
-    account.refused = account.refused or fact.outcome == "refused"
+    where = enforcement.refusal_of(command)
+    if fact.outcome == "refused" and where not in account.refused:
+        account.refused.append(where)
     if account.can_trade is not False and account.failures <= RETRIES_MAX:
         account.retry_at = judge.state.now + RETRY_AFTER
 
 
 def retry(account: AccountState) -> None:
     """Take up again what is still not as it must be; what is found again was breached before."""
-    account.retry_at, account.refused = None, False
+    account.retry_at, account.refused = None, []
     account.taken_up = {}
     for key, breach in list(account.breaches.items()):
         again = not breach.lock_ids and breach.level and _is_unanswered(account, breach)

@@ -103,7 +103,7 @@ def _flatten(request: RequestReceived, world: State, plan: Plan) -> Done:
     command = Flatten(account.id)
     if any(enforcement.covers(p.command, command) for p in account.pending.values()):
         return [], "a flatten is under way already"
-    account.refused = False
+    account.refused = []
     issued = enforcement.issue(account, command, ("manual",), world)
     return [issued], f"command {issued.key} issued"
 

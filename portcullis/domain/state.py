@@ -14,7 +14,7 @@ from portcullis.domain.events import OrderReported, Quote
 from portcullis.domain.model import Instrument, Lock, Verdict
 from portcullis.domain.session import TradingDay
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 Mode = Literal["STARTING", "ACTIVE", "OBSERVE_ONLY", "SHUTDOWN"]
 
 
@@ -148,7 +148,7 @@ class AccountState(msgspec.Struct):
     breaches: dict[str, OpenBreach] = {}
     reservations: dict[str, Reservation] = {}
     unjudged: dict[str, str] = {}
-    refused: bool = False
+    refused: list[str] = []
     retry_at: int | None = None
     recent_commands: list[int] = []
     recent_automation: list[int] = []

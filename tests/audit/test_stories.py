@@ -72,7 +72,7 @@ def drawn(draw: random.Random) -> list[Any]:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_both_judges_agree_on_drawn_stories(seed):
-    """Prices are fresh, the venue obeys and no day ends in these (see test_open_differences)."""
+    """Prices are fresh, the venue obeys and no day ends in these (see test_settled)."""
     stage = Stage(seed, *drawn(random.Random(seed)))
     stage.fresh = True
     play(stage, 80, without=("long", "void"))

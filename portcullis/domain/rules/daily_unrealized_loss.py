@@ -28,7 +28,10 @@ NEEDS_QUOTES = True
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag=NAME):
-    """`scope` position closes the one that lost; total flattens and locks until next session."""
+    """`scope` position closes the one that lost; total flattens and locks until next session.
+
+    With `include_realized` the day's realized result counts with the open one, in either scope.
+    """
 
     limit: Money = 300_000_000
     scope: Literal["position", "total"] = "position"
@@ -37,8 +40,8 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breach, ...]:
     if params.scope == "total":
-        loss = _total_loss(account, params)
-        if loss < params.limit or not account.positions:
+        loss = _loss(account, account.open_pnl, params)
+        if account.unjudged or loss < params.limit or not account.positions:
             return ()
         response = Response(flatten=True, cancel=True, locks=(LockSpec("next_session"),))
         reason = _reason(loss, params, account.currency, _basis(params))
@@ -51,11 +54,12 @@ def judge_position(
     account: AccountState, position: Position, params: Params, world: State
 ) -> Breach | None:
     """One position: all that a new price of its instrument can change."""
-    if position.pnl > -params.limit:
+    loss = _loss(account, position.pnl, params)
+    if loss < params.limit or position.instrument in account.unjudged:
         return None
-    reason = _reason(-position.pnl, params, account.currency, mark_formula(world, position))
+    reason = _reason(loss, params, account.currency, _position_basis(world, position, params))
     response = Response(close=position.instrument)
-    return Breach(NAME, CODE, position.instrument, reason, response, -position.pnl)
+    return Breach(NAME, CODE, position.instrument, reason, response, loss)
 
 
 def of_one_position(params: Params) -> bool:
@@ -69,7 +73,7 @@ def quiet_position(
     """The open profits of a position, around its present one, at which the answer is the same."""
     if account.breaches and account.standing(NAME, position.instrument):
         return None
-    return -params.limit + 1, UNLIMITED
+    return _least(account, params), UNLIMITED
 
 
 def quiet_total(account: AccountState, params: Params) -> Band | None:
@@ -78,35 +82,43 @@ def quiet_total(account: AccountState, params: Params) -> Band | None:
         return None
     if not account.positions:
         return EVERY_PROFIT
-    return -params.limit + 1 - (account.realized if params.include_realized else 0), UNLIMITED
+    return _least(account, params), UNLIMITED
 
 
 def allowance(
     account: AccountState, params: Params, world: State, instrument: str, side: int
 ) -> int:
-    if params.scope == "total":
-        return 0 if _total_loss(account, params) >= params.limit else UNLIMITED
     position = account.positions.get(instrument)
-    return 0 if position and position.pnl <= -params.limit else UNLIMITED
+    if params.scope == "total":
+        return 0 if _loss(account, account.open_pnl, params) >= params.limit else UNLIMITED
+    return 0 if position and _loss(account, position.pnl, params) >= params.limit else UNLIMITED
 
 
 def explain(
     account: AccountState, params: Params, world: State, instrument: str, side: int
 ) -> Reason:
     if params.scope == "total":
-        loss = _total_loss(account, params)
+        loss = _loss(account, account.open_pnl, params)
         return _reason(loss, params, account.currency, _basis(params))
     position = account.positions[instrument]
-    return _reason(-position.pnl, params, account.currency, mark_formula(world, position))
+    loss = _loss(account, position.pnl, params)
+    return _reason(loss, params, account.currency, _position_basis(world, position, params))
 
 
 def distance(account: AccountState, params: Params, world: State) -> tuple[Distance, ...]:
     if params.scope == "total":
         rows: list[tuple[str | None, int, str]] = [
-            (None, _total_loss(account, params), _basis(params))
+            (None, _loss(account, account.open_pnl, params), _basis(params))
         ]
     else:
-        rows = [(p.instrument, -p.pnl, mark_formula(world, p)) for p in account.positions.values()]
+        rows = [
+            (
+                each.instrument,
+                _loss(account, each.pnl, params),
+                _position_basis(world, each, params),
+            )
+            for each in account.positions.values()
+        ]
     return tuple(
         Distance(
             NAME,
@@ -122,8 +134,18 @@ def distance(account: AccountState, params: Params, world: State) -> tuple[Dista
     )
 
 
-def _total_loss(account: AccountState, params: Params) -> int:
-    return -(account.open_pnl + (account.realized if params.include_realized else 0))
+def _loss(account: AccountState, open_pnl: int, params: Params) -> int:
+    return -(open_pnl + (account.realized if params.include_realized else 0))
+
+
+def _least(account: AccountState, params: Params) -> int:
+    """The least open profit that breaches nothing."""
+    return 1 - params.limit - (account.realized if params.include_realized else 0)
+
+
+def _position_basis(world: State, position: Position, params: Params) -> str:
+    formula = mark_formula(world, position)
+    return f"{formula} + realized of the day" if params.include_realized else formula
 
 
 def _basis(params: Params) -> str:

@@ -31,7 +31,9 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breach, ...]:
     if params.scope == "total":
-        if not account.positions or not _is_due(account.open_pnl, account.peak_open, params):
+        if not account.positions or account.unjudged:
+            return ()
+        if not _is_due(account.open_pnl, account.peak_open, params):
             return ()
         reason = _reason(
             account.open_pnl, account.peak_open, params, account.currency, "open, all positions"
@@ -46,6 +48,8 @@ def judge_position(
 ) -> Breach | None:
     """One position: all that a new price of its instrument can change."""
     if not _is_due(position.pnl, position.peak_pnl, params):
+        return None
+    if position.instrument in account.unjudged:
         return None
     formula = mark_formula(world, position)
     reason = _reason(position.pnl, position.peak_pnl, params, account.currency, formula)

@@ -35,15 +35,20 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breach, ...]:
     newest = account.entries[-1] if account.entries else 0
-    worst: tuple[int, LockSpec, Reason, str] | None = None
-    for name, count, limit, cooldown in _windows(account, params, newest):
+    if newest < account.day.start:
+        return ()  # a trade breaches when it comes, not when the next day does
+    # What is found again without another trade is the same breach, while the window moves on.
+    episode = f"{newest}:{_windows(account, params, newest)[1][1]}"
+    worst: tuple[int, LockSpec, Reason] | None = None
+    # A venue's clock that is ahead of ours must not hide the trade that has just come.
+    for name, count, limit, cooldown in _windows(account, params, max(world.now, newest)):
         if count > limit:
             spec, length = _lock(cooldown, world.now)
             if worst is None or length > worst[0]:
-                worst = (length, spec, _reason(name, count, limit), f"{name}:{count}:{newest}")
+                worst = (length, spec, _reason(name, count, limit))
     if worst is None:
         return ()
-    _, spec, reason, episode = worst
+    _, spec, reason = worst
     return (
         Breach(NAME, CODE, None, reason, Response(locks=(spec,)), episode=episode, level=False),
     )

@@ -162,7 +162,9 @@ def _stop_change(account: AccountState, position: Position, params: Params) -> S
         return StopChange(position.instrument, side, size, tightest, stop.order_id)
     if tightest == price:
         return None
-    return StopChange(position.instrument, side, stop.remaining, tightest, stop.order_id)
+    # Beside others of a person's that already cover more than the position, no larger than it.
+    size = stop.remaining if stop.parent else min(stop.remaining, abs(position.size))
+    return StopChange(position.instrument, side, size, tightest, stop.order_id)
 
 
 def _stops(

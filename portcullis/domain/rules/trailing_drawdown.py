@@ -40,7 +40,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breach, ...]:
     equity = account.equity()
-    if equity is None:
+    if equity is None or account.unjudged:
         return ()
     low = floor(account, params)
     used = params.allowance - (equity - low)

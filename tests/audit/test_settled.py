@@ -1,7 +1,4 @@
-"""Stories on which the engine and the text of the rules part; each names the sentence.
-
-The audit is right here or the sentence must change: whoever settles one turns its mark off.
-"""
+"""Stories on which the engine and the text of the rules once parted, settled for the text."""
 
 from __future__ import annotations
 
@@ -28,7 +25,6 @@ def differences(stage: Stage) -> list[str]:
     return [f"{d.position} {d.kind} {d.rule}: {d.expected} / {d.found}" for d in report.differences]
 
 
-@pytest.mark.xfail(reason="judges with a price older than its allowance instead of 'cannot judge'")
 @pytest.mark.parametrize(
     "rule",
     [
@@ -49,9 +45,6 @@ def test_a_stale_price_cannot_be_judged_by(rule):
     assert differences(stage) == []
 
 
-@pytest.mark.xfail(
-    reason="the window ends at the newest trade, not now: locked for last day's hour"
-)
 def test_trades_of_the_morning_are_not_in_the_hour_of_the_reset():
     stage = Stage(2, trade_frequency_limit.Params(per_hour=2))
     stage.quote("ES", 0)
@@ -62,7 +55,6 @@ def test_trades_of_the_morning_are_not_in_the_hour_of_the_reset():
     assert differences(stage) == []
 
 
-@pytest.mark.xfail(reason="include_realized is neither counted nor refused where scope is position")
 def test_a_position_is_judged_with_what_was_realized_where_that_is_asked_for():
     rule = daily_unrealized_loss.Params(limit=300 * USD, scope="position", include_realized=True)
     stage = Stage(3, rule)
@@ -76,7 +68,6 @@ def test_a_position_is_judged_with_what_was_realized_where_that_is_asked_for():
     assert differences(stage) == []
 
 
-@pytest.mark.xfail(reason="a cancel under a lock that the venue refused is never tried again")
 def test_an_order_that_could_not_be_cancelled_under_a_lock_is_tried_again():
     stage = Stage(4, max_contracts.Params(limit=5))
     stage.quote("ES", 0)
@@ -91,7 +82,6 @@ def test_an_order_that_could_not_be_cancelled_under_a_lock_is_tried_again():
     assert [each for each in differences(stage) if "could open" in each] == []
 
 
-@pytest.mark.xfail(reason="the failure to cancel is told as a warning, the text wants it critical")
 def test_an_order_that_could_not_be_cancelled_is_a_critical_alert():
     stage = Stage(4, max_contracts.Params(limit=5))
     stage.quote("ES", 0)
@@ -102,7 +92,6 @@ def test_an_order_that_could_not_be_cancelled_is_a_critical_alert():
     assert [each for each in differences(stage) if "critical alert" in each] == []
 
 
-@pytest.mark.xfail(reason="an order answered under one lock is not answered under a later one")
 def test_an_order_left_alone_once_is_cancelled_under_the_next_lock():
     """The stop could open when the first lock met it, only reduced when it was to be cancelled,
     and could open again when the second lock came."""
@@ -125,7 +114,6 @@ def test_an_order_left_alone_once_is_cancelled_under_the_next_lock():
     assert differences(stage) == []
 
 
-@pytest.mark.xfail(reason="a refusal in one instrument holds commands for all others back for 30 s")
 def test_a_refusal_in_one_instrument_does_not_hold_back_another():
     stage = Stage(
         6, symbol_blocks.Params(blocked=("NQ",)), no_stop_loss_grace.Params(grace=5 * SECOND)
@@ -141,7 +129,6 @@ def test_a_refusal_in_one_instrument_does_not_hold_back_another():
     assert found == [], LISTED["ES"].id
 
 
-@pytest.mark.xfail(reason="a person's larger stop is moved to the rule's price with its whole size")
 def test_a_stop_that_is_moved_matches_the_size():
     stage = Stage(7, trade_management.Params(auto_stop=20))
     stage.quote("ES", 0)
