@@ -12,6 +12,7 @@ from portcullis.cli import (
     audit,
     configuration,
     events,
+    explain,
     gate,
     ledger,
     modes,
@@ -35,6 +36,7 @@ app.command("demo")(processes.demo)
 app.command("prove")(prove.prove)
 app.command("status")(status.status)
 app.command("replay")(ledger.replay)
+app.command("explain")(explain.explain)
 app.command("audit")(audit.audit)
 app.add_typer(configuration.app, name="config")
 app.add_typer(accounts.app, name="account")
