@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -12,9 +12,9 @@ import typer
 
 from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, console, show, table
-from portcullis.domain.events import RulesLoaded, decode
 from portcullis.errors import UsageError
 from portcullis.ports import StoredEvent
+from portcullis.store.export import as_plain, line_of
 
 app = typer.Typer(no_args_is_help=True, help="List, follow and export the ledger's events.")
 POLL_SECONDS = 0.3
@@ -93,11 +93,6 @@ def export(
         sys.stdout.flush()
 
 
-def line_of(row: StoredEvent) -> bytes:
-    """An event as a line of the export: JSON and a line feed; a plan stands in it whole."""
-    return msgspec.json.encode(as_plain(row, whole=True)) + b"\n"
-
-
 def _wanted(row: StoredEvent, kind: str | None, since: str | None, everything: bool) -> bool:
     if kind is not None:
         return row.kind == kind and _late_enough(row, since)
@@ -117,28 +112,6 @@ def _instant(text: str) -> int:
         ) from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return int(moment.timestamp()) * 1_000_000
-
-
-def as_plain(row: StoredEvent, *, whole: bool = False) -> dict[str, Any]:
-    """An event as plain values; bytes as hexadecimal, a plan as its size unless `whole`."""
-    moment = EPOCH + timedelta(microseconds=row.at)
-    event = decode(row.payload)
-    payload = msgspec.to_builtins(event, enc_hook=str)
-    if isinstance(event, RulesLoaded):
-        plan = msgspec.msgpack.decode(event.plan)
-        payload["plan"] = plan if whole else f"{len(plan['accounts'])} accounts"
-    return {
-        "position": row.position,
-        "stream": row.stream,
-        "seq": row.seq,
-        "at": moment.isoformat(timespec="microseconds"),
-        "kind": row.kind,
-        "version": row.version,
-        "trace": row.trace,
-        "payload": payload,
-        "previous": row.previous.hex(),
-        "hash": row.hash.hex(),
-    }
 
 
 def _brief(payload: dict[str, Any]) -> str:

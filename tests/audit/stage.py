@@ -10,13 +10,13 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from portcullis.cli.events import line_of
 from portcullis.domain import commands as c
 from portcullis.domain import events as e
 from portcullis.domain.engine import Engine
 from portcullis.domain.model import MICRO, SECOND, OrderRequest
 from portcullis.domain.plan import AccountPlan, Plan, digest, encode_plan
 from portcullis.ports import Entry
+from portcullis.store.export import line_of
 from portcullis.store.memory import MemoryLedger
 from portcullis.venues.simulated.contracts import instrument
 

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from portcullis.audit.inquiry import audit
-from portcullis.cli.events import line_of
 from portcullis.config.files import read_configuration
 from portcullis.staging import demonstrate
+from portcullis.store.export import line_of
 from portcullis.wiring import defaults_folder
 
 

@@ -7,7 +7,6 @@ import copy
 import msgspec
 import pytest
 
-from portcullis.cli.events import line_of
 from portcullis.config.files import read_configuration
 from portcullis.domain.model import HOUR, MICRO, MINUTE, SECOND
 from portcullis.domain.rules import (
@@ -16,6 +15,7 @@ from portcullis.domain.rules import (
     max_contracts,
 )
 from portcullis.staging import demonstrate
+from portcullis.store.export import line_of
 from portcullis.wiring import defaults_folder
 from tests.audit.doctor import audited, changed, found, parsed, places, without
 from tests.audit.stage import Stage

@@ -1,0 +1,40 @@
+"""Events outside the ledger: as plain values, and as the lines of an export."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from portcullis.domain.events import RulesLoaded, decode
+from portcullis.ports import StoredEvent
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def as_plain(row: StoredEvent, *, whole: bool = False) -> dict[str, Any]:
+    """An event as plain values; bytes as hexadecimal, a plan as its size unless `whole`."""
+    moment = EPOCH + timedelta(microseconds=row.at)
+    event = decode(row.payload)
+    payload = msgspec.to_builtins(event, enc_hook=str)
+    if isinstance(event, RulesLoaded):
+        plan = msgspec.msgpack.decode(event.plan)
+        payload["plan"] = plan if whole else f"{len(plan['accounts'])} accounts"
+    return {
+        "position": row.position,
+        "stream": row.stream,
+        "seq": row.seq,
+        "at": moment.isoformat(timespec="microseconds"),
+        "kind": row.kind,
+        "version": row.version,
+        "trace": row.trace,
+        "payload": payload,
+        "previous": row.previous.hex(),
+        "hash": row.hash.hex(),
+    }
+
+
+def line_of(row: StoredEvent) -> bytes:
+    """An event as a line of the export: JSON and a line feed; a plan stands in it whole."""
+    return msgspec.json.encode(as_plain(row, whole=True)) + b"\n"
