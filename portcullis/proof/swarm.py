@@ -41,6 +41,7 @@ CALENDAR = Calendar(
         CalendarDay("2026-12-25", "Christmas"),
     ),
 )
+DAY = 24 * 60 * MINUTE
 DENSE = 30 * MINUTE
 """Up to this length accounts trade every few seconds; a longer story has as many acts, spread."""
 REQUIRED = (Requirement("venue", True), Requirement("ledger"), Requirement("operations"))
@@ -62,13 +63,13 @@ def draw(seed: int, seconds: int, accounts: int | None = None) -> Story:
         lasting=lasting,
         plan=plan,
         tickers=tickers,
-        pace=lot.choice((SECOND // 2, SECOND, 3 * SECOND)) if _is_dense(lasting) else SECOND,
+        pace=_pace(lot, lasting),
         wild=lot.choice((1, 4, 12)),
         terms=_terms(lot),
         latency=lot.choice((Latency(), Latency(20_000, 10_000), Latency(200_000, 400_000))),
         commit_takes=lot.choice((300, 4_000, 30_000, 400_000)),
         store="disk" if lot.random() < 0.2 else "memory",
-        compare_every=lot.choice((5, 15, 60) if _is_dense(lasting) else (60, 300)) * SECOND,
+        compare_every=lot.choice((5, 15, 60) if _is_dense(lasting) else (300, 1_200)) * SECOND,
         snapshot_every=lot.choice((50, 500, 100_000)),
         acts=tuple(sorted(acts, key=lambda act: act.at)),
     )
@@ -76,6 +77,13 @@ def draw(seed: int, seconds: int, accounts: int | None = None) -> Story:
 
 def _is_dense(lasting: int) -> bool:
     return lasting <= DENSE
+
+
+def _pace(lot: random.Random, lasting: int) -> int:
+    """Time between two prices: never as long as a price may be old before it counts as stale."""
+    if _is_dense(lasting):
+        return lot.choice((1, 2, 6)) * SECOND // 2
+    return lot.choice((1, 5)) * SECOND if lasting <= DAY else 8 * SECOND
 
 
 def spread(lasting: int) -> int:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from portcullis.domain.events import DayRolled, RulesLoaded
 from portcullis.domain.model import SECOND
 from portcullis.domain.plan import AccountPlan
+from portcullis.ports import StoredEvent
 from portcullis.proof.checkers.record import Record
 
 LATE = 5 * SECOND
@@ -20,19 +21,18 @@ def days_end_once_and_on_time(record: Record) -> Iterator[str]:
     loaded = next((row.at for row, _ in record.of(RulesLoaded)), None)
     if loaded is None:
         return
+    rolls: dict[str, list[tuple[StoredEvent, str]]] = {}
+    for row, event in record.of(DayRolled):
+        if isinstance(event, DayRolled):
+            rolls.setdefault(event.account, []).append((row, event.day))
+    last = record.rows[-1].at
     for account in record.story.plan.accounts:
-        rolled = Counter(
-            event.day
-            for _, event in record.of(DayRolled)
-            if isinstance(event, DayRolled) and event.account == account.account
-        )
-        last = record.rows[-1].at
+        mine = rolls.get(account.account, [])
+        rolled = Counter(day for _, day in mine)
         due = dict(_resets(account, loaded, last))
-        for row, event in record.of(DayRolled):
-            if isinstance(event, DayRolled) and event.account == account.account:
-                end = due.get(event.day)
-                if end is None or row.at < end:
-                    yield f"event {row.position} ends the day {event.day} of {event.account} early"
+        for row, day in mine:
+            if day not in due or row.at < due[day]:
+                yield f"event {row.position} ends the day {day} of {account.account} early"
         for day, end in due.items():
             if rolled[day] > 1:
                 yield f"the day {day} of {account.account} ended {rolled[day]} times"

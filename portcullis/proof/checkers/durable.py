@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from portcullis.domain.events import CommandIssued
@@ -38,16 +39,29 @@ def chain_holds(record: Record) -> Iterator[str]:
 
 
 def nothing_acknowledged_is_lost(record: Record) -> Iterator[str]:
-    """Every head that the store acknowledged is a head of what is there at the end."""
-    wanted = {each.head.position: each.head.root for each in record.notes.acknowledged}
+    """What the store acknowledged is there at the end: a root binds everything before it, so the
+    last one of every life of the worker is compared.
+    """
+    wanted = dict(_last_heads(record))
     if wanted and max(wanted) > len(record.rows):
         yield f"acknowledged were {max(wanted)} events, there are {len(record.rows)}"
-    tree = Tree()
-    for row in record.rows:
-        tree.extend([row.hash])
-        if row.position in wanted and wanted[row.position] != tree.root():
-            yield f"the events up to {row.position} are not the ones that were acknowledged"
+    tree, done = Tree(), 0
+    for position in sorted(wanted):
+        tree.extend([row.hash for row in record.rows[done:position]])
+        done = position
+        if position <= len(record.rows) and wanted[position] != tree.root():
+            yield f"the events up to {position} are not the ones that were acknowledged"
             return
+
+
+def _last_heads(record: Record) -> Iterator[tuple[int, bytes]]:
+    """Of each life of the worker, the last head that was acknowledged in it."""
+    ends = [life.ended for life in record.notes.lives]
+    heads = record.notes.acknowledged
+    for end in ends:
+        index = bisect_right(heads, end, key=lambda each: each.at)
+        if index:
+            yield heads[index - 1].head.position, heads[index - 1].head.root
 
 
 def a_start_finds_what_was_acknowledged(record: Record) -> Iterator[str]:
