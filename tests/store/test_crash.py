@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from hypothesis.stateful import (
 )
 
 from portcullis.domain.events import PositionReported, decode
+from portcullis.errors import StoreLocked
 from portcullis.ports import Snapshot
 from portcullis.store.database import LEDGER_FILE
 from portcullis.store.keys import load_verifier
@@ -66,6 +68,26 @@ def write_and_kill(home: Path, random: Random) -> int:
         for line in process.stdout:  # what it had said by then counts too
             last = int(line) if line.endswith(b"\n") else last
     return last
+
+
+def test_a_writer_that_is_stopped_still_holds_its_lock(tmp_path: Path) -> None:
+    """SIGSTOP is not death: nobody takes over, and it goes on where it was."""
+    command = [*WRITER, str(tmp_path), "3"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(50):
+            process.stdout.readline()
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        with pytest.raises(StoreLocked) as refused:
+            SqliteLedger(tmp_path)
+        assert str(process.pid) in str(refused.value)
+        assert verify(tmp_path / LEDGER_FILE, load_verifier(tmp_path / "ledger.pub")).ok
+        process.send_signal(signal.SIGCONT)
+        after = [int(process.stdout.readline()) for _ in range(5_000)][-1]
+        process.kill()
+        process.stdout.read()
+    assert check(tmp_path) >= after
 
 
 def check(home: Path) -> int:
