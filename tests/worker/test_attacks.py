@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from portcullis.domain.commands import Close, Flatten
@@ -258,3 +259,22 @@ def test_two_stops_are_not_grown_past_the_position():
     desk.wait(5 * SECOND)
     desk.quote("ES", 20_001)
     assert not [c for c in desk.commands() if not isinstance(c, Close)]
+
+
+@pytest.mark.parametrize(
+    ("name", "role"), [("operations", "readonly"), ("venue", "operator"), ("clock", "admin")]
+)
+def test_a_verdict_that_is_not_theirs_to_give_is_refused(name, role):
+    """The worker's own verdicts come from the worker alone; a reader gives none."""
+    world = World(max_contracts.Params(limit=2))
+
+    async def story(w):
+        await w.start()
+        now = w.clock.now()
+        body = msgspec.msgpack.encode(Verdict(name, True, now, now + HOUR, "all is well", "forged"))
+        w.inbox.ask("v1", "verdict", "somebody", role, body, now)
+        await w.pass_time(1)
+        assert w.inbox.answer_to("v1").outcome == "refused"
+        assert "forged" not in {event.verdict.run_id for event in w.events(VerdictRecorded)}
+
+    world.play(story)
