@@ -16,13 +16,13 @@ import pytest
 
 from portcullis.errors import StoreError
 from portcullis.ports import Entry, Snapshot
+from portcullis.proof.disk import Disk, Driver
 from portcullis.store.database import LEDGER_FILE, Tuning
 from portcullis.store.keys import load_verifier
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.memory import MemoryLedger
 from portcullis.store.verify import verify
 from tests.conformance.ledger import issued, position
-from portcullis.proof.disk import Disk, Driver
 
 OPERATIONS = 150  # a trial ends somewhere within this many changes of the disk
 
