@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 
 from portcullis.cli import context
 from portcullis.cli.events import _brief as brief
-from portcullis.cli.events import as_plain
 from portcullis.cli.output import Form, FormOption, console, show, table
 from portcullis.errors import UsageError
+from portcullis.store.export import as_plain
 from portcullis.worker.explain import Explained
 from portcullis.worker.explain import explain as explain_event
 
