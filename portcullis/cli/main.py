@@ -20,6 +20,7 @@ from portcullis.cli import (
     prove,
     rules,
     status,
+    what_if,
 )
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app.command("prove")(prove.prove)
 app.command("status")(status.status)
 app.command("replay")(ledger.replay)
 app.command("explain")(explain.explain)
+app.command("what-if")(what_if.what_if_command)
 app.command("audit")(audit.audit)
 app.add_typer(configuration.app, name="config")
 app.add_typer(accounts.app, name="account")
