@@ -20,7 +20,7 @@ from rich.console import Console
 
 from portcullis.cli.children import Child, Restarts, checkout, children, refuse_taken_ports
 from portcullis.cli.gate_watch import GateWatch
-from portcullis.cli.relay import Relay, say
+from portcullis.cli.relay import Relay, log_to, say
 from portcullis.cli.single import OnlyOne
 from portcullis.config.orchestrator import prefect_address
 from portcullis.config.settings import Settings
@@ -80,7 +80,8 @@ class Supervisor:
         self._settings = settings
         self._console = console
         self._children = {child.name: child for child in children(settings)}
-        self._relays = {name: Relay(name, console) for name in self._children}
+        logs = settings.home_path / "logs"
+        self._relays = {name: Relay(name, console, log_to(logs, name)) for name in self._children}
         self._restarts = {name: Restarts() for name in self._children}
         self._watchers: dict[str, Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -11,7 +11,7 @@ from portcullis.cli import children as parts
 from portcullis.cli.children import DEATHS_MAX, DEATHS_WITHIN, Restarts, refuse_taken_ports
 from portcullis.cli.gate_watch import GateWatch, state_of
 from portcullis.cli.output import Declined
-from portcullis.cli.relay import Relay
+from portcullis.cli.relay import Relay, log_to
 from portcullis.cli.single import OnlyOne
 from portcullis.config.orchestrator import prefect_environment
 from portcullis.config.settings import SECRETS, Settings, as_environment, read_settings
@@ -77,6 +77,32 @@ def test_a_line_that_never_ends_is_cut():
     assert len(relay.last[0]) == 5_000
     relay({"data": b"y\n"})
     assert relay.last[1] == "y"
+
+
+def test_of_a_traceback_only_the_error_is_shown_and_the_log_has_it_whole(tmp_path):
+    shown = console()
+    log = log_to(tmp_path / "logs", "prefect")
+    relay = Relay("prefect", shown, log)
+    said = (
+        "before\nTraceback (most recent call last):\n  File one, line 1\n    boom()\n"
+        "sqlite3.OperationalError: database is locked\n"
+        "\nThe above exception was the direct cause of the following exception:\n\n"
+        "Traceback (most recent call last):\n  File two\nmy.Error: no\n[SQL: INSERT]\n"
+        "| an ordinary line\n  indented, and shown\n"
+    )
+    relay({"data": said.encode()})
+    log.close()
+    lines = [line.partition("| ")[2].strip() for line in text_of(shown).splitlines()]
+    assert lines == [
+        "before",
+        "sqlite3.OperationalError: database is locked",
+        "my.Error: no",
+        "| an ordinary line",
+        "indented, and shown",
+    ]
+    kept = (tmp_path / "logs" / "prefect.log").read_text()
+    assert "File one, line 1" in kept
+    assert "[SQL: INSERT]" in kept
 
 
 def test_names_have_colours_on_a_terminal():
