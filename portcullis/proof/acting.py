@@ -69,9 +69,9 @@ def _propose(stage: Stage, act: story.Propose) -> None:
         stage.notes.seen["gate unreachable"] += 1
         return
     core = process.worker.core
-    if not getattr(process, "is_heard", False):
+    if not process.has_listener:
         core.on_decision(partial(_hear, stage, process))
-        process.is_heard = True  # type: ignore[attr-defined]
+        process.has_listener = True
     order = OrderRequest(act.account, instrument(act.ticker).id, act.side, act.size, "market")
     for _ in range(act.again):
         with suppress(PortcullisError):  # a failed store refuses: the program gets no answer

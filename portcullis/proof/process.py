@@ -38,6 +38,7 @@ class Process:
         self.commit: VirtualCommit | None = None
         self.network: Network | None = None
         self.task: asyncio.Task[None] | None = None
+        self.has_listener = False  # whether a program hears what its gate answers
 
     def start(
         self, exchange: Exchange, faults: FaultPlan, inbox: Inbox, notes: Notes, fails: Fails
