@@ -1,7 +1,7 @@
 """Two peers beside our gate, each in an environment of its own: NautilusTrader's RiskEngine and
 freqtrade's entry gate. The environments are made on first use under `.peers` (a few minutes).
 
-They check far less than fourteen rules; what each of them lets through is in docs/benchmarks.md.
+They check far less than fourteen rules; what each of them lets through: `benchmarks/decisions.py`.
 """
 
 from __future__ import annotations
@@ -17,30 +17,37 @@ from benchmarks.gate import main as our_gate
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(__file__).parent / "peers_scripts"
+INSTALL_SECONDS = 300
 PEERS = {"nautilus": "nautilus-trader==1.221.0", "freqtrade": "freqtrade==2026.9"}
 
 
 def main() -> None:
     our_gate()
     for name, requirement in PEERS.items():
-        python = _environment(name, requirement)
+        python = environment(name, requirement)
         if python is not None:
             _run(name, python)
 
 
-def _environment(name: str, requirement: str) -> Path | None:
+def environment(name: str, requirement: str) -> Path | None:
+    """The Python of a peer's own environment, made where missing; None when it cannot be."""
     folder = ROOT / ".peers" / name
     python = folder / "bin" / "python"
     if (folder / ".ready").exists():
         return python
     print(f"installing {requirement} into .peers/{name}", flush=True)
     venv.create(folder, with_pip=True)
-    done = subprocess.run(
-        [python, "-m", "pip", "install", "-q", requirement],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [python, "-m", "pip", "install", "-q", requirement],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=INSTALL_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        print(f"{name} could not be installed within {INSTALL_SECONDS} s")
+        return None
     if done.returncode:
         print(f"{name} could not be installed: {done.stderr.strip().splitlines()[-1:]}")
         return None
