@@ -6,6 +6,7 @@ They encode, chain and answer exactly as the ones on disk do, and forget everyth
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from portcullis.ports import (
     Entry,
@@ -80,23 +81,26 @@ class MemoryInbox:
 
     def __init__(self) -> None:
         self._requests: dict[str, InboxRequest] = {}
+        self._unanswered: dict[str, InboxRequest] = {}
         self._answers: dict[str, InboxAnswer] = {}
 
     def ask(
         self, request_id: str, verb: str, by: str, role: str, body: bytes, asked_at: int
     ) -> None:
+        if request_id in self._requests:
+            return
         number = len(self._requests) + 1
         request = InboxRequest(number, request_id, verb, by, role, body, asked_at)
-        self._requests.setdefault(request_id, request)
+        self._requests[request_id] = self._unanswered[request_id] = request
 
     def waiting(self, limit: int) -> list[InboxRequest]:
-        waiting = (r for r in self._requests.values() if r.request_id not in self._answers)
-        return [request for request, _ in zip(waiting, range(limit), strict=False)]
+        return list(islice(self._unanswered.values(), limit))
 
     def answer(self, answers: Sequence[InboxAnswer]) -> None:
         for answer in answers:
             if answer.request_id in self._requests:
                 self._answers.setdefault(answer.request_id, answer)
+                self._unanswered.pop(answer.request_id, None)
 
     def answer_to(self, request_id: str) -> InboxAnswer | None:
         return self._answers.get(request_id)
