@@ -13,6 +13,8 @@ import msgspec
 
 MICRO = 1_000_000
 LIVE = frozenset(("working", "suspended", "pending"))
+AHEAD = 300_000_000
+"""A row from further ahead than this is no clock's error: it would hide every later one."""
 
 
 class Trade(msgspec.Struct):
@@ -76,8 +78,8 @@ class Book:
 
     def row(self, body: dict[str, Any], at: int) -> None:
         """The venue's row of a position."""
-        name, as_of = body["instrument"], min(body["as_of"], at)
-        if name in self._rows and as_of < self._rows[name].as_of:
+        name, as_of = body["instrument"], body["as_of"]
+        if as_of > at + AHEAD or (name in self._rows and as_of < self._rows[name].as_of):
             return
         before = self.positions.get(name)
         opened = body.get("opened_at") or (

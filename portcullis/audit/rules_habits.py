@@ -44,11 +44,11 @@ def trade_frequency_limit(
         ("per_hour", HOUR, p["hour_cooldown"]),
     )
     surely, perhaps, measured = [], [], []
+    newest = max((max(each) for each in orders.values()), default=at)
+    ends = (at, min(at, fill.executed_at), max(at, newest))
     for name, span, cooldown in windows:
         counts = [
-            _count(orders, end - span, max(end, at), pick)
-            for end in (at, min(at, fill.executed_at))
-            for pick in (min, max)
+            _count(orders, end - span, max(end, at), pick) for end in ends for pick in (min, max)
         ]
         if max(counts) > p[name]:
             perhaps.append(cooldown)
