@@ -14,7 +14,7 @@ from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, console, show, table
 from portcullis.errors import UsageError
 from portcullis.ports import StoredEvent
-from portcullis.store.export import as_plain, line_of
+from portcullis.store.export import as_plain, brief, line_of
 
 app = typer.Typer(no_args_is_help=True, help="List, follow and export the ledger's events.")
 POLL_SECONDS = 0.3
@@ -51,7 +51,7 @@ def list_events(
                 "",
                 ("event", "time", "stream", "kind", "what"),
                 (
-                    (r["position"], r["at"][11:23], r["stream"], r["kind"], _brief(r["payload"]))
+                    (r["position"], r["at"][11:23], r["stream"], r["kind"], brief(r["payload"]))
                     for r in found
                 ),
             )
@@ -114,22 +114,6 @@ def _instant(text: str) -> int:
     return int(moment.timestamp()) * 1_000_000
 
 
-def _brief(payload: dict[str, Any]) -> str:
-    if "reason" in payload and isinstance(payload["reason"], dict):
-        return f"{payload.get('rule', '')}: {payload['reason']['message']}"
-    shown = {
-        k: v for k, v in payload.items() if k not in ("kind", "account") and v not in ("", None)
-    }
-    text = ", ".join(f"{key} {_flat(value)}" for key, value in shown.items())
-    return text if len(text) <= 140 else text[:139] + "…"
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, dict):
-        return " ".join(str(each) for each in value.values() if each not in ("", None))
-    return str(value)
-
-
 def _print_line(row: dict[str, Any], output: Form) -> None:
     if output is Form.JSON:
         sys.stdout.buffer.write(msgspec.json.encode(row) + b"\n")
@@ -137,7 +121,7 @@ def _print_line(row: dict[str, Any], output: Form) -> None:
     else:
         console.print(
             f"{row['position']:>8} {row['at'][11:23]} {row['stream']:<20} "
-            f"{row['kind']:<18} {_brief(row['payload'])}",
+            f"{row['kind']:<18} {brief(row['payload'])}",
             markup=False,
             highlight=False,
         )
