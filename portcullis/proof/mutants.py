@@ -57,8 +57,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "first breach wins",
         "domain/judge.py",
-        "        if fresh:\n            self._act(account, fresh)\n\n    def judge_price",
-        "        if fresh:\n            self._act(account, fresh[:1])\n\n    def judge_price",
+        "if self._is_new(account, breach)]\n            if standing:\n",
+        "if self._is_new(account, breach)]\n                break\n            if standing:\n",
     ),
     Mutant(
         "an expiry ends another's lock",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from portcullis.proof.checkers import books, commands, days, durable, gate, locks
+from portcullis.proof.checkers import books, commands, days, durable, gate, limits, locks
 from portcullis.proof.checkers.record import Record
 from portcullis.proof.stage import Outcome
 
@@ -28,6 +28,7 @@ CHECKERS: tuple[Callable[[Record], Iterator[str]], ...] = (
     gate.only_a_person_opens,
     gate.the_gate_opens_again,
     days.days_end_once_and_on_time,
+    limits.a_day_at_its_limit_is_locked_at_once,
     books.positions_and_orders_agree,
     books.money_agrees,
     books.replay_agrees,

@@ -29,7 +29,7 @@ def days_end_once_and_on_time(record: Record) -> Iterator[str]:
     for account in record.story.plan.accounts:
         mine = rolls.get(account.account, [])
         rolled = Counter(day for _, day in mine)
-        due = dict(_resets(account, loaded, last))
+        due = dict(resets(account, loaded, last))
         for row, day in mine:
             if day not in due or row.at < due[day]:
                 yield f"event {row.position} ends the day {day} of {account.account} early"
@@ -40,7 +40,7 @@ def days_end_once_and_on_time(record: Record) -> Iterator[str]:
                 yield f"the day {day} of {account.account} never ended"
 
 
-def _resets(account: AccountPlan, start: int, end: int) -> Iterator[tuple[str, int]]:
+def resets(account: AccountPlan, start: int, end: int) -> Iterator[tuple[str, int]]:
     """The days whose reset lies between two times, from the calendar of the wall alone."""
     zone = ZoneInfo(account.zone)
     day = datetime.fromtimestamp(start / 1e6, zone).date() - timedelta(days=1)
