@@ -81,11 +81,9 @@ def the_worker_knows_its_locks(record: Record) -> Iterator[str]:
     durable = record.rows[-1].position
     for account, lock_id in sorted(held ^ recorded):
         known = state.accounts[account].locks.get(lock_id)
-        if known is None:
-            ahead = not record.is_settled  # killed with the end of the lock on its way to the disk
-        else:
-            ahead = known.position > durable
-        if not ahead:
+        if known is None and not record.is_settled:
+            continue  # killed with the end of the lock on its way to the disk
+        if known is None or known.position <= durable:
             yield f"lock {lock_id} on {account} is {'held' if known else 'recorded'} only"
 
 
