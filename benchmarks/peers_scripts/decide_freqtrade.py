@@ -32,8 +32,16 @@ from pandas import DataFrame
 logging.disable(logging.CRITICAL)
 PAIR, POINT, PRICE = "ES/USD", 50, 5000.0
 MEANS = {
-    "position", "loss", "cooldown", "locked", "shut", "quote", "blocked", "unknown_instrument",
-    "balance", "disconnected",
+    "position",
+    "loss",
+    "cooldown",
+    "locked",
+    "shut",
+    "quote",
+    "blocked",
+    "unknown_instrument",
+    "balance",
+    "disconnected",
 }
 CANNOT_BE_ASKED = ("unknown_account", "repeated")
 
@@ -109,8 +117,17 @@ class Frames:
         ages = {"none": [], "stale": [70, 65, 60]}.get(given.get("quote", ""), [10, 5, 0])
         self.frame = DataFrame(
             [
-                {"date": now - timedelta(minutes=age), "open": PRICE, "close": PRICE, "high": PRICE,
-                 "low": PRICE, "volume": 1, "enter_long": 1, "exit_long": 0, "enter_tag": ""}
+                {
+                    "date": now - timedelta(minutes=age),
+                    "open": PRICE,
+                    "close": PRICE,
+                    "high": PRICE,
+                    "low": PRICE,
+                    "volume": 1,
+                    "enter_long": 1,
+                    "exit_long": 0,
+                    "enter_tag": "",
+                }
                 for age in ages
             ]
         )
@@ -129,14 +146,28 @@ class Bot(FreqtradeBot):
         stake = case["size"] * PRICE * POINT
         balance = given.get("balance", 10_000_000)
         self.config = {
-            "stake_currency": "USD", "stake_amount": stake, "max_open_trades": 5, "dry_run": True,
-            "dry_run_wallet": balance, "tradable_balance_ratio": 1.0,
-            "amend_last_stake_amount": False, "last_stake_amount_min_ratio": 0.5,
-            "available_capital": balance, "trading_mode": TradingMode.SPOT, "margin_mode": "",
-            "timeframe": "5m", "runmode": RunMode.DRY_RUN, "candle_type_def": "spot",
-            "exchange": {"name": "stand-in", "pair_whitelist": [PAIR],
-                         "pair_blacklist": [PAIR] if given.get("blocked") else []},
-            "pairlists": [{"method": "StaticPairList"}], "entry_pricing": {}, "exit_pricing": {},
+            "stake_currency": "USD",
+            "stake_amount": stake,
+            "max_open_trades": 5,
+            "dry_run": True,
+            "dry_run_wallet": balance,
+            "tradable_balance_ratio": 1.0,
+            "amend_last_stake_amount": False,
+            "last_stake_amount_min_ratio": 0.5,
+            "available_capital": balance,
+            "trading_mode": TradingMode.SPOT,
+            "margin_mode": "",
+            "timeframe": "5m",
+            "runmode": RunMode.DRY_RUN,
+            "candle_type_def": "spot",
+            "exchange": {
+                "name": "stand-in",
+                "pair_whitelist": [PAIR],
+                "pair_blacklist": [PAIR] if given.get("blocked") else [],
+            },
+            "pairlists": [{"method": "StaticPairList"}],
+            "entry_pricing": {},
+            "exit_pricing": {},
         }
         init_db("sqlite://")
         PairLocks.timeframe = "5m"
@@ -162,9 +193,17 @@ class Bot(FreqtradeBot):
             self._trade(float(given["position"]), now, None)
         methods = []
         for name, method in (
-            ("loss", {"method": "MaxDrawdown", "lookback_period": 1440, "trade_limit": 1,
-                      "stop_duration": 600, "max_allowed_drawdown": 0.00005,
-                      "calculation_mode": "equity"}),
+            (
+                "loss",
+                {
+                    "method": "MaxDrawdown",
+                    "lookback_period": 1440,
+                    "trade_limit": 1,
+                    "stop_duration": 600,
+                    "max_allowed_drawdown": 0.00005,
+                    "calculation_mode": "equity",
+                },
+            ),
             ("cooldown", {"method": "CooldownPeriod", "stop_duration": 5}),
         ):
             if name in given:
@@ -181,9 +220,18 @@ class Bot(FreqtradeBot):
     def _trade(self, amount, when, profit):
         closed = profit is not None
         trade = Trade(
-            pair=PAIR, exchange="stand-in", is_open=not closed, open_rate=PRICE, amount=amount,
-            stake_amount=amount * PRICE * POINT, fee_open=0.0, fee_close=0.0,
-            open_date=when - timedelta(minutes=1), strategy="Strategy", timeframe=5, is_short=False,
+            pair=PAIR,
+            exchange="stand-in",
+            is_open=not closed,
+            open_rate=PRICE,
+            amount=amount,
+            stake_amount=amount * PRICE * POINT,
+            fee_open=0.0,
+            fee_close=0.0,
+            open_date=when - timedelta(minutes=1),
+            strategy="Strategy",
+            timeframe=5,
+            is_short=False,
         )
         if closed:
             trade.close_rate, trade.close_date, trade.exit_reason = PRICE, when, "stop_loss"

@@ -24,7 +24,13 @@ from nautilus_trader.model.currencies import USD
 from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.enums import AccountType, AssetClass, OmsType, OrderSide, TradingState
 from nautilus_trader.model.events import AccountState
-from nautilus_trader.model.identifiers import AccountId, InstrumentId, PositionId, StrategyId, Symbol
+from nautilus_trader.model.identifiers import (
+    AccountId,
+    InstrumentId,
+    PositionId,
+    StrategyId,
+    Symbol,
+)
 from nautilus_trader.model.instruments import FuturesContract
 from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.model.position import Position
@@ -37,8 +43,17 @@ from nautilus_trader.test_kit.stubs.identifiers import TestIdStubs
 STRATEGY = StrategyId("S-001")
 NOTIONAL = 250_000
 MEANS = {
-    "contracts", "position", "per_instrument", "locked", "shut", "quote", "unknown_instrument",
-    "unknown_account", "repeated", "balance", "burst",
+    "contracts",
+    "position",
+    "per_instrument",
+    "locked",
+    "shut",
+    "quote",
+    "unknown_instrument",
+    "unknown_account",
+    "repeated",
+    "balance",
+    "burst",
 }
 ES = FuturesContract(
     instrument_id=InstrumentId.from_str("ESH6.SIM"),
@@ -88,7 +103,9 @@ class Desk:
             at = self.clock.timestamp_ns() - (3600 * 10**9 if given.get("quote") == "stale" else 0)
             size = Quantity.from_int(100)
             self.cache.add_quote_tick(
-                QuoteTick(ES.id, Price.from_str("5000.00"), Price.from_str("5000.25"), size, size, at, at)
+                QuoteTick(
+                    ES.id, Price.from_str("5000.00"), Price.from_str("5000.25"), size, size, at, at
+                )
             )
         self.factory = OrderFactory(trader_id=self.trader, strategy_id=STRATEGY, clock=self.clock)
         if given.get("position"):
@@ -120,7 +137,10 @@ class Desk:
     def _hold(self, size, portfolio):
         order = self.factory.market(ES.id, OrderSide.BUY, Quantity.from_int(size))
         fill = TestEventStubs.order_filled(
-            order, instrument=ES, position_id=PositionId("P-1"), strategy_id=STRATEGY,
+            order,
+            instrument=ES,
+            position_id=PositionId("P-1"),
+            strategy_id=STRATEGY,
             last_px=Price.from_str("5000.00"),
         )
         self.cache.add_position(Position(instrument=ES, fill=fill), OmsType.NETTING)
@@ -132,13 +152,19 @@ class Desk:
             side = OrderSide.BUY if case["side"] == "buy" else OrderSide.SELL
             size = Quantity.from_int(case["size"])
             if case["price"] is None:
-                reduces = case["side"] == "sell" and case["size"] <= case["given"].get("position", 0)
+                reduces = case["side"] == "sell" and case["size"] <= case["given"].get(
+                    "position", 0
+                )
                 order = self.factory.market(ES.id, side, size, reduce_only=reduces)
             else:
                 order = self.factory.limit(ES.id, side, size, Price.from_str(case["price"]))
         return order, SubmitOrder(
-            trader_id=self.trader, strategy_id=STRATEGY, position_id=None, order=order,
-            command_id=UUID4(), ts_init=self.clock.timestamp_ns(),
+            trader_id=self.trader,
+            strategy_id=STRATEGY,
+            position_id=None,
+            order=order,
+            command_id=UUID4(),
+            ts_init=self.clock.timestamp_ns(),
         )
 
 
