@@ -60,7 +60,15 @@ def draw(lot: Lot, plan: Plan, tickers: tuple[str, ...], lasting: int, rarer: in
         while at < lasting:
             acts.append(_KINDS[number](lot, at, plan, tickers))
             at += 1 + int(lot.expovariate(1 / EVERY) * rarer)
-    return acts
+    return acts + _unanswered(lot, lasting)
+
+
+def _unanswered(lot: Lot, lasting: int) -> list[AnyAct]:
+    """In some stories opening orders go without an answer: what must never be sent twice."""
+    if lot.random() < 0.7:
+        return []
+    moments = [lot.randrange(lasting) for _ in range(4)]
+    return [story.Hinder(at, Fault("call", "timeout_after", on="place_order")) for at in moments]
 
 
 def _span(lot: Lot) -> int:
