@@ -27,6 +27,7 @@ class Uncovered(msgspec.Struct):
     covered: bool
     earliest: int
     latest: int
+    opened_at: int
 
 
 class Best(msgspec.Struct):
@@ -35,6 +36,7 @@ class Best(msgspec.Struct):
     size: int
     mark: int
     profit: Number
+    opened_at: int
 
 
 class Account:
@@ -49,6 +51,7 @@ class Account:
         self.last_announced: dict[str, Number] = {}
         self.uncovered: dict[str, Uncovered] = {}
         self.best: dict[str, Best] = {}
+        self.best_before: dict[str, Best] = {}
         self.best_total: Number = 0
         self.highs: tuple[Number, Number] | None = None
         self.closes: tuple[Number, Number] | None = None
@@ -59,6 +62,9 @@ class Account:
         self.moved: dict[str, int] = {}
         self.stop_moved: dict[tuple[str, str], int] = {}
         self.approved_at: dict[tuple[str, int], int] = {}
+        self.owed: set[str] = set()
+        self.planned: set[str] = set()
+        self.locked_out: set[str] = set()
         self.withdrawn: set[str] = set()
         self.bare_since: dict[str, int] = {}
         self.complained: set[tuple[str, str | None]] = set()

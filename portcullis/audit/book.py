@@ -18,7 +18,10 @@ AHEAD = 300_000_000
 
 
 class Trade(msgspec.Struct):
-    """One fill. `net` is gross - fees - commission; `closes` says that it realized something."""
+    """One fill. `net` is gross - fees - commission; `closes` says that it realized something.
+
+    `executed_at` is the venue's time, `learnt_at` the ledger's: the venue's clock may be ahead.
+    """
 
     trade_id: str
     order_id: str
@@ -30,6 +33,7 @@ class Trade(msgspec.Struct):
     executed_at: int
     voided: bool
     key: str
+    learnt_at: int
 
 
 class Position(NamedTuple):
@@ -69,7 +73,7 @@ class Book:
 
     def report(self, body: dict[str, Any], at: int) -> None:
         """The venue's word on the account; an older word never overwrites a newer one."""
-        told = min(body["reported_at"], at)
+        told = body["reported_at"] if body["reported_at"] <= at + AHEAD else at
         if self.balance is not None and told < self.balance_at:
             return
         self.can_trade, self.reported = body["can_trade"], True
@@ -90,7 +94,7 @@ class Book:
         self._fills[name] = {k: t for k, t in fills.items() if t.executed_at > as_of}
         self._derive(name)
 
-    def trade(self, body: dict[str, Any]) -> Trade | None:
+    def trade(self, body: dict[str, Any], at: int) -> Trade | None:
         """A fill; answers it when it changed something, else None."""
         known = self.trades.get(body["trade_id"])
         self._base = None
@@ -112,6 +116,7 @@ class Book:
             body["executed_at"],
             body["voided"],
             body.get("key", ""),
+            at,
         )
         self.trades[found.trade_id] = found
         self.of_order.setdefault(found.order_id, []).append(found)
@@ -179,7 +184,9 @@ class Book:
         held = row.position if row else Position(0, 0, 0)
         fills = self._fills.get(name, {}).values()
         for fill in sorted(fills, key=lambda t: (t.executed_at, t.trade_id)):
-            if not fill.voided:
+            # The venue says which fills realized something: those only close.
+            opens = not fill.closes or held.size * fill.signed < 0
+            if opens and not fill.voided:
                 held = after(held, fill)
         if held.size:
             self.positions[name] = held

@@ -85,9 +85,12 @@ def protected(a: Account, finding: Finding, commands: Iterable[Issued]) -> bool:
 def _will_be_tried(a: Account, moment: Moment, finding: Finding) -> bool:
     """Whether a failed command holds the answer back: the next try, after 30 s, answers both.
 
-    While the venue forbids the account to trade nothing is tried again.
+    While the venue forbids the account to trade nothing is tried again. The bound of commands a
+    minute, which the configuration sets, lets one out every 3 s.
     """
     if a.book.can_trade is False and any(a.outbox.failures.values()):
+        return True
+    if a.outbox.is_paced(moment.at):
         return True
     sent = a.outbox.trying(moment.at)
     return any(each.outcome in FAILED and shrinks(each, finding.instrument) for each in sent)
@@ -115,7 +118,9 @@ def _stands(a: Account, moment: Moment, finding: Finding) -> bool:
     known = a.standing.get(finding.key) or a.standing.get((finding.rule, None))
     if not known or finding.act == "none":
         return False
-    if a.book.can_trade is False or a.outbox.given_up((finding.rule,)):
+    if a.book.can_trade is False or a.outbox.given_up():
+        return True
+    if a.outbox.is_paced(moment.at):
         return True
     return protected(a, finding, a.outbox.answering(moment.at))
 

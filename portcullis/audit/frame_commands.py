@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from portcullis.audit.account import Account
 from portcullis.audit.moment import Moment
-from portcullis.audit.outbox import FAILED
+from portcullis.audit.outbox import FAILED, PROTECTIVE
 from portcullis.audit.reading import Event
 from portcullis.audit.rules_automation import bare, faults
 
 IN_TIME = 30_000_000
 """Microseconds from issue to end: 20 s until a command is reported as unconfirmed, and slack."""
 
-PROTECTIVE = ("flatten", "close", "reduce", "cancel_orders")
 WIDENING = ("place_stop", "move_stop")
 
 
 def take(a: Account, moment: Moment) -> None:
     """Fold the commands issued here; each needs a cause."""
+    a.planned |= {e.body["instrument"] for e in moment.of("automation_planned")}
     for event in moment.of("command_issued"):
         issued = a.outbox.issue(event.body, moment.at, event.position)
         moment.report.commands += 1
@@ -40,8 +40,16 @@ def _has_cause(a: Account, moment: Moment, event: Event) -> bool:
         e.body["rule"] for e in moment.decisions if e.kind in ("breach_found", "automation_planned")
     }
     again = {rule for rule, failed in a.outbox.failures.items() if failed}
+    name = event.body["command"].get("instrument")
+    if event.body["command"]["type"] in WIDENING and name in a.planned:
+        again.add("trade_management")
+        a.planned.discard(name)
+    if name in a.locked_out:
+        again.add("lockout")
+    again |= {rule for rule, where in a.standing if rule != "lockout" and name in (None, where)}
     tried = any(each.outcome in FAILED for each in a.outbox.trying(moment.at))
-    return tried or bool((causes | again) & set(event.body["rules"]))
+    held_back = a.outbox.is_bounded(moment.at)
+    return tried or held_back or bool((causes | again) & set(event.body["rules"]))
 
 
 def _stop(a: Account, moment: Moment, event: Event) -> None:

@@ -140,10 +140,15 @@ def protect(a: Account, moment: Moment) -> None:
     names = {*a.book.positions, *moment.sizes_before}
     for name in sorted(names):
         size, before = a.book.size(name), moment.sizes_before.get(name, 0)
-        grew = abs(size) > abs(before) or size * before < 0
+        grew = abs(size) > abs(before) or size * before < 0 or (size and name in a.owed)
+        a.owed.discard(name)
         if grew and _locked_throughout(a, moment, name):
             sent = a.outbox.trying(moment.at)
-            if not any(shrinks(each, name) for each in sent) and a.book.can_trade is not False:
+            if any(shrinks(each, name) for each in sent) or a.book.can_trade is False:
+                continue
+            if a.outbox.is_paced(moment.at):
+                a.owed.add(name)
+            else:
                 moment.differ(
                     a, "missing", "lockout", name,
                     f"{size:+d} while locked, {before:+d} before: a command to close it", "none",
@@ -166,6 +171,8 @@ def _orders(a: Account, moment: Moment) -> None:
             continue
         if any(cancels(each, order) for each in a.outbox.answering(moment.at)):
             continue
+        if a.outbox.is_paced(moment.at):
+            continue
         a.withdrawn.add(order["order_id"])
         moment.differ(
             a, "missing", "lockout", name,
@@ -174,7 +181,11 @@ def _orders(a: Account, moment: Moment) -> None:
 
 
 def lockouts(a: Account, moment: Moment) -> None:
-    """What is announced as done under a lock needs a lock and something to do."""
+    """What is announced as done under a lock needs a lock and something to do.
+
+    A position that was announced so may be closed again and again until it is gone.
+    """
+    a.locked_out &= set(a.book.positions)
     for event in moment.of("breach_found"):
         if event.body["rule"] != "lockout":
             continue
@@ -185,6 +196,8 @@ def lockouts(a: Account, moment: Moment) -> None:
         moment.report.breaches += 1
         if a.locks.over(name) and there:
             moment.report.agreed += 1
+            if name and a.book.size(name):
+                a.locked_out.add(name)
         else:
             moment.differ(
                 a, "unjustified", "lockout", name,

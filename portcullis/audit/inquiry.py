@@ -113,6 +113,7 @@ class Inquiry:
                 self.accounts[each["account"]] = Account(each["account"], each, fact.at)
             account = self.accounts[each["account"]]
             account.take(each)
+            account.outbox.bound = plan.get("commands_per_minute", account.outbox.bound)
             account.is_planned = True
         for name, account in self.accounts.items():
             if name not in named:
@@ -148,12 +149,13 @@ class Inquiry:
             self._quoted(a, moment)
             return
         moment.sizes_before = {name: held.size for name, held in a.book.positions.items()}
+        a.best_before = dict(a.best)
         rolled = frame_days.roll(a, moment)
         fill, new_order = self._apply(a, moment)
-        judge.follow(a, self.market, moment.at)
+        judge.follow(a, self.market, fact)
         frame_locks.take(a, moment, rolled)
         frame_commands.take(a, moment)
-        if fact.kind == "proposal_received":
+        if fact.kind == "proposal_received" and _account_of(fact) == a.name:
             frame_gate.proposal(a, moment)
         if fact.kind == "command_concluded":
             frame_commands.concluded(a, moment, self.started_at)
@@ -171,7 +173,7 @@ class Inquiry:
 
     def _quoted(self, a: Account, moment: Moment) -> None:
         """A price that nothing was decided on: only the rules on prices can have changed."""
-        judge.follow_prices(a, self.market, moment.at)
+        judge.follow_prices(a, self.market, moment.fact)
         findings: list[Finding] = judge.priced(a, self.market, moment.at)
         self.report.judgements += 1
         if findings or a.standing:
@@ -201,7 +203,7 @@ class Inquiry:
             a.book.order_gone(body["order_id"])
         elif fact.kind == "trade_reported":
             known = any(not t.voided for t in a.book.of_order.get(body["order_id"], ()))
-            fill = a.book.trade(body)
+            fill = a.book.trade(body, fact.at)
             a.touched()
             return fill, fill is not None and not fill.voided and not known
         return None, False

@@ -16,6 +16,7 @@ from portcullis.audit.account import NEVER, Account
 from portcullis.audit.book import Trade
 from portcullis.audit.finding import Finding
 from portcullis.audit.market import Market
+from portcullis.audit.reading import Event
 
 STATIC = {
     "max_contracts": rules_size.max_contracts,
@@ -32,22 +33,29 @@ PRICED = {
 }
 
 
-def follow(a: Account, market: Market, at: int) -> None:
+def follow(a: Account, market: Market, fact: Event) -> None:
     """Bring what is remembered from moment to moment up to this one."""
     if "no_stop_loss_grace" in a.rules:
-        rules_stops.follow(a, a.rules["no_stop_loss_grace"], at)
-    follow_prices(a, market, at)
+        rules_stops.follow(a, a.rules["no_stop_loss_grace"], fact.at)
+    follow_prices(a, market, fact)
 
 
-def follow_prices(a: Account, market: Market, at: int) -> None:
-    """As `follow`, for a quote."""
+def follow_prices(a: Account, market: Market, fact: Event) -> None:
+    """As `follow`, for a quote.
+
+    Whether the high of a day is taken at every fact or at prices only, the text leaves open:
+    between two rows of the venue the sum of positions and trades may be of no moment at all.
+    """
+    at = fact.at
     if "trade_management" in a.rules or "max_unrealized_profit" in a.rules:
         rules_automation.follow(a, market, at)
     if "trailing_drawdown" in a.rules:
         seen = a.equities(market, at)
         if seen:
             low, high = a.highs or (min(seen), max(seen))
-            a.highs = max(low, min(seen)), max(high, *seen)
+            if fact.kind == "quote" and fact.body["instrument"] in a.book.positions:
+                low = max(low, min(seen))
+            a.highs = low, max(high, *seen)
 
 
 def priced(a: Account, market: Market, at: int) -> list[Finding]:

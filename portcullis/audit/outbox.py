@@ -11,6 +11,12 @@ RETRY_AFTER = 35_000_000
 late, and a command that failed is tried again after 30 s."""
 
 MOST_TRIES = 10
+MINUTE = 60_000_000
+PACED = 7_000_000
+"""Microseconds a command may wait once the bound of a minute is reached: one goes out every 3 s,
+and it may have been held back just before that."""
+
+PROTECTIVE = ("flatten", "close", "reduce", "cancel_orders")
 FAILED = ("refused", "unconfirmed")
 
 
@@ -35,6 +41,9 @@ class Outbox:
         self.recent: list[Issued] = []
         self.keys: set[str] = set()
         self.failures: dict[str, int] = {}
+        self.failed_in_row = 0
+        self.bound = 20
+        self.issued_at: list[int] = []
 
     def issue(self, body: dict[str, Any], at: int, position: int) -> Issued | None:
         """A command is issued; None when its key was used before."""
@@ -51,6 +60,7 @@ class Outbox:
             return None
         self.keys.add(issued.key)
         self.waiting[issued.key] = issued
+        self.issued_at = [t for t in self.issued_at if t > at - MINUTE - PACED] + [at]
         return issued
 
     def conclude(self, body: dict[str, Any], at: int) -> Issued | None:
@@ -62,11 +72,22 @@ class Outbox:
             for rule in issued.rules:
                 failed = body["outcome"] in FAILED
                 self.failures[rule] = self.failures.get(rule, 0) + 1 if failed else 0
+            if issued.kind in PROTECTIVE:
+                failed = body["outcome"] in FAILED
+                self.failed_in_row = self.failed_in_row + 1 if failed else 0
         return issued
 
-    def given_up(self, rules: tuple[str, ...]) -> bool:
-        """Whether a rule's commands failed as often as they may be tried."""
-        return any(self.failures.get(rule, 0) >= MOST_TRIES for rule in rules)
+    def given_up(self) -> bool:
+        """Whether the account's commands failed as often in a row as they are tried."""
+        return self.failed_in_row >= MOST_TRIES
+
+    def is_bounded(self, at: int) -> bool:
+        """Whether the account's bound of commands a minute is, or just was, reached."""
+        return sum(each > at - MINUTE - PACED for each in self.issued_at) >= self.bound
+
+    def is_paced(self, at: int) -> bool:
+        """Whether the bound holds a command back at a moment: one went out shortly before."""
+        return self.is_bounded(at) and self.issued_at[-1] > at - PACED
 
     def trying(self, at: int) -> list[Issued]:
         """Commands on their way, and those that failed and are tried again after 30 s."""

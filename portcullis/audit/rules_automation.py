@@ -19,24 +19,25 @@ def follow(a: Account, market: Market, at: int) -> None:
         mark = market.mark(name, held.size)
         pnl = market.open_pnl(name, held, at, a.max_age)
         best = a.best.get(name)
-        if best is not None and best.size * held.size < 0:
+        if best is not None and (best.size * held.size < 0 or held.opened_at > best.opened_at):
             best = None
         if mark is None or pnl is None:
+            a.best.pop(name, None)
             if best is not None:
                 a.best[name] = best
             continue
         side = 1 if held.size > 0 else -1
         if best is None:
-            best = Best(held.size, mark, pnl)
+            best = Best(held.size, mark, pnl, held.opened_at)
         better = side * max(side * best.mark, side * mark)
-        a.best[name] = Best(held.size, better, max(best.profit, pnl))
+        a.best[name] = Best(held.size, better, max(best.profit, pnl), held.opened_at)
     total = a.open_total(market, at) if a.book.positions else 0
     a.best_total = 0 if not a.book.positions else max(a.best_total, total or 0)
 
 
-def stop_price(a: Account, p: dict[str, Any], name: str) -> Fraction | None:
+def stop_price(a: Account, p: dict[str, Any], name: str, best: Best | None) -> Fraction | None:
     """Where the text wants the stop, in ticks: the tightest of what is switched on and reached."""
-    held, best = a.book.positions.get(name), a.best.get(name)
+    held = a.book.positions.get(name)
     if held is None:
         return None
     side = 1 if held.size > 0 else -1
@@ -88,8 +89,11 @@ def stops_beside(a: Account, name: str, order_id: str | None, side: int) -> int:
 def faults(a: Account, p: dict[str, Any], command: dict[str, Any]) -> list[str]:
     """What is wrong with a stop that is placed or moved; a tick of rounding is allowed."""
     held = a.book.positions.get(command["instrument"])
-    wanted = stop_price(a, p, command["instrument"])
-    if held is None or wanted is None:
+    name = command["instrument"]
+    # What was due by time is done before the price that came at the same moment is looked at.
+    bests = (a.best_before.get(name), a.best.get(name))
+    wanted = [w for w in (stop_price(a, p, name, best) for best in bests) if w is not None]
+    if held is None or not wanted:
         return ["no stop is wanted there"]
     side, price = (1 if held.size > 0 else -1), command["stop_price"]
     found = []
@@ -98,8 +102,8 @@ def faults(a: Account, p: dict[str, Any], command: dict[str, Any]) -> list[str]:
         found.append(f"it covers {command['size']} of {abs(held.size)}, others {others}")
     if command["type"] == "place_stop" and command["side"] != -side:
         found.append("it is on the side of the position")
-    if side * (wanted - price) >= 1:
-        found.append(f"it stands at {price}, the rule wants {float(wanted):g}")
+    if all(side * (each - price) >= 1 for each in wanted):
+        found.append(f"it stands at {price}, the rule wants {float(wanted[-1]):g}")
     old = a.book.orders.get(command.get("order_id", ""))
     if old is not None and old["stop_price"] is not None and side * (price - old["stop_price"]) < 0:
         found.append(f"it widens from {old['stop_price']} to {price}")

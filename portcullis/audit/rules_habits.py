@@ -87,6 +87,7 @@ def cooldown_after_loss(a: Account, p: dict[str, Any], fill: Trade, at: int) -> 
     if not reached or not any(t.closes for t in fills):
         return
     worst = max(tier["cooldown"] for tier in reached)
+    done = [min(t.executed_at, t.learnt_at) for t in fills]
     recent = fill.executed_at >= a.day.start and fill.executed_at + worst > at
     yield Finding(
         "cooldown_after_loss",
@@ -96,5 +97,5 @@ def cooldown_after_loss(a: Account, p: dict[str, Any], fill: Trade, at: int) -> 
         True,
         f"an order lost {money(loss)}",
         "none",
-        LockWanted("at", (at + worst, *(t.executed_at + worst for t in fills)), None),
+        LockWanted("at", (at + worst, *(each + worst for each in done)), None),
     )

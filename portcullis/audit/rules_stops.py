@@ -38,9 +38,11 @@ def follow(a: Account, p: dict[str, Any], at: int) -> None:
     for name, held in a.book.positions.items():
         known = a.uncovered.get(name)
         is_covered = covered(a, name, held.size, p["cover"])
-        if known is None or known.size * held.size < 0:
+        if known is None or known.size * held.size < 0 or held.opened_at > known.opened_at:
             # The time before the position was first seen counts; when exactly, the venue says.
-            known = Uncovered(held.size, is_covered, held.opened_at, held.opened_at)
+            known = Uncovered(
+                held.size, is_covered, min(held.opened_at, at), held.opened_at, held.opened_at
+            )
         elif known.covered and not is_covered:
             known.earliest, known.latest = held.opened_at, at
             known.earliest = max(held.opened_at, a.moved.get(name, at))

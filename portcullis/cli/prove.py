@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from portcullis.proof import campaign, mutants, shrink, story, swarm
 from portcullis.proof.campaign import Ran
 from portcullis.proof.occurrences import never
 
+INTERRUPTED = 130
 ENOUGH = 100
 """So many runs, of ten minutes at least, and everything that is demanded must have happened."""
 
@@ -28,6 +29,9 @@ def prove(
     file: Path | None = typer.Option(None, "--story", help="replay a story that was kept"),
     keep: Path = typer.Option(Path(), "--keep", help="folder for stories that failed"),
     shorten: bool = typer.Option(True, "--shrink/--no-shrink", help="make a failing story short"),
+    audited: bool = typer.Option(
+        True, "--audit/--no-audit", help="also judge every rule a second time, at every price"
+    ),
     plant: bool = typer.Option(False, "--mutants", help="plant known defects; each must be found"),
     output: Form = FormOption,
 ) -> None:
@@ -36,16 +40,20 @@ def prove(
         _hunt(seeds, seconds, output)
         return
     if file is not None:
-        runs = [campaign.judge(_read(file))]
+        runs = [campaign.judge(_read(file), audited=audited)]
     else:
-        runs = _run(seed, seeds, seconds, accounts or None, jobs, quiet=output is Form.JSON)
+        wanted = campaign.run(seed, seeds, seconds, accounts or None, jobs, audited=audited)
+        runs = _run(wanted, seeds)
     broken = [each for each in runs if each.violations]
     if broken and file is None and shorten:
         _keep(broken[0], seconds, accounts or None, keep)
-    missing = never(campaign.seen_in(runs)) if _is_large(seeds, seconds, file) else []
+    whole = _is_large(seeds, seconds, file) and len(runs) == seeds
+    missing = never(campaign.seen_in(runs)) if whole else []
     show(_body(runs, missing), output, _draw)
     if broken or missing:
         raise typer.Exit(1)
+    if file is None and len(runs) < seeds:
+        raise typer.Exit(INTERRUPTED)
 
 
 def _is_large(seeds: int, seconds: int, file: Path | None) -> bool:
@@ -64,30 +72,35 @@ def _read(file: Path) -> story.Story:
         ) from error
 
 
-def _run(
-    seed: int, seeds: int, seconds: int, accounts: int | None, jobs: int, *, quiet: bool
-) -> list[Ran]:
+def _run(wanted: Iterator[Ran], seeds: int) -> list[Ran]:
     """All runs; a failing seed ends the campaign, for the next thing to do is to look at it."""
     runs: list[Ran] = []
-    started = time.perf_counter()
-    for each in campaign.run(seed, seeds, seconds, accounts, jobs):
-        runs.append(each)
-        if not quiet and console.is_terminal:
-            _progress(runs, seeds, started)
-        if each.violations:
-            break
-    if not quiet and console.is_terminal:
-        console.print()
+    try:
+        for each in wanted:
+            runs.append(each)
+            _progress(runs, seeds)
+            if each.violations:
+                break
+    except KeyboardInterrupt:
+        messages.print(f"stopped after {len(runs)} of {seeds} seeds")
+        if not runs:
+            raise typer.Exit(INTERRUPTED) from None
     return runs
 
 
-def _progress(runs: list[Ran], seeds: int, started: float) -> None:
-    took = time.perf_counter() - started
-    simulated = sum(each.simulated for each in runs)
-    console.print(
-        f"\r{len(runs)} of {seeds} seeds, {simulated / 3600:.1f} h simulated in {took:.0f} s",
-        end="",
+def _progress(runs: list[Ran], seeds: int) -> None:
+    """One line a run: a campaign may take days, and what it has shown so far should be seen."""
+    ran = runs[-1]
+    deaths = sum(count for what, count in ran.seen.items() if what.startswith("ended by "))
+    days = sum(each.account_days for each in runs)
+    messages.print(
+        f"{len(runs)} of {seeds}: seed {ran.seed}, {ran.accounts} accounts, "
+        f"{ran.simulated / 3600:.1f} h, {ran.events:,} events, {deaths} deaths, "
+        f"{'BROKEN' if ran.violations else 'holds'}, {ran.took:.0f} s; "
+        f"{days:,.1f} account-days so far",
         markup=False,
+        highlight=False,
+        soft_wrap=True,
     )
 
 

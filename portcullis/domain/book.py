@@ -35,27 +35,41 @@ PAST_FILLS_MAX = 50_000
 AHEAD_MAX = 5 * MINUTE
 
 
-def fold_account(account: AccountState, fact: AccountReported) -> None:
-    """The venue's word on the account as a whole."""
+def fold_account(account: AccountState, fact: AccountReported, world: State) -> bool:
+    """The venue's word on the account as a whole, unless it is older than what is known."""
+    if fact.reported_at < account.reported_at:
+        return False
+    # A time far ahead of ours is no time: it would keep every later word out.
+    is_time = fact.reported_at <= world.now + AHEAD_MAX
+    account.reported_at = fact.reported_at if is_time else account.reported_at
     account.can_trade = fact.can_trade
     account.balance = fact.balance
     account.currency = fact.currency
     account.reported = True
+    return True
 
 
-def fold_position(account: AccountState, fact: PositionReported, world: State) -> bool:
-    """Take the venue's row unless a newer one is known; says whether the position changed."""
+def fold_position(
+    account: AccountState, fact: PositionReported, world: State, max_age: int
+) -> bool:
+    """Take the venue's row unless a newer one is known; says whether the position changed.
+
+    `max_age`: how old a price may be that counts for a position's best, microseconds.
+    """
     row = account.rows.setdefault(fact.instrument, Row())
     if fact.as_of < row.as_of or fact.as_of > world.now + AHEAD_MAX:
         return False
     row.size, row.average, row.as_of = fact.size, fact.average, fact.as_of
     row.opened_at = fact.opened_at
     row.later = [fill for fill in row.later if fill.executed_at > fact.as_of]
-    return _rebuild(account, fact.instrument, row, world)
+    return _rebuild(account, fact.instrument, row, world, max_age)
 
 
-def fold_trade(account: AccountState, fact: TradeReported, world: State) -> bool:
-    """Count a fill once; a void takes it out again. Says whether anything changed."""
+def fold_trade(account: AccountState, fact: TradeReported, world: State, max_age: int) -> bool:
+    """Count a fill once; a void takes it out again. Says whether anything changed.
+
+    `max_age`: as for `fold_position`.
+    """
     known = _known(account, fact.trade_id)
     account.reservations.pop(fact.key, None)
     if known is not None and (known.voided or not fact.voided):
@@ -74,7 +88,7 @@ def fold_trade(account: AccountState, fact: TradeReported, world: State) -> bool
             recount(account, fact.order_id, world.now)
         else:
             _count(account, fill, world.now)
-    _apply_later(account, fact, world)
+    _apply_later(account, fact, world, max_age)
     return True
 
 
@@ -125,7 +139,7 @@ def _forget_entry(account: AccountState, first_at: int) -> None:
         del account.entries[place]
 
 
-def _apply_later(account: AccountState, fact: TradeReported, world: State) -> None:
+def _apply_later(account: AccountState, fact: TradeReported, world: State, max_age: int) -> None:
     """A fill newer than the venue's row changes the position before the row says so."""
     row = account.rows.setdefault(fact.instrument, Row())
     row.later = [fill for fill in row.later if fill.trade_id != fact.trade_id]
@@ -141,10 +155,10 @@ def _apply_later(account: AccountState, fact: TradeReported, world: State) -> No
             )
         )
         row.later.sort(key=lambda fill: (fill.executed_at, fill.trade_id))
-    _rebuild(account, fact.instrument, row, world)
+    _rebuild(account, fact.instrument, row, world, max_age)
 
 
-def _rebuild(account: AccountState, instrument: str, row: Row, world: State) -> bool:
+def _rebuild(account: AccountState, instrument: str, row: Row, world: State, max_age: int) -> bool:
     """The position is the venue's row and the later fills on top of it."""
     size, average, opened_at = row.size, row.average, row.opened_at or row.as_of
     for fill in row.later:
@@ -153,7 +167,11 @@ def _rebuild(account: AccountState, instrument: str, row: Row, world: State) -> 
         if size == 0 or (size > 0) != (size + fill.side * fill.size > 0):
             opened_at = fill.executed_at
         size, average = after_fill(size, average, fill.side * fill.size, fill.price)
-    return _set_position(account, instrument, size, average, opened_at, row.as_of, world)
+    changed = _set_position(account, instrument, size, average, opened_at, row.as_of, world)
+    quote, held = world.quotes.get(instrument), account.positions.get(instrument)
+    if quote is not None and held is not None:
+        _mark_at(account, held, quote, world, max_age)
+    return changed
 
 
 def after_fill(size: int, average: int, traded: int, price: int) -> tuple[int, int]:
@@ -186,7 +204,7 @@ def _set_position(
         if not account.positions:
             account.peak_open = 0
         return True
-    if before is None or (before.size > 0) != (size > 0):
+    if before is None or _is_another(before, size, opened_at):
         if before is not None:
             account.open_pnl -= before.pnl
         before = Position(instrument, size, average, as_of, min(opened_at, world.now) or world.now)
@@ -195,10 +213,14 @@ def _set_position(
     else:
         changed = before.size != size or before.average != average
         before.size, before.average, before.as_of = size, average, as_of
-    quote = world.quotes.get(instrument)
-    if quote is not None:
-        _mark_at(account, before, quote, world)
     return changed
+
+
+def _is_another(known: Position, size: int, opened_at: int) -> bool:
+    """Whether a position is not the known one: turned round, or opened after the venue last
+    spoke of that one.
+    """
+    return (known.size > 0) != (size > 0) or opened_at > max(known.opened_at, known.as_of)
 
 
 def fold_order(account: AccountState, fact: OrderReported) -> bool:
@@ -234,36 +256,53 @@ def _end_order(account: AccountState, order_id: str, version: int) -> None:
     forget_oldest(account.ended_orders, ENDED_ORDERS_MAX)
 
 
-def _mark_at(account: AccountState, position: Position, quote: Quote, world: State) -> None:
-    """Value a position at the price at which it could be closed, where that is known."""
+def _mark_at(
+    account: AccountState, position: Position, quote: Quote, world: State, max_age: int
+) -> None:
+    """Value a position at the price at which it could be closed, where that is known.
+
+    A price too old to judge by tells where the position is booked, not how well it ever stood.
+    """
     price = quote.bid if position.size > 0 else quote.ask
     if price is None:
         price = quote.last
     listed = world.instruments.get(position.instrument)
     if price is not None and listed is not None:
-        mark(account, position, price, price, quote.quoted_at, listed.tick_value)
+        best = price if world.now - quote.quoted_at <= max_age else None
+        mark(account, position, price, best, quote.quoted_at, listed.tick_value)
 
 
 def mark(
     account: AccountState,
     position: Position,
     price: int,
-    best: int,
+    best: int | None,
     quoted_at: int,
     tick_value: int,
 ) -> None:
-    """Value a position at `price`; `best` is the best one since the last mark, for its highs."""
+    """Value a position at `price`; `best` is the best one since the last mark, for its highs; None
+    leaves them as they are.
+    """
     pnl = open_pnl(price, position.average, position.size, tick_value)
+    account.open_pnl += pnl - position.pnl
+    position.pnl, position.mark, position.marked_at = pnl, price, quoted_at
+    if best is None:
+        return
     highest = pnl
     if best != price:
         highest = open_pnl(best, position.average, position.size, tick_value)
-    account.open_pnl += pnl - position.pnl
-    position.pnl, position.mark, position.marked_at = pnl, price, quoted_at
     position.peak_pnl = max(position.peak_pnl, highest)
     known = position.best
     if known is None or (best > known if position.size > 0 else best < known):
         position.best = best
-    account.peak_open = max(account.peak_open, account.open_pnl + highest - pnl)
+    if not account.unjudged:
+        account.peak_open = max(account.peak_open, account.open_pnl + highest - pnl)
+
+
+def raise_peak(account: AccountState) -> None:
+    """Let the best open profit of the account follow it, while all of it can be judged."""
+    if not account.unjudged:
+        account.peak_open = max(account.peak_open, account.open_pnl)
 
 
 def raise_high(account: AccountState) -> None:

@@ -47,7 +47,7 @@ from portcullis.domain.model import FAILED_COMPARES_MAX, SECOND, STOP_TYPES
 from portcullis.domain.plan import AccountPlan, Plan, decode_plan
 from portcullis.domain.session import trading_day
 from portcullis.domain.state import AccountState, State
-from portcullis.domain.watch import AccountWatch
+from portcullis.domain.watch import AccountWatch, RuleWatch
 
 ROLLS_MAX = 400
 AHEAD_MAX = 5 * SECOND
@@ -134,11 +134,15 @@ class Engine:
         if quote.quoted_at > state.now + AHEAD_MAX:
             return  # a price from the future would count as fresh for ever
         state.quotes[quote.instrument] = quote
+        age = state.now - quote.quoted_at
+        if age > self._oldest:
+            return  # nobody may judge by it, nor by the older one that it follows
         for holding in self._holders.concerned(quote):
             account, watch = holding.account, holding.watch
             self._touch(account)
-            if account.unjudged:
+            if account.unjudged or age > watch.plan.quote_max_age:
                 self.judge.judge_quotes(account, watch)
+                book.raise_peak(account)
                 self._arm(account)
             if watch.trails_intraday:
                 book.raise_high(account)
@@ -146,17 +150,21 @@ class Engine:
 
     def _on_position(self, fact: PositionReported) -> None:
         account = self._account(fact.account)
-        if account is not None and book.fold_position(account, fact, self.world):
+        if account is None:
+            return
+        max_age = self.watches[account.id].plan.quote_max_age
+        if book.fold_position(account, fact, self.world, max_age):
             self._position_changed(account)
 
     def _position_changed(self, account: AccountState) -> None:
         self._touched.append(account)
         watch = self.watches[account.id]
         locks.shrink_kept(account)
-        self._something_changed(account)
+        concerned = self._concerned(account, "position")
         book.watch_cover(account, self.world.now, any_stop=watch.any_stop)
         self.judge.judge_quotes(account, watch)
-        self.judge.judge(account, watch.by_trigger["position"], lockout=True)
+        book.raise_peak(account)
+        self.judge.judge(account, concerned, lockout=True)
         account.taken_up = {}
         self._arm(account)
 
@@ -174,10 +182,13 @@ class Engine:
         if account is not None and book.drop_order(account, fact.order_id):
             self._orders_changed(account, is_stop=True)
 
-    def _something_changed(self, account: AccountState) -> None:
-        """What the venue refused may work now."""
-        if account.refused:
-            outcomes.retry(account)
+    def _concerned(self, account: AccountState, trigger: str) -> tuple[RuleWatch, ...]:
+        """The rules a change concerns: all, where what the venue refused may work now."""
+        watch = self.watches[account.id]
+        if not account.refused:
+            return watch.by_trigger[trigger]
+        outcomes.retry(account)
+        return watch.everything
 
     def _orders_changed(self, account: AccountState, *, is_stop: bool) -> None:
         """Judge the orders anew; of them, only stops and what is decided can move a band."""
@@ -192,13 +203,13 @@ class Engine:
         account = self._account(fact.account)
         if account is None:
             return
+        watch = self.watches[account.id]
         before = {name: p.size for name, p in account.positions.items()}
-        if not book.fold_trade(account, fact, self.world):
+        if not book.fold_trade(account, fact, self.world, watch.plan.quote_max_age):
             return
         self._touched.append(account)
         if before != {name: p.size for name, p in account.positions.items()}:
             self._position_changed(account)
-        watch = self.watches[account.id]
         if watch.trails_intraday:
             book.raise_high(account)
         self.judge.judge(account, watch.by_trigger["trade"])
@@ -208,11 +219,14 @@ class Engine:
         account = self._changing(fact.account)
         if account is None:
             return
-        if fact.can_trade and not account.can_trade:
-            self._something_changed(account)
+        before = account.can_trade
+        if not book.fold_account(account, fact, self.world):
+            return
+        concerned = self.watches[account.id].by_trigger["account"]
+        if fact.can_trade and not before:
+            concerned = self._concerned(account, "account")
             self.judge.out += locks.end(account, locks.of_kind(account, "venue"), "venue")
-        book.fold_account(account, fact)
-        self.judge.judge(account, self.watches[account.id].by_trigger["account"], lockout=True)
+        self.judge.judge(account, concerned, lockout=True)
         account.taken_up = {}
         self._arm(account)
 
@@ -513,6 +527,8 @@ class Engine:
         return trading_day(self.world.now, plan.zone, plan.reset_minute, plan.days, plan.calendar)
 
     def _index_all(self) -> None:
+        ages = [watch.plan.quote_max_age for watch in self.watches.values()]
+        self._oldest = max(ages, default=0)
         self._holders = Holders(self.world, self.watches, restless=self._restless)
         self._deadlines, self._armed = [], {}
         for name in self.watches:

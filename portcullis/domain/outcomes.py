@@ -19,8 +19,11 @@ def conclude(judge: Judge, account: AccountState, fact: CommandConcluded) -> Non
         return
     answered = [b for b in account.breaches.values() if fact.key in b.commands]
     if fact.outcome in ("confirmed", "superseded"):
-        account.failures = 0 if isinstance(pending.command, PROTECTIVE) else account.failures
         _settled(account, fact.key)
+        if isinstance(pending.command, PROTECTIVE):
+            account.failures = 0
+            if account.refused and account.retry_at is None:
+                retry(account)  # the venue acts again: what was given up may work now
     elif pending.rules != ("gate",):
         _not_done(judge, account, fact, answered, pending.command)
 

@@ -14,7 +14,7 @@ from portcullis.domain.events import OrderReported, Quote
 from portcullis.domain.model import Instrument, Lock, Verdict
 from portcullis.domain.session import TradingDay
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 Mode = Literal["STARTING", "ACTIVE", "OBSERVE_ONLY", "SHUTDOWN"]
 
 
@@ -121,6 +121,7 @@ class AccountState(msgspec.Struct):
     day: TradingDay
     can_trade: bool | None = None
     reported: bool = False
+    reported_at: int = 0
     reconciled_at: int = 0
     balance: int = 0
     currency: str = "USD"

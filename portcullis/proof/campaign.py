@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -41,11 +42,11 @@ class Ran(msgspec.Struct, frozen=True):
         return self.accounts * self.simulated / 86_400
 
 
-def judge(story: Story) -> Ran:
+def judge(story: Story, *, audited: bool = True) -> Ran:
     """Play a story and let every checker look at what is left."""
     started = time.perf_counter()
     outcome = play(story)
-    found = violations(outcome)
+    found = violations(outcome, audited=audited)
     return Ran(
         story.seed,
         story.mode,
@@ -66,21 +67,34 @@ def trace_of(outcome: Outcome) -> str:
     return b"".join(newest[name] for name in sorted(newest)).hex()[-64:]
 
 
-def _judge_seed(drawn: tuple[int, int, int | None]) -> Ran:
-    return judge(swarm.draw(*drawn))
+def _judge_seed(drawn: tuple[int, int, int | None, bool]) -> Ran:
+    seed, seconds, accounts, audited = drawn
+    return judge(swarm.draw(seed, seconds, accounts), audited=audited)
 
 
 def run(
-    first: int, count: int, seconds: int, accounts: int | None = None, jobs: int = 0
+    first: int,
+    count: int,
+    seconds: int,
+    accounts: int | None = None,
+    jobs: int = 0,
+    *,
+    audited: bool = True,
 ) -> Iterator[Ran]:
     """Judge the seeds from `first` on, `count` of them, in order of seed."""
-    wanted = [(seed, seconds, accounts) for seed in range(first, first + count)]
+    wanted = [(seed, seconds, accounts, audited) for seed in range(first, first + count)]
     jobs = min(jobs or os.cpu_count() or 1, count)
     if jobs == 1:
         yield from map(_judge_seed, wanted)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_by_interrupt) as pool:
         yield from pool.map(_judge_seed, wanted)
+
+
+def _end_by_interrupt() -> None:
+    """Ctrl-C reaches every process of the terminal: these have nothing to say about it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def seen_in(runs: list[Ran]) -> Counter[str]:

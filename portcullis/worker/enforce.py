@@ -11,7 +11,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
-from portcullis.domain.commands import Flatten
+from portcullis.domain.commands import (
+    CancelOrder,
+    CancelOrders,
+    Close,
+    Flatten,
+    MoveStop,
+    PlaceStop,
+    Reduce,
+    Submit,
+)
 from portcullis.domain.events import AnyDecision, CommandConcluded, CommandIssued, CommandSent
 from portcullis.domain.model import MICRO
 from portcullis.domain.state import AccountState
@@ -24,7 +33,26 @@ from portcullis.worker.reconcile import order_differences, picture, position_dif
 ATTEMPTS_MAX = 40
 BACKOFF_FIRST = 20_000
 BACKOFF_MAX = MICRO
-GAVE_WAY = "a flatten of the account took over"
+GAVE_WAY_TO = {
+    Flatten: "a flatten of the account took over",
+    Close: "a close of the instrument took over",
+}
+
+LESSER = (CancelOrder, CancelOrders, MoveStop, PlaceStop, Reduce)
+
+
+def gives_way(known: CommandIssued, issued: CommandIssued) -> bool:
+    """Whether a command of the same account need not be ended once another is begun.
+
+    A close that may find its position covered does nothing then, so nothing gives way to it.
+    """
+    if isinstance(issued.command, Flatten):
+        return not isinstance(known.command, Flatten)
+    if not isinstance(issued.command, Close) or issued.command.unless_covered:
+        return False
+    where = getattr(known.command, "instrument", None)
+    return isinstance(known.command, LESSER) and where == issued.command.instrument
+
 
 Outcome = Literal["confirmed", "refused", "unconfirmed", "superseded"]
 
@@ -46,6 +74,15 @@ class Errand:
         self.attempts = 0
         self.round_trips = 0
         self.refusal = ""
+        self.gave_way = ""
+
+    @property
+    def instrument(self) -> str:
+        """The instrument it is about; empty for the account as a whole."""
+        command = self.issued.command
+        if isinstance(command, Submit):
+            return command.order.instrument
+        return getattr(command, "instrument", None) or ""
 
     @property
     def account(self) -> AccountState:
@@ -109,14 +146,16 @@ class Errand:
 
 
 class Enforcer:
-    """Runs the errands: one after the other for an account, a flatten before everything."""
+    """Runs the errands: one after the other in an instrument, so that one that cannot be closed
+    holds back no other; a flatten before everything, and a close before the lesser of its own.
+    """
 
     def __init__(self, core: Core, venue: Venue, enforce_within: int) -> None:
         self._core = core
         self._venue = venue
         self._within = enforce_within
         self._running: dict[str, tuple[Errand, asyncio.Task[None]]] = {}
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns: dict[tuple[str, str], asyncio.Lock] = {}
         core.on_decision(self._on_decision)
 
     @property
@@ -128,11 +167,13 @@ class Enforcer:
             self.start(decision, trace)
 
     def start(self, issued: CommandIssued, trace: str, *, recovered: bool = False) -> None:
-        """Begin a command; lesser commands of the account give way to a flatten."""
+        """Begin a command; lesser ones give way to a flatten, and to a close in its instrument."""
         if issued.key in self._running:
             return
-        if isinstance(issued.command, Flatten):
-            self._give_way(issued.account)
+        for errand, task in list(self._running.values()):
+            if errand.issued.account == issued.account and gives_way(errand.issued, issued):
+                errand.gave_way = GAVE_WAY_TO[type(issued.command)]
+                task.cancel()
         errand = Errand(self._core, self._venue, issued, trace, recovered=recovered)
         task = asyncio.get_running_loop().create_task(self._run(errand), name=issued.key)
         task.add_done_callback(self._ended)
@@ -146,17 +187,11 @@ class Enforcer:
         if task.cancelled():
             left = self._running.pop(task.get_name(), None)
             if left is not None:
-                self._core.enter(left[0].conclusion("superseded", GAVE_WAY), left[0].trace)
+                self._core.enter(left[0].conclusion("superseded", left[0].gave_way), left[0].trace)
             return
         error = task.exception()
         if error is not None:
             self._core.fail(error)
-
-    def _give_way(self, account: str) -> None:
-        for errand, task in list(self._running.values()):
-            command = errand.issued.command
-            if errand.issued.account == account and not isinstance(command, Flatten):
-                task.cancel()
 
     async def drain(self) -> None:
         """Wait for what is under way; each has its own deadline."""
@@ -172,16 +207,27 @@ class Enforcer:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, errand: Errand) -> None:
-        turn = self._turns.setdefault(errand.issued.account, asyncio.Lock())
+        turn = self._turns.setdefault((errand.issued.account, errand.instrument), asyncio.Lock())
         try:
             async with turn:
+                if not isinstance(errand.issued.command, Flatten):
+                    await self._after_flattens(errand.issued.account)
                 outcome, detail = await self._carry_out(errand)
         except asyncio.CancelledError:
             if errand.key not in self._running:
                 raise
-            outcome, detail = "superseded", GAVE_WAY
+            outcome, detail = "superseded", errand.gave_way
         self._running.pop(errand.key, None)
         self._core.enter(errand.conclusion(outcome, detail), errand.trace)
+
+    async def _after_flattens(self, account: str) -> None:
+        """Let what flattens the account end first; a later one takes over."""
+        while flattens := [
+            task
+            for other, task in self._running.values()
+            if other.issued.account == account and isinstance(other.issued.command, Flatten)
+        ]:
+            await asyncio.wait(flattens)
 
     async def _carry_out(self, errand: Errand) -> tuple[Outcome, str]:
         procedure = procedures.for_command(errand.issued.command)

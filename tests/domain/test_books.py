@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from portcullis.domain.events import OrderGone, PositionReported, TradeReported
+from portcullis.domain.commands import Close, Flatten
+from portcullis.domain.events import AccountReported, OrderGone, PositionReported, TradeReported
 from portcullis.domain.locks import overruns
 from portcullis.domain.model import BUY, HOUR, MICRO, SELL
 from portcullis.domain.money import micros, money, open_pnl, ticks
-from portcullis.domain.rules import daily_realized_loss, max_contracts, trade_frequency_limit
+from portcullis.domain.rules import (
+    auth_loss_guard,
+    daily_realized_loss,
+    max_contracts,
+    trade_frequency_limit,
+)
 from tests.domain.desk import LISTED, USD, Desk
 
 ES = LISTED["ES"].id
@@ -186,8 +192,6 @@ def test_a_released_loss_lock_does_not_fall_shut_on_the_same_figure_but_on_a_wor
 
 
 def test_a_refused_flatten_alerts_and_does_not_loop():
-    from portcullis.domain.rules import auth_loss_guard
-
     desk = Desk(auth_loss_guard.Params())
     desk.holds("ES", 1)
     desk.allows(False)
@@ -206,6 +210,22 @@ def test_an_unconfirmed_close_is_taken_up_again():
     desk.confirm("unconfirmed")
     desk.wait(31 * MICRO)
     assert len(desk.commands()) == 2
+
+
+def test_what_was_given_up_is_taken_up_again_when_the_venue_acts():
+    """After ten refusals in a row we stop trying; a cancel that is confirmed shows life."""
+    desk = Desk(max_contracts.Params(limit=1, on_breach="lock"))
+    desk.holds("ES", 2)
+    for _ in range(12):
+        desk.confirm("refused")
+        desk.wait(31 * MICRO)
+    tried = len(desk.commands())
+    desk.wait(600 * MICRO)
+    assert len(desk.commands()) == tried
+    desk.order("ES", BUY, 1)
+    desk.out.clear()
+    desk.confirm()
+    assert desk.commands() == [Close("A", LISTED["ES"].id)]
 
 
 @pytest.mark.parametrize(
@@ -234,3 +254,33 @@ def test_prices_off_their_tick_are_refused_not_rounded():
 def test_the_examples_of_contract_values():
     assert open_pnl(82_800, 84_000 * MICRO, 2, LISTED["MNQ"].tick_value) == -1_200 * USD
     assert open_pnl(23_168, 23_200 * MICRO, 1, LISTED["ES"].tick_value) == -400 * USD
+
+
+def test_an_older_word_on_the_account_never_overwrites_a_newer_one():
+    desk = Desk(auth_loss_guard.Params(auto_unlock=True))
+    told = desk.now
+    desk.now += MICRO
+    desk.allows(True)
+    desk.do(AccountReported("A", False, 1, "USD", told))
+    assert not desk.breaches()
+    assert desk.account.balance == 50_000 * USD
+
+
+def test_a_time_far_ahead_does_not_keep_later_words_out():
+    desk = Desk(auth_loss_guard.Params())
+    desk.do(AccountReported("A", True, 50_000 * USD, "USD", desk.now + HOUR))
+    desk.now += MICRO
+    desk.allows(False)
+    assert [breach.rule for breach in desk.breaches()] == ["auth_loss_guard"]
+
+
+def test_what_was_refused_is_asked_for_at_once_when_the_venue_allows_again():
+    """The size of a position is no rule about the account's flag, and is judged all the same."""
+    desk = Desk(max_contracts.Params(limit=1))
+    desk.holds("ES", 2)
+    desk.confirm("refused")
+    desk.allows(False)
+    desk.now += MICRO
+    desk.out.clear()
+    desk.allows(True)
+    assert desk.commands() == [Flatten("A")]

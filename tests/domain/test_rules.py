@@ -240,6 +240,17 @@ def test_a_session_that_is_full_is_over():
     assert [lock.ends for lock in desk.locks_set()] == ["next_session"]
 
 
+def test_trades_learnt_more_than_an_hour_late_count_for_the_session():
+    """The worker was away; what it reads back is over the session's limit, and in no window."""
+    desk = Desk(trade_frequency_limit.Params(per_minute=9, per_hour=9, per_session=2))
+    desk.wait(2 * HOUR)
+    for minute in (1, 2, 3):
+        desk.trade(-1 * USD, at=START + minute * MINUTE)
+    assert [lock.ends for lock in desk.locks_set()] == ["next_session"]
+    desk.trade(-1 * USD, at=START + 4 * MINUTE)
+    assert len(desk.breaches()) == 2
+
+
 @pytest.mark.parametrize(
     ("loss", "minutes"), [(99_990_000, None), (100 * USD, 5), (200 * USD, 15), (950 * USD, 30)]
 )

@@ -35,10 +35,12 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 def evaluate(account: AccountState, params: Params, world: State) -> tuple[Breach, ...]:
     newest = account.entries[-1] if account.entries else 0
-    if newest < account.day.start:
+    if newest < account.day.start and (newest or not account.exits):
         return ()  # a trade breaches when it comes, not when the next day does
     # What is found again without another trade is the same breach, while the window moves on.
-    episode = f"{newest}:{_windows(account, params, newest)[1][1]}"
+    # Trades learnt more than an hour late are in no window but the session's.
+    count = _windows(account, params, newest)[1][1] if newest else len(account.exits)
+    episode = f"{newest}:{count}"
     worst: tuple[int, LockSpec, Reason] | None = None
     # A venue's clock that is ahead of ours must not hide the trade that has just come.
     for name, count, limit, cooldown in _windows(account, params, max(world.now, newest)):

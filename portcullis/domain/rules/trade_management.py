@@ -158,12 +158,12 @@ def _stop_change(account: AccountState, position: Position, params: Params) -> S
         return None
     tightest = price if wanted is None else _tighter(side, price, wanted)
     size = abs(position.size) - (contracts - stop.remaining)
-    if stop.parent is None and size > 0 and stop.remaining != size:
+    if size > 0 and stop.remaining != size:
         return StopChange(position.instrument, side, size, tightest, stop.order_id)
     if tightest == price:
         return None
     # Beside others of a person's that already cover more than the position, no larger than it.
-    size = stop.remaining if stop.parent else min(stop.remaining, abs(position.size))
+    size = min(stop.remaining, abs(position.size))
     return StopChange(position.instrument, side, size, tightest, stop.order_id)
 
 

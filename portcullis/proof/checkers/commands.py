@@ -23,8 +23,8 @@ def opening_orders_are_sent_once(record: Record) -> Iterator[str]:
                 entry.what in ("refused", "repeated")
             )
     for _, event in record.of(CommandIssued):
-        command: Any = event.command  # type: ignore[union-attr]
-        key = event.key  # type: ignore[union-attr]
+        command: Any = event.command
+        key = event.key
         if isinstance(command, PlaceStop):
             key += STOP_KEY
         if isinstance(command, PlaceStop | Submit) and taken[key] > 1:
@@ -39,20 +39,16 @@ def opening_orders_ask_once(record: Record) -> Iterator[str]:
         if entry.call == "place_order" and entry.what == "requested"
     )
     for _, event in record.of(CommandIssued):
-        command: Any = event.command  # type: ignore[union-attr]
-        key = event.key  # type: ignore[union-attr]
+        command: Any = event.command
+        key = event.key
         if isinstance(command, Submit) and asked[key] > 1:
             yield f"opening order {key} was sent {asked[key]} times"
 
 
 def commands_end_once(record: Record) -> Iterator[str]:
     """No command has two outcomes; when all is well again, none is without."""
-    ended = Counter(
-        event.key for _, event in record.of(CommandConcluded) if isinstance(event, CommandConcluded)
-    )
+    ended = Counter(event.key for _, event in record.of(CommandConcluded))
     for row, event in record.of(CommandIssued):
-        if not isinstance(event, CommandIssued):
-            continue
         if ended[event.key] > 1:
             yield f"command {event.key} ended {ended[event.key]} times"
         if record.is_settled and not ended[event.key]:

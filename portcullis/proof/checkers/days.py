@@ -23,8 +23,7 @@ def days_end_once_and_on_time(record: Record) -> Iterator[str]:
         return
     rolls: dict[str, list[tuple[StoredEvent, str]]] = {}
     for row, event in record.of(DayRolled):
-        if isinstance(event, DayRolled):
-            rolls.setdefault(event.account, []).append((row, event.day))
+        rolls.setdefault(event.account, []).append((row, event.day))
     last = record.rows[-1].at
     for account in record.story.plan.accounts:
         mine = rolls.get(account.account, [])

@@ -74,11 +74,7 @@ def a_start_finds_what_was_acknowledged(record: Record) -> Iterator[str]:
 
 def requests_follow_durable_commands(record: Record) -> Iterator[str]:
     """What the venue was asked to do under a key of ours was in the ledger, durable, before."""
-    issued = {
-        event.key: row.position
-        for row, event in record.of(CommandIssued)
-        if isinstance(event, CommandIssued)
-    }
+    issued = {event.key: row.position for row, event in record.of(CommandIssued)}
     for entry in record.exchange.journal:
         if entry.what != "requested" or not entry.key:
             continue

@@ -104,7 +104,7 @@ def a_proposal_is_approved_once(record: Record) -> Iterator[str]:
     """A program that asks again under the same id gets no second position."""
     approved: dict[str, int] = {}
     for row, event in record.of(ProposalAnswered):
-        if isinstance(event, ProposalAnswered) and event.approved:
+        if event.approved:
             first = approved.setdefault(event.proposal_id, row.position)
             if first != row.position:
                 yield f"event {row.position} approves {event.proposal_id} again, after {first}"

@@ -5,49 +5,65 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from portcullis.domain.events import FACT_KINDS, LockEnded, LockSet, TradeReported
-from portcullis.domain.plan import AccountPlan
+from portcullis.domain.events import LockEnded, LockSet, TradeReported
 from portcullis.domain.rules import daily_realized_loss, daily_realized_profit
+from portcullis.ports import StoredEvent
 from portcullis.proof.checkers.days import resets
 from portcullis.proof.checkers.record import Record
 
 WEEK = 10 * 24 * 3600 * 1_000_000
+Told = tuple[StoredEvent, TradeReported | LockSet | LockEnded]
 
 
 def a_day_at_its_limit_is_locked_at_once(record: Record) -> Iterator[str]:
     """The fill that takes the day to its loss limit or profit target sets that rule's lock."""
+    every: list[Told] = [*record.of(TradeReported), *record.of(LockSet), *record.of(LockEnded)]
+    told: dict[str, list[Told]] = {}
+    for row, event in sorted(every, key=lambda each: each[0].position):
+        told.setdefault(event.account, []).append((row, event))
     for plan in record.story.plan.accounts:
+        mine = told.get(plan.account, [])
+        ends = [at for _, at in resets(plan, record.story.start - WEEK, record.rows[-1].at + WEEK)]
         for rule in plan.rules:
             if isinstance(rule, daily_realized_loss.Params):
-                yield from _unlocked(record, plan, daily_realized_loss.NAME, -1, rule.limit)
+                name, sign, limit = daily_realized_loss.NAME, -1, rule.limit
             elif isinstance(rule, daily_realized_profit.Params):
-                yield from _unlocked(record, plan, daily_realized_profit.NAME, 1, rule.target)
+                name, sign, limit = daily_realized_profit.NAME, 1, rule.target
+            else:
+                continue
+            for position, net in _unlocked(mine, ends, name, sign, limit):
+                yield f"event {position} takes {plan.account} to {net} unlocked by {name}"
 
 
-def _unlocked(record: Record, plan: AccountPlan, rule: str, sign: int, limit: int) -> Iterator[str]:
+def _unlocked(
+    told: list[Told], ends: list[int], rule: str, sign: int, limit: int
+) -> Iterator[tuple[int, int]]:
     """Where `sign` times the day's result reaches the limit and no lock follows or stands."""
-    ends = [at for _, at in resets(plan, record.story.start - WEEK, record.rows[-1].at + WEEK)]
     nets: dict[str, tuple[int, int]] = {}
     standing: set[int] = set()
     waiting: tuple[int, int] | None = None
-    for row, event in record.events:
-        if row.stream != f"account/{plan.account}" and row.kind not in FACT_KINDS:
-            continue
-        if row.kind in FACT_KINDS and waiting is not None:
-            yield f"event {waiting[0]} takes {plan.account} to {waiting[1]} unlocked by {rule}"
-            waiting = None
-        if isinstance(event, LockSet) and event.account == plan.account and event.lock.rule == rule:
-            standing.add(event.lock.id)
-            waiting = None
-        elif isinstance(event, LockEnded) and event.account == plan.account:
+    for row, event in told:
+        if isinstance(event, LockEnded):
             standing.discard(event.lock_id)
-        elif isinstance(event, TradeReported) and event.account == plan.account:
+        elif isinstance(event, LockSet):
+            if event.lock.rule == rule:
+                standing.add(event.lock.id)
+                # A lock says which fact it was set on: decisions stand directly behind it.
+                if waiting is not None and event.lock.position == waiting[0]:
+                    waiting = None
+        else:
+            if waiting is not None:
+                yield waiting
             today = bisect_right(ends, row.at)
             before = sum(net for day, net in nets.values() if day == today)
             _count(nets, event, bisect_right(ends, event.executed_at))
             after = sum(net for day, net in nets.values() if day == today)
-            if sign * before < limit <= sign * after and not standing and not event.voided:
-                waiting = (row.position, after)
+            reached = sign * before < limit <= sign * after
+            waiting = (
+                (row.position, after) if reached and not standing and not event.voided else None
+            )
+    if waiting is not None:
+        yield waiting
 
 
 def _count(nets: dict[str, tuple[int, int]], trade: TradeReported, day: int) -> None:

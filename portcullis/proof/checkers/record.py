@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
+from typing import TypeVar
 
 from portcullis.domain.events import Event, decode
 from portcullis.domain.model import MINUTE
@@ -13,6 +14,8 @@ from portcullis.proof.notes import Notes
 from portcullis.proof.stage import Outcome
 from portcullis.proof.story import Story
 from portcullis.venues.simulated import Exchange
+
+Kind = TypeVar("Kind")
 
 
 class Record:
@@ -29,9 +32,9 @@ class Record:
     def events(self) -> list[tuple[StoredEvent, Event]]:
         return [(row, decode(row.payload)) for row in self.rows]
 
-    def of(self, *kinds: type) -> Iterator[tuple[StoredEvent, Event]]:
-        """The events of these kinds, in order."""
-        return ((row, event) for row, event in self.events if isinstance(event, kinds))
+    def of(self, kind: type[Kind]) -> Iterator[tuple[StoredEvent, Kind]]:
+        """The events of a kind, in order."""
+        return ((row, event) for row, event in self.events if isinstance(event, kind))
 
     @cached_property
     def accounts(self) -> tuple[str, ...]:

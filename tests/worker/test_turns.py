@@ -1,0 +1,97 @@
+"""Whose turn it is: commands of one account that are under way at the same time."""
+
+from __future__ import annotations
+
+import pytest
+
+from portcullis.domain.commands import (
+    CancelOrders,
+    Close,
+    Command,
+    Flatten,
+    PlaceStop,
+    Reduce,
+    Submit,
+)
+from portcullis.domain.events import CommandConcluded, CommandIssued
+from portcullis.domain.model import BUY, MICRO, SECOND, SELL, OrderRequest
+from portcullis.domain.rules import max_contracts_per_instrument, trade_frequency_limit
+from portcullis.venues.simulated import Fault, FaultPlan, Latency
+from portcullis.worker.enforce import gives_way
+from tests.worker.harness import ES, NQ, World
+
+TIGHT = max_contracts_per_instrument.Params(
+    limits={"ES": 1, "NQ": 1}, unknown="deny", on_breach="close"
+)
+
+
+def concluded(world: World) -> list[tuple[str, str]]:
+    """Type and outcome of each command that ended."""
+    issued = {row.key: type(row.command).__name__ for row in world.events(CommandIssued)}
+    return [(issued[row.key], row.outcome) for row in world.events(CommandConcluded)]
+
+
+def test_what_cannot_be_closed_holds_back_no_other_instrument():
+    """NQ does not answer for its whole deadline of 20 s; ES is flat in two round trips."""
+    dead = Fault("call", "timeout_before", on="close_position", instrument=NQ.id, count=100)
+    world = World(TIGHT, faults=FaultPlan(script=[dead], latency=Latency(10_000)))
+    world.quote(ES, 20_000)
+    world.quote(NQ, 20_000)
+
+    async def story(w):
+        await w.start()
+        w.order(NQ, BUY, 2)
+        await w.pass_time(0.5)
+        w.order(ES, BUY, 2)
+        await w.pass_time(1)
+        assert (w.size(ES), w.size(NQ)) == (0, 2)
+        (ended,) = w.events(CommandConcluded)
+        assert ended.outcome == "confirmed"
+        assert ended.confirmed_at - ended.detected_at < SECOND
+
+    world.play(story)
+
+
+def test_a_close_does_not_wait_for_a_cancel_that_gets_no_answer():
+    dead = Fault("call", "timeout_before", on="cancel_order", count=2)
+    rules = (trade_frequency_limit.Params(per_minute=1), TIGHT)
+    world = World(*rules, faults=FaultPlan(script=[dead]))
+    world.quote(ES, 20_000)
+
+    async def story(w):
+        await w.start()
+        w.order(ES, BUY, 1)
+        w.order(ES, SELL, 1)  # the second trade of the minute locks
+        w.order(ES, BUY, 1, "limit", limit_price=19_000)
+        await w.pass_time(0.01)
+        w.order(ES, BUY, 2)
+        await w.pass_time(20)
+        assert w.size(ES) == 0
+        assert w.exchange.orders("A") == []
+        assert ("CancelOrders", "superseded") in concluded(w)
+        assert ("Close", "confirmed") in concluded(w)
+
+    world.play(story)
+
+
+@pytest.mark.parametrize(
+    ("known", "issued", "expected"),
+    [
+        (Close("A", ES.id), Flatten("A"), True),
+        (Flatten("A"), Flatten("A"), False),
+        (Flatten("A"), Close("A", ES.id), False),
+        (CancelOrders("A", ES.id), Close("A", ES.id), True),
+        (CancelOrders("A", None), Close("A", ES.id), False),
+        (Reduce("A", ES.id, 1), Close("A", ES.id), True),
+        (Reduce("A", NQ.id, 1), Close("A", ES.id), False),
+        (PlaceStop("A", ES.id, SELL, 1, 19_000), Close("A", ES.id), True),
+        (Reduce("A", ES.id, 1), Close("A", ES.id, unless_covered=True), False),
+        (Submit("A", OrderRequest("A", ES.id, BUY, 1, "market")), Close("A", ES.id), False),
+        (Close("A", ES.id), Reduce("A", ES.id, 1), False),
+    ],
+)
+def test_what_gives_way_to_what(known: Command, issued: Command, expected: bool):
+    def as_issued(command: Command) -> CommandIssued:
+        return CommandIssued("A", "key", command, ("rule",), MICRO)
+
+    assert gives_way(as_issued(known), as_issued(issued)) is expected
