@@ -57,6 +57,7 @@ class Account:
         self.closes: tuple[Number, Number] | None = None
         self.is_planned = False
         self.is_lost = False
+        self.is_compared = False
         self.pardoned: set[str] = set()
         self.day_base: int | None = None
         self.moved: dict[str, int] = {}

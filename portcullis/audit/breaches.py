@@ -10,6 +10,8 @@ from portcullis.audit.moment import Moment
 from portcullis.audit.outbox import FAILED, Issued, closes, shrinks
 from portcullis.audit.reading import Event
 
+PRICED = ("daily_unrealized_loss", "max_unrealized_profit", "trailing_drawdown")
+
 
 def compare(a: Account, moment: Moment, findings: Iterable[Finding], judged: Iterable[str]) -> None:
     """Every finding must be announced or stand protected; every announcement must be a finding."""
@@ -25,7 +27,8 @@ def compare(a: Account, moment: Moment, findings: Iterable[Finding], judged: Ite
     for key, event in announced.items():
         if key[0] != "lockout" and not _is_found(key, found):
             _unjustified(a, moment, event)
-    _remember(a, found, announced, set(judged))
+    unknown = {key for key in a.standing if _is_unknown(a, moment, key)}
+    _remember(a, found, announced, set(judged), unknown)
 
 
 def _by_account(finding: Finding, announced: dict[tuple[str, str | None], Event]) -> Event | None:
@@ -90,7 +93,7 @@ def _will_be_tried(a: Account, moment: Moment, finding: Finding) -> bool:
     """
     if a.book.can_trade is False and any(a.outbox.failures.values()):
         return True
-    if a.outbox.is_paced(moment.at):
+    if a.outbox.is_paced(moment.at) or a.outbox.given_up():
         return True
     sent = a.outbox.trying(moment.at)
     return any(each.outcome in FAILED and shrinks(each, finding.instrument) for each in sent)
@@ -122,7 +125,21 @@ def _stands(a: Account, moment: Moment, finding: Finding) -> bool:
         return True
     if a.outbox.is_paced(moment.at):
         return True
-    return protected(a, finding, a.outbox.answering(moment.at))
+    answering = a.outbox.answering(moment.at)
+    return protected(a, finding, answering) or _will_be_tried(a, moment, finding)
+
+
+def _is_unknown(a: Account, moment: Moment, key: tuple[str, str | None]) -> bool:
+    """Whether prices that are missing or too old leave open if a breach still stands."""
+    rule, name = key
+    if rule not in PRICED:
+        return False
+    if name is None:
+        return bool(a.book.positions) and a.open_total(moment.market, moment.at) is None
+    held = a.book.positions.get(name)
+    if held is None:
+        return False
+    return moment.market.open_pnl(name, held, moment.at, a.max_age) is None
 
 
 def _complain(a: Account, moment: Moment, finding: Finding) -> None:
@@ -150,9 +167,12 @@ def _remember(
     found: dict[tuple[str, str | None], Finding],
     announced: dict[tuple[str, str | None], Event],
     judged: set[str],
+    unknown: set[tuple[str, str | None]],
 ) -> None:
-    for key in [key for key in a.standing if key[0] in judged and not _is_found(key, found)]:
-        del a.standing[key]
+    ended = [key for key in a.standing if key[0] in judged and not _is_found(key, found)]
+    for key in ended:
+        if key not in unknown:
+            del a.standing[key]
     a.complained -= {key for key in a.complained if key[0] in judged and key not in found}
     for key in announced:
         a.standing[key] = True

@@ -46,7 +46,11 @@ def _has_cause(a: Account, moment: Moment, event: Event) -> bool:
         a.planned.discard(name)
     if name in a.locked_out:
         again.add("lockout")
-    again |= {rule for rule, where in a.standing if rule != "lockout" and name in (None, where)}
+    again |= {
+        rule
+        for rule, where in a.standing
+        if rule != "lockout" and (None in (name, where) or name == where)
+    }
     tried = any(each.outcome in FAILED for each in a.outbox.trying(moment.at))
     held_back = a.outbox.is_bounded(moment.at)
     return tried or held_back or bool((causes | again) & set(event.body["rules"]))

@@ -157,7 +157,7 @@ class Inquiry:
         frame_commands.take(a, moment)
         if fact.kind == "proposal_received" and _account_of(fact) == a.name:
             frame_gate.proposal(a, moment)
-        if fact.kind == "command_concluded":
+        if fact.kind == "command_concluded" and _account_of(fact) == a.name:
             frame_commands.concluded(a, moment, self.started_at)
         findings = list(judge.everything(a, self.market, moment.at, a.is_lost))
         if fill is not None:
@@ -194,6 +194,8 @@ class Inquiry:
             a.is_lost = a.is_lost and body["can_trade"] is not True
             if a.day_base is None:
                 a.day_base = a.book.balance
+        elif fact.kind == "reconciled":
+            a.is_compared = a.is_compared or body["ok"]
         elif fact.kind == "position_reported":
             a.book.row(body, fact.at)
         elif fact.kind == "order_reported":
@@ -228,8 +230,10 @@ def _pardon(a: Account, fact: Event) -> None:
         a.pardoned = set(a.rules)
     elif fact.kind == "account_reported":
         a.pardoned -= {"auth_loss_guard", "trailing_drawdown"}
-    elif fact.kind in ("position_reported", "order_reported", "trade_reported"):
+    elif fact.kind in ("position_reported", "trade_reported"):
         a.pardoned &= {"auth_loss_guard"}
+    elif fact.kind == "order_reported":
+        a.pardoned -= {"session_block_outside", "symbol_blocks", "no_stop_loss_grace"}
 
 
 def _account_of(event: Event) -> str | None:

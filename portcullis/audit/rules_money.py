@@ -126,7 +126,12 @@ def trailing_drawdown(a: Account, p: dict[str, Any], market: Market, at: int) ->
         return
     lines = floors(a, p)
     if min(equities) <= max(lines):
-        surely = max(equities) <= min(lines) and _worse(a, "trailing_drawdown", -min(equities))
+        # At a start, balance, trades and positions are read one after the other.
+        surely = (
+            a.is_compared
+            and max(equities) <= min(lines)
+            and _worse(a, "trailing_drawdown", -min(equities))
+        )
         yield Finding(
             "trailing_drawdown",
             None,

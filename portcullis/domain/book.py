@@ -49,6 +49,14 @@ def fold_account(account: AccountState, fact: AccountReported, world: State) -> 
     return True
 
 
+def realized_at(account: AccountState, moment: int) -> int:
+    """What the day had realized at a moment of the venue, micro-units: what a balance told then
+    contains.
+    """
+    fills = account.fills.values()
+    return sum(each.net for each in fills if not each.voided and each.executed_at <= moment)
+
+
 def fold_position(
     account: AccountState, fact: PositionReported, world: State, max_age: int
 ) -> bool:

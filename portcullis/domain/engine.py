@@ -6,13 +6,12 @@ that a replay of the same facts meets them at the same place.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from portcullis.domain import book, enforcement, gate, locks, mode, outcomes, requests
 from portcullis.domain.commands import Submit
-from portcullis.domain.deadlines import due_of
+from portcullis.domain.deadlines import Deadlines, due_of, has_grown_stale, stale_at
 from portcullis.domain.events import (
     AccountReported,
     AnyDecision,
@@ -63,8 +62,6 @@ class Engine:
         self.watches = {each.account: AccountWatch(each) for each in self.plan.accounts}
         self._restless = restless
         self._touched: list[AccountState] = []
-        self._deadlines: list[tuple[int, str]] = []
-        self._armed: dict[str, int] = {}
         self.judge = Judge(self.world, self.plan)
         self._handlers: dict[type, Callable[[Any], None]] = {
             Quote: self._on_quote,
@@ -113,7 +110,8 @@ class Engine:
         last, state.now = state.now, max(state.now, at)
         if type(fact) is WorkerStarted:
             self._start(fact, last)
-        if self._deadlines and self._deadlines[0][0] <= state.now:
+        due = self._deadlines.next()
+        if due is not None and due <= state.now:
             self._meet_deadlines()
         self._handlers[type(fact)](fact)
         if self._touched:
@@ -122,7 +120,7 @@ class Engine:
 
     def next_deadline(self) -> int | None:
         """When something changes by time alone; the worker then enters a `TimePassed`."""
-        return self._deadlines[0][0] if self._deadlines else None
+        return self._deadlines.next()
 
     # --- facts of the venue -------------------------------------------------------------------
 
@@ -254,7 +252,7 @@ class Engine:
 
     def _settle_balance(self, account: AccountState) -> None:
         """Take the day's opening balance from the venue; later, a difference that stays."""
-        opening = account.balance - account.realized
+        opening = account.balance - book.realized_at(account, account.reported_at)
         if account.opening_balance is None:
             account.opening_balance = opening
             account.high = max(account.high or opening, opening)
@@ -405,27 +403,19 @@ class Engine:
     # --- time ---------------------------------------------------------------------------------
 
     def _meet_deadlines(self) -> None:
-        while due := self._take_due():
-            for name in due:
+        while due := self._deadlines.take(self.world.now):
+            for name, kind in due:
                 if not name:
                     self._settle_mode()
                     continue
                 account = self._changing(name)
-                if account is not None:
+                if account is None:
+                    continue
+                if kind == "time" or has_grown_stale(account, self.watches[name], self.world.now):
                     self._pass_time(account)
+                else:
+                    self._arm(account)
         self._rest()
-
-    def _take_due(self) -> list[str]:
-        """Whose time has come, by name and not by time: a deadline that moved stays armed as it
-        was, and an engine that was recovered knows only where it moved to.
-        """
-        due: list[str] = []
-        while self._deadlines and self._deadlines[0][0] <= self.world.now:
-            when, name = heapq.heappop(self._deadlines)
-            if self._armed.get(name) == when:
-                del self._armed[name]
-                due.append(name)
-        return sorted(due)
 
     def _pass_time(self, account: AccountState) -> None:
         now, watch = self.world.now, self.watches[account.id]
@@ -479,19 +469,12 @@ class Engine:
     def _arm(self, account: AccountState) -> None:
         watch = self.watches.get(account.id)
         if watch is not None:
-            self._schedule(account.id, due_of(account, watch, self.world))
+            self._deadlines.arm((account.id, "time"), due_of(account, watch, self.world))
+            self._deadlines.arm((account.id, "price"), stale_at(account, watch, self.world.now))
 
     def _arm_system(self) -> None:
         when = mode.next_expiry(self.world.system, self.plan, self.world.now)
-        if when is None:
-            self._armed.pop("", None)
-        else:
-            self._schedule("", when)
-
-    def _schedule(self, name: str, when: int) -> None:
-        if self._armed.get(name) != when:
-            self._armed[name] = when
-            heapq.heappush(self._deadlines, (when, name))
+        self._deadlines.arm(("", "time"), when)
 
     # --- helpers ------------------------------------------------------------------------------
 
@@ -530,7 +513,7 @@ class Engine:
         ages = [watch.plan.quote_max_age for watch in self.watches.values()]
         self._oldest = max(ages, default=0)
         self._holders = Holders(self.world, self.watches, restless=self._restless)
-        self._deadlines, self._armed = [], {}
+        self._deadlines = Deadlines()
         for name in self.watches:
             if name in self.world.accounts:
                 self._touched.append(self.world.accounts[name])

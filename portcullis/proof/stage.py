@@ -27,6 +27,8 @@ from portcullis.worker.requests import Asked
 BALANCE = 50_000 * MICRO
 CHECK_EVERY = 30 * SECOND
 CHECK_LASTS = 120 * SECOND
+NEWS = 5 * SECOND
+"""What the last price did at the venue is news for the worker a little later."""
 ATTEND_EVERY = 60 * SECOND
 LOOK_EVERY = SECOND
 RESTART_MAX = 30 * SECOND
@@ -91,6 +93,8 @@ class Stage:
         for actor in actors:
             actor.cancel()
         await asyncio.gather(*actors, return_exceptions=True)
+        if self.story.mode == "liveness":
+            await asyncio.sleep(NEWS / MICRO)
         state = self.process.worker.core.engine.state if self._is_up() else None  # type: ignore[union-attr]
         await self.end_worker("stop" if self.story.mode == "liveness" else "kill", "lost")
         rows = self._what_is_left()

@@ -38,7 +38,7 @@ GAVE_WAY_TO = {
     Close: "a close of the instrument took over",
 }
 
-LESSER = (CancelOrder, CancelOrders, MoveStop, PlaceStop, Reduce)
+LESSER = (CancelOrder, CancelOrders, MoveStop, PlaceStop, Reduce, Submit)
 
 
 def gives_way(known: CommandIssued, issued: CommandIssued) -> bool:
@@ -50,8 +50,14 @@ def gives_way(known: CommandIssued, issued: CommandIssued) -> bool:
         return not isinstance(known.command, Flatten)
     if not isinstance(issued.command, Close) or issued.command.unless_covered:
         return False
-    where = getattr(known.command, "instrument", None)
-    return isinstance(known.command, LESSER) and where == issued.command.instrument
+    return isinstance(known.command, LESSER) and place_of(known) == issued.command.instrument
+
+
+def place_of(issued: CommandIssued) -> str:
+    """The instrument a command is about; empty for the account as a whole."""
+    if isinstance(issued.command, Submit):
+        return issued.command.order.instrument
+    return getattr(issued.command, "instrument", None) or ""
 
 
 Outcome = Literal["confirmed", "refused", "unconfirmed", "superseded"]
@@ -75,14 +81,6 @@ class Errand:
         self.round_trips = 0
         self.refusal = ""
         self.gave_way = ""
-
-    @property
-    def instrument(self) -> str:
-        """The instrument it is about; empty for the account as a whole."""
-        command = self.issued.command
-        if isinstance(command, Submit):
-            return command.order.instrument
-        return getattr(command, "instrument", None) or ""
 
     @property
     def account(self) -> AccountState:
@@ -207,7 +205,9 @@ class Enforcer:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, errand: Errand) -> None:
-        turn = self._turns.setdefault((errand.issued.account, errand.instrument), asyncio.Lock())
+        turn = self._turns.setdefault(
+            (errand.issued.account, place_of(errand.issued)), asyncio.Lock()
+        )
         try:
             async with turn:
                 if not isinstance(errand.issued.command, Flatten):

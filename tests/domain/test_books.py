@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from portcullis.domain.commands import Close, Flatten
-from portcullis.domain.events import AccountReported, OrderGone, PositionReported, TradeReported
+from portcullis.domain.events import (
+    AccountReported,
+    OrderGone,
+    PositionReported,
+    Reconciled,
+    TradeReported,
+)
 from portcullis.domain.locks import overruns
 from portcullis.domain.model import BUY, HOUR, MICRO, SELL
 from portcullis.domain.money import micros, money, open_pnl, ticks
@@ -14,6 +20,7 @@ from portcullis.domain.rules import (
     daily_realized_loss,
     max_contracts,
     trade_frequency_limit,
+    trailing_drawdown,
 )
 from tests.domain.desk import LISTED, USD, Desk
 
@@ -284,3 +291,16 @@ def test_what_was_refused_is_asked_for_at_once_when_the_venue_allows_again():
     desk.out.clear()
     desk.allows(True)
     assert desk.commands() == [Flatten("A")]
+
+
+def test_a_balance_read_before_a_fill_does_not_move_the_days_beginning():
+    """At a start the balance may be read before the last fill, and compared after it."""
+    desk = Desk(trailing_drawdown.Params(50_000 * USD, 300 * USD))
+    account = desk.account
+    account.opening_balance, account.high = None, None
+    told = desk.now
+    desk.trade(-200 * USD, at=told + 1)
+    desk.do(AccountReported("A", True, 50_000 * USD, "USD", told))
+    desk.do(Reconciled("A", 1, True))
+    assert account.equity() == 49_800 * USD
+    assert not desk.breaches("trailing_drawdown")

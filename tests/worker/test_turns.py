@@ -86,7 +86,8 @@ def test_a_close_does_not_wait_for_a_cancel_that_gets_no_answer():
         (Reduce("A", NQ.id, 1), Close("A", ES.id), False),
         (PlaceStop("A", ES.id, SELL, 1, 19_000), Close("A", ES.id), True),
         (Reduce("A", ES.id, 1), Close("A", ES.id, unless_covered=True), False),
-        (Submit("A", OrderRequest("A", ES.id, BUY, 1, "market")), Close("A", ES.id), False),
+        (Submit("A", OrderRequest("A", ES.id, BUY, 1, "market")), Close("A", ES.id), True),
+        (Submit("A", OrderRequest("A", NQ.id, BUY, 1, "market")), Close("A", ES.id), False),
         (Close("A", ES.id), Reduce("A", ES.id, 1), False),
     ],
 )

@@ -33,6 +33,7 @@ class _Watch:
         self.started_at = 0
         self.locks: dict[tuple[str, int], Lock] = {}
         self.forbidden: dict[str, int] = {}
+        self.told: dict[str, int] = {}
         self.orders: dict[str, OrderRequest] = {}
         self.opener = ""
 
@@ -52,13 +53,20 @@ class _Watch:
         elif isinstance(event, LockEnded):
             self.locks.pop((event.account, event.lock_id), None)
         elif isinstance(event, AccountReported):
-            self.forbidden.pop(event.account, None)
-            if event.can_trade is not True:
-                self.forbidden[event.account] = row.position
+            self._hear(row, event)
         elif isinstance(event, ProposalReceived):
             self.orders[event.proposal_id] = event.order
         elif isinstance(event, RequestReceived):
             self.opener = event.role if event.verb == "open" else ""
+
+    def _hear(self, row: StoredEvent, event: AccountReported) -> None:
+        """The venue's word on an account; an older one changes nothing."""
+        if event.reported_at < self.told.get(event.account, 0):
+            return
+        self.told[event.account] = event.reported_at
+        self.forbidden.pop(event.account, None)
+        if event.can_trade is not True:
+            self.forbidden[event.account] = row.position
 
     def lacking(self, at: int) -> list[str]:
         """Required evidence that is missing, failed, over, or older than the worker's start."""
