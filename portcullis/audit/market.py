@@ -7,6 +7,8 @@ from typing import Any
 
 from portcullis.audit.book import MICRO, Position
 
+AHEAD = 5_000_000
+
 
 class Market:
     """Contract data and the newest quote of every instrument."""
@@ -20,7 +22,12 @@ class Market:
         self.instruments[body["instrument"]["id"]] = body["instrument"]
 
     def quote(self, body: dict[str, Any], at: int) -> None:
-        """A quote; one with an older time of the venue does not overwrite a newer one."""
+        """A quote; one with an older time of the venue does not overwrite a newer one.
+
+        One from far in the future is no price of now: whose clock is wrong, nobody can say.
+        """
+        if body["quoted_at"] > at + AHEAD:
+            return
         body["quoted_at"] = min(body["quoted_at"], at)
         known = self.quotes.get(body["instrument"])
         if known is None or body["quoted_at"] >= known["quoted_at"]:
