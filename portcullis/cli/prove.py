@@ -32,6 +32,9 @@ def prove(
     audited: bool = typer.Option(
         True, "--audit/--no-audit", help="also judge every rule a second time, at every price"
     ),
+    fail_fast: bool = typer.Option(
+        True, "--fail-fast/--keep-going", help="end at the first seed that breaks something"
+    ),
     plant: bool = typer.Option(False, "--mutants", help="plant known defects; each must be found"),
     output: Form = FormOption,
 ) -> None:
@@ -43,7 +46,7 @@ def prove(
         runs = [campaign.judge(_read(file), audited=audited)]
     else:
         wanted = campaign.run(seed, seeds, seconds, accounts or None, jobs, audited=audited)
-        runs = _run(wanted, seeds)
+        runs = _run(wanted, seeds, fail_fast=fail_fast)
     broken = [each for each in runs if each.violations]
     if broken and file is None and shorten:
         _keep(broken[0], seconds, accounts or None, keep)
@@ -72,14 +75,14 @@ def _read(file: Path) -> story.Story:
         ) from error
 
 
-def _run(wanted: Iterator[Ran], seeds: int) -> list[Ran]:
-    """All runs; a failing seed ends the campaign, for the next thing to do is to look at it."""
+def _run(wanted: Iterator[Ran], seeds: int, *, fail_fast: bool) -> list[Ran]:
+    """All runs; a failing seed ends the campaign, where the next thing to do is to look at it."""
     runs: list[Ran] = []
     try:
         for each in wanted:
             runs.append(each)
             _progress(runs, seeds)
-            if each.violations:
+            if each.violations and fail_fast:
                 break
     except KeyboardInterrupt:
         messages.print(f"stopped after {len(runs)} of {seeds} seeds")
