@@ -116,6 +116,36 @@ MUTANTS: tuple[Mutant, ...] = (
         "    if account.can_trade is not True:\n",
         "    if account.can_trade is None and not account.reconciled_at:\n",
     ),
+    Mutant(
+        "found: a close waits for one in another instrument",
+        "worker/enforce.py",
+        "(errand.issued.account, place_of(errand.issued))",
+        '(errand.issued.account, "")',
+    ),
+    Mutant(
+        "found: a balance read before a fill moves the day's beginning",
+        "domain/engine.py",
+        "account.balance - book.realized_at(account, account.reported_at)",
+        "account.balance - account.realized",
+    ),
+    Mutant(
+        "found: an older word on the account is believed",
+        "domain/book.py",
+        "    if fact.reported_at < account.reported_at:\n        return False\n",
+        "",
+    ),
+    Mutant(
+        "found: a stale price counts as a position's best",
+        "domain/book.py",
+        "best = price if world.now - quote.quoted_at <= max_age else None",
+        "best = price",
+    ),
+    Mutant(
+        "found: a bracket's stop stays as large as it was",
+        "domain/rules/trade_management.py",
+        "    if size > 0 and stop.remaining != size:",
+        "    if stop.parent is None and size > 0 and stop.remaining != size:",
+    ),
 )
 
 

@@ -1,0 +1,88 @@
+"""How often, and how soon after a loss."""
+
+from __future__ import annotations
+
+import pytest
+
+from portcullis.domain.model import HOUR, MINUTE
+from portcullis.domain.rules import (
+    cooldown_after_loss,
+    daily_realized_loss,
+    trade_frequency_limit,
+)
+from tests.domain.desk import START, USD, Desk
+
+
+def test_trade_frequency_counts_orders_not_fills_and_allows_n():
+    desk = Desk(trade_frequency_limit.Params(per_minute=3))
+    for order in ("a", "a", "b", "c", "c"):
+        desk.trade(None, order)
+    assert not desk.breaches()
+    desk.trade(None, "d")
+    assert desk.commands() == []
+    lock = desk.locks_set()[0]
+    assert (lock.ends, lock.until) == ("at", desk.now + MINUTE)
+
+
+def test_trade_frequency_takes_the_longest_cooldown_reached():
+    desk = Desk(trade_frequency_limit.Params(per_minute=1, per_hour=2))
+    for order in "abc":
+        desk.trade(None, order)
+    assert max(lock.until for lock in desk.locks_set()) == desk.now + 30 * MINUTE
+
+
+def test_trades_older_than_the_window_do_not_count():
+    desk = Desk(trade_frequency_limit.Params(per_minute=2, per_hour=100))
+    for order in "ab":
+        desk.trade(None, order)
+    desk.wait(MINUTE)
+    for order in "cd":
+        desk.trade(None, order)
+    assert not desk.breaches()
+
+
+def test_a_session_that_is_full_is_over():
+    desk = Desk(trade_frequency_limit.Params(per_minute=99, per_hour=99, per_session=2))
+    for order in "abc":
+        desk.trade(None, order)
+    assert [lock.ends for lock in desk.locks_set()] == ["next_session"]
+
+
+def test_trades_learnt_more_than_an_hour_late_count_for_the_session():
+    """The worker was away; what it reads back is over the session's limit, and in no window."""
+    desk = Desk(trade_frequency_limit.Params(per_minute=9, per_hour=9, per_session=2))
+    desk.wait(2 * HOUR)
+    for minute in (1, 2, 3):
+        desk.trade(-1 * USD, at=START + minute * MINUTE)
+    assert [lock.ends for lock in desk.locks_set()] == ["next_session"]
+    desk.trade(-1 * USD, at=START + 4 * MINUTE)
+    assert len(desk.breaches()) == 2
+
+
+@pytest.mark.parametrize(
+    ("loss", "minutes"), [(99_990_000, None), (100 * USD, 5), (200 * USD, 15), (950 * USD, 30)]
+)
+def test_cooldown_after_loss_takes_the_worst_tier(loss, minutes):
+    desk = Desk(cooldown_after_loss.Params())
+    desk.trade(-loss)
+    spans = [lock.until - desk.now for lock in desk.locks_set()]
+    assert spans == ([] if minutes is None else [minutes * MINUTE])
+
+
+def test_partial_exits_of_one_order_are_one_trade():
+    desk = Desk(cooldown_after_loss.Params())
+    desk.trade(-60 * USD, "exit")
+    assert not desk.breaches()
+    desk.trade(-60 * USD, "exit")
+    assert len(desk.breaches("cooldown_after_loss")) == 1
+
+
+def test_a_cooldown_does_not_erase_a_hard_lock():
+    desk = Desk(daily_realized_loss.Params(limit=500 * USD), cooldown_after_loss.Params())
+    desk.trade(-600 * USD)
+    assert {lock.rule for lock in desk.locks_set()} == {
+        "daily_realized_loss",
+        "cooldown_after_loss",
+    }
+    desk.wait(31 * MINUTE)
+    assert [lock.rule for lock in desk.account.locks.values()] == ["daily_realized_loss"]

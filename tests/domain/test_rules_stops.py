@@ -1,0 +1,176 @@
+"""Stops: the one a position must have, and the one that is managed."""
+
+from __future__ import annotations
+
+import pytest
+
+from portcullis.domain.commands import (
+    CancelOrder,
+    Close,
+    MoveStop,
+    PlaceStop,
+)
+from portcullis.domain.model import HOUR, MINUTE, SECOND
+from portcullis.domain.rules import (
+    no_stop_loss_grace,
+    trade_management,
+)
+from tests.domain.desk import BUY, LISTED, SELL, Desk
+
+ES = LISTED["ES"].id
+
+
+# --- RULE-008 ----------------------------------------------------------------------------------
+
+
+def test_no_stop_loss_grace_closes_after_the_grace_and_not_before():
+    desk = Desk(no_stop_loss_grace.Params(grace=30 * SECOND))
+    desk.holds("ES", 1)
+    desk.wait(30 * SECOND)
+    assert not desk.breaches()
+    desk.wait(1)
+    assert desk.commands() == [Close("A", ES, unless_covered=True)]
+
+
+@pytest.mark.parametrize(
+    ("order", "is_covered"),
+    [
+        (("ES", SELL, 2, "stop"), True),
+        (("ES", SELL, 2, "stop_limit"), True),
+        (("ES", SELL, 2, "trailing"), True),
+        (("ES", SELL, 1, "stop"), False),
+        (("ES", SELL, 2, "limit"), False),
+        (("ES", BUY, 2, "stop"), False),
+        (("NQ", SELL, 2, "stop"), False),
+    ],
+)
+def test_what_counts_as_a_stop(order, is_covered):
+    desk = Desk(no_stop_loss_grace.Params(grace=30 * SECOND))
+    desk.holds("ES", 2)
+    ticker, side, size, kind = order
+    desk.order(ticker, side, size, kind)
+    desk.wait(MINUTE)
+    assert bool(desk.breaches()) is not is_covered
+
+
+def test_a_suspended_child_counts_only_while_its_parent_works():
+    desk = Desk(no_stop_loss_grace.Params(grace=30 * SECOND))
+    desk.order("ES", BUY, 2, order_id="parent", remaining=1)
+    desk.order("ES", SELL, 1, "stop", order_id="child", status="suspended", parent="parent")
+    desk.holds("ES", 1)
+    desk.wait(MINUTE)
+    assert not desk.breaches()
+    desk.order("ES", BUY, 2, order_id="parent", status="cancelled", version=2, remaining=0)
+    desk.wait(MINUTE)
+    assert desk.breaches("no_stop_loss_grace")
+
+
+def test_a_grace_of_more_than_a_day_does_not_wrap():
+    desk = Desk(no_stop_loss_grace.Params(grace=25 * HOUR))
+    desk.holds("ES", 1)
+    desk.wait(24 * HOUR + 30 * SECOND)
+    assert not desk.breaches()
+    desk.wait(HOUR)
+    assert desk.breaches()
+
+
+def test_a_position_opened_while_nobody_watched_has_used_its_grace():
+    desk = Desk(no_stop_loss_grace.Params(grace=30 * SECOND))
+    desk.holds("ES", 1, opened_at=desk.now - 5 * MINUTE)
+    desk.wait(0)
+    assert desk.breaches()
+
+
+# --- RULE-012 ----------------------------------------------------------------------------------
+
+
+def managed(**settings) -> Desk:
+    desk = Desk(trade_management.Params(**settings))
+    desk.quote("ES", 20_000)
+    return desk
+
+
+def test_an_automatic_stop_is_placed_at_its_distance():
+    desk = managed(auto_stop=20)
+    desk.holds("ES", 2)
+    assert desk.commands() == [PlaceStop("A", ES, SELL, 2, 19_980)]
+
+
+def test_break_even_and_trailing_ratchet_and_never_widen():
+    desk = managed(
+        auto_stop=20,
+        break_even=trade_management.BreakEven(10, 2),
+        trailing=trade_management.Trailing(30, 15),
+    )
+    desk.holds("ES", 1)
+    desk.order("ES", SELL, 1, "stop", price=19_980, order_id="s")
+    desk.confirm()
+    prices = []
+    for bid in (20_009, 20_010, 20_005, 20_030, 20_020, 20_040):
+        desk.wait(2 * SECOND)
+        desk.out.clear()
+        desk.quote("ES", bid)
+        moved = [c for c in desk.commands() if isinstance(c, MoveStop)]
+        for command in moved:
+            prices.append(command.stop_price)
+            desk.order(
+                "ES",
+                SELL,
+                1,
+                "stop",
+                price=command.stop_price,
+                order_id="s",
+                version=len(prices) + 1,
+            )
+            desk.confirm()
+    assert prices == [20_002, 20_015, 20_025]
+
+
+def test_a_tighter_stop_of_a_person_is_respected():
+    desk = managed(auto_stop=20)
+    desk.holds("ES", 1)
+    desk.out.clear()
+    desk.order("ES", SELL, 1, "stop", price=19_990, order_id="mine")
+    desk.confirm()
+    desk.wait(5 * SECOND)
+    desk.quote("ES", 20_001)
+    assert not [c for c in desk.commands() if isinstance(c, MoveStop)]
+
+
+def test_the_stop_follows_the_size():
+    desk = managed(auto_stop=20)
+    desk.holds("ES", 1)
+    desk.order("ES", SELL, 1, "stop", price=19_980, order_id="s")
+    desk.confirm()
+    desk.out.clear()
+    desk.holds("ES", 3)
+    assert desk.commands() == [MoveStop("A", ES, "s", 19_980, 3)]
+
+
+def test_a_stop_that_outlived_its_position_is_withdrawn():
+    desk = managed(auto_stop=20)
+    desk.holds("ES", 1)
+    key = next(iter(desk.account.pending))
+    from portcullis.domain.events import OrderReported
+
+    desk.do(
+        OrderReported(
+            "A",
+            "s",
+            ES,
+            SELL,
+            "stop",
+            1,
+            1,
+            "working",
+            1,
+            desk.now,
+            stop_price=19_980,
+            key=key + "/stop",
+        )
+    )
+    desk.confirm()
+    desk.out.clear()
+    desk.holds("ES", 0)
+    desk.order("ES", BUY, 1, price=100)
+    assert CancelOrder("A", ES, "s") in desk.commands()
