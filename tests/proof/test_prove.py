@@ -119,3 +119,7 @@ def test_a_failing_story_becomes_short():
     drawn = swarm.draw(11, 120)
     short = shrink.shrink(drawn, "never_fails", tries=5)
     assert short == drawn
+
+
+def test_a_store_that_does_not_open_is_a_violation(outcome: Outcome):
+    assert violations(outcome._replace(rows=[])) == ["ledger: nothing is left of it"]

@@ -43,6 +43,8 @@ def violations(outcome: Outcome, *, audited: bool = True) -> list[str]:
     """
     record = Record(outcome)
     found = [f"worker: {broken}" for broken in outcome.notes.broken]
+    if not outcome.rows:
+        return found or ["ledger: nothing is left of it"]
     for checker in CHECKERS:
         if checker is rules.the_audit_agrees and not audited:
             continue
