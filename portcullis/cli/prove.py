@@ -16,6 +16,7 @@ from portcullis.proof.campaign import Ran
 from portcullis.proof.occurrences import never
 
 INTERRUPTED = 130
+SHOWN = 3
 ENOUGH = 100
 """So many runs, of ten minutes at least, and everything that is demanded must have happened."""
 
@@ -105,6 +106,8 @@ def _progress(runs: list[Ran], seeds: int) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    for what in ran.violations[:SHOWN]:
+        messages.print(f"  seed {ran.seed}: {what}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _keep(ran: Ran, seconds: int, accounts: int | None, folder: Path) -> None:

@@ -62,7 +62,9 @@ def _not_done(
     if fact.outcome == "refused" and where not in account.refused:
         account.refused.append(where)
     if account.can_trade is not False and account.failures <= RETRIES_MAX:
-        account.retry_at = judge.state.now + RETRY_AFTER
+        # The first failure says when: one in another instrument must not put it off.
+        due = judge.state.now + RETRY_AFTER
+        account.retry_at = due if account.retry_at is None else min(account.retry_at, due)
 
 
 def retry(account: AccountState) -> None:

@@ -19,6 +19,7 @@ from portcullis.domain.rules import (
     auth_loss_guard,
     daily_realized_loss,
     max_contracts,
+    max_contracts_per_instrument,
     trade_frequency_limit,
     trailing_drawdown,
 )
@@ -233,6 +234,18 @@ def test_what_was_given_up_is_taken_up_again_when_the_venue_acts():
     desk.out.clear()
     desk.confirm()
     assert desk.commands() == [Close("A", LISTED["ES"].id)]
+
+
+def test_a_failure_in_one_instrument_does_not_put_off_the_next_try_in_another():
+    desk = Desk(max_contracts_per_instrument.Params(limits={}, unknown="deny", on_breach="close"))
+    desk.holds("ES", 1)
+    desk.confirm("unconfirmed")
+    desk.wait(20 * MICRO)
+    desk.holds("NQ", 1)
+    desk.confirm("unconfirmed")
+    desk.out.clear()
+    desk.wait(11 * MICRO)
+    assert Close("A", LISTED["ES"].id) in desk.commands()
 
 
 @pytest.mark.parametrize(
