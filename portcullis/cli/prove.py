@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,15 @@ def prove(
     output: Form = FormOption,
 ) -> None:
     """Run seeded days with faults and kills; check every invariant. Ends with 1 if one broke."""
+    if plant and file is not None:
+        raise UsageError(
+            "--mutants plants defects in seeded runs, --story replays one story",
+            remedy="give one of them",
+        )
     if plant:
         _hunt(seeds, seconds, output)
         return
+    _can_keep(keep)
     if file is not None:
         runs = [campaign.judge(_read(file), audited=audited)]
     else:
@@ -53,11 +60,28 @@ def prove(
         _keep(broken[0], seconds, accounts or None, keep)
     whole = _is_large(seeds, seconds, file) and len(runs) == seeds
     missing = never(campaign.seen_in(runs)) if whole else []
-    show(_body(runs, missing), output, _draw)
+    asked = 1 if file is not None else seeds
+    show(_body(runs, missing) | {"asked": asked}, output, _draw)
     if broken or missing:
         raise typer.Exit(1)
     if file is None and len(runs) < seeds:
         raise typer.Exit(INTERRUPTED)
+
+
+def _can_keep(folder: Path) -> None:
+    """A story that failed after hours must have a place to go."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--keep {folder}: no folder for stories that fail: {error.strerror}",
+            remedy="name a folder that can be written to",
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(
+            f"--keep {folder}: the folder cannot be written to",
+            remedy="name a folder that can be written to",
+        )
 
 
 def _is_large(seeds: int, seconds: int, file: Path | None) -> bool:
@@ -66,7 +90,8 @@ def _is_large(seeds: int, seconds: int, file: Path | None) -> bool:
 
 def _read(file: Path) -> story.Story:
     if not file.is_file():
-        raise NotFound(f"there is no file {file}", remedy="name a story that `prove` has kept")
+        what = f"{file} is a folder" if file.is_dir() else f"there is no file {file}"
+        raise NotFound(what, remedy="name a story that `prove` has kept")
     try:
         return story.read(file.read_bytes())
     except msgspec.MsgspecError as error:
@@ -116,7 +141,6 @@ def _keep(ran: Ran, seconds: int, accounts: int | None, folder: Path) -> None:
     messages.print(f"seed {ran.seed} failed: {ran.violations[0]}", markup=False)
     messages.print("looking for a shorter story …", markup=False)
     short = shrink.shrink(swarm.draw(ran.seed, seconds, accounts), checker)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"story-{checker}-{ran.seed}.json"
     path.write_bytes(story.write(short))
     messages.print(story.told(short), markup=False)
@@ -172,5 +196,7 @@ def _draw(body: dict[str, Any]) -> None:
         console.print(what, markup=False)
     for what in body["never_happened"]:
         console.print(f"never happened, so nothing is proved about it: {what}", markup=False)
+    if len(body["runs"]) < body["asked"]:
+        console.print(f"ended after {len(body['runs'])} of {body['asked']} seeds", markup=False)
     if not body["violations"] and not body["never_happened"]:
-        console.print("no invariant was broken", markup=False)
+        console.print("no invariant was broken in them", markup=False)

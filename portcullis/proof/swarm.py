@@ -70,7 +70,7 @@ def draw(seed: int, seconds: int, accounts: int | None = None) -> Story:
         commit_takes=lot.choice((300, 4_000, 30_000, 400_000)),
         store="disk" if lot.random() < 0.2 else "memory",
         compare_every=lot.choice((5, 15, 60) if _is_dense(lasting) else (300, 1_200)) * SECOND,
-        snapshot_every=lot.choice((50, 500, 100_000) if _is_dense(lasting) else (5_000, 20_000)),
+        snapshot_every=lot.choice((50, 500, 100_000) if _is_dense(lasting) else (1_000, 4_000)),
         acts=tuple(sorted(acts, key=lambda act: act.at)),
     )
 
