@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import floor
 from typing import Any
 
 from portcullis.audit.book import MICRO, Position
@@ -49,10 +50,16 @@ class Market:
         return None if found is None else found["bid" if size > 0 else "ask"]
 
     def open_pnl(self, name: str, held: Position, at: int, max_age: int) -> int | Fraction | None:
-        """Open profit or loss of a position, exact micro-units; None where it cannot be judged."""
+        """Open profit or loss of a position, micro-units; None where it cannot be judged.
+
+        The venue rounds averages to a micro-tick: what differs by less than half a thousandth of
+        a tick of the whole position is the same.
+        """
         mark, age = self.mark(name, held.size), self.age(name, at)
         if mark is None or age is None or age > max_age or name not in self.instruments:
             return None
         value = self.instruments[name]["tick_value"]
-        exact = (mark * MICRO - held.average) * held.size * value
-        return exact // MICRO if not exact % MICRO else Fraction(exact, MICRO)
+        exact = Fraction((mark * MICRO - held.average) * held.size)
+        thousandths = floor(exact / 1000 + Fraction(1, 2))
+        profit = Fraction(thousandths * value, 1000)
+        return int(profit) if profit.denominator == 1 else profit

@@ -43,8 +43,12 @@ def price(count: int, instrument: Instrument) -> str:
 
 
 def open_pnl(mark: int, average: int, size: int, tick_value: int) -> int:
-    """Open profit of a position in micro-units: mark in ticks, average in micro-ticks."""
-    return (mark * MICRO - average) * size * tick_value // MICRO
+    """Open profit of a position in micro-units: mark in ticks, average in micro-ticks.
+
+    Averages are rounded to a micro-tick, by venues too, so that a loss of exactly a limit may come
+    out a hair below it: the profit is therefore that of the nearest thousandth of a tick.
+    """
+    return ((mark * MICRO - average) * size + 500) // 1000 * tick_value // 1000
 
 
 def duration(us: int) -> str:

@@ -65,10 +65,12 @@ def _total(account: AccountState, watch: AccountWatch) -> Band | None:
 def keys_between(position: Position, low: int, high: int, tick_value: int) -> Keys:
     """The keys at which the open profit is at least `low` and at most `high`, in micro-units.
 
-    The inverse of `portcullis.domain.money.open_pnl`, rounded to the inside.
+    The inverse of `portcullis.domain.money.open_pnl`, its rounding included: from money to
+    thousandths of a tick, from these to the price.
     """
-    worth = abs(position.size) * tick_value
+    size = abs(position.size)
     average = position.average if position.size > 0 else -position.average
-    lowest = -(-(average - (-low * MICRO // worth)) // MICRO)
-    highest = (average + ((high + 1) * MICRO - 1) // worth) // MICRO
+    least, most = -(-low * 1000 // tick_value), ((high + 1) * 1000 - 1) // tick_value
+    lowest = -((-average + (500 - 1000 * least) // size) // MICRO)
+    highest = (average + (1000 * most + 499) // size) // MICRO
     return lowest, highest

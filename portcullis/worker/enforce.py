@@ -44,13 +44,17 @@ LESSER = (CancelOrder, CancelOrders, MoveStop, PlaceStop, Reduce, Submit)
 def gives_way(known: CommandIssued, issued: CommandIssued) -> bool:
     """Whether a command of the same account need not be ended once another is begun.
 
-    A close that may find its position covered does nothing then, so nothing gives way to it.
+    A close that may find its position covered does nothing then: nothing gives way to it, and it
+    gives way to one that closes in any case.
     """
     if isinstance(issued.command, Flatten):
         return not isinstance(known.command, Flatten)
     if not isinstance(issued.command, Close) or issued.command.unless_covered:
         return False
-    return isinstance(known.command, LESSER) and place_of(known) == issued.command.instrument
+    lesser = isinstance(known.command, LESSER) or (
+        isinstance(known.command, Close) and known.command.unless_covered
+    )
+    return lesser and place_of(known) == issued.command.instrument
 
 
 def place_of(issued: CommandIssued) -> str:

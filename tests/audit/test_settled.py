@@ -25,6 +25,10 @@ def differences(stage: Stage) -> list[str]:
     return [f"{d.position} {d.kind} {d.rule}: {d.expected} / {d.found}" for d in report.differences]
 
 
+def breaches(stage: Stage) -> list[str]:
+    return [row.kind for row in stage.ledger.read() if row.kind == "breach_found"]
+
+
 @pytest.mark.parametrize(
     "rule",
     [
@@ -127,6 +131,22 @@ def test_a_refusal_in_one_instrument_does_not_hold_back_another():
     stage.wait(8 * SECOND)
     found = [each for each in differences(stage) if "no_stop_loss_grace" in each]
     assert found == [], LISTED["ES"].id
+
+
+@pytest.mark.parametrize(("side", "move", "limit"), [(1, -3, 312_500_000), (-1, 3, 387_500_000)])
+def test_a_loss_of_exactly_the_limit_is_a_breach_whatever_the_average_was_rounded_to(
+    side, move, limit
+):
+    """Three at a price and four a tick above it: sevenths, which no venue writes out."""
+    stage = Stage(8, daily_unrealized_loss.Params(limit=limit))
+    stage.quote("ES", 0)
+    stage.fill("ES", side, 3)
+    stage.quote("ES", 1)
+    stage.fill("ES", side, 4)
+    assert not breaches(stage)
+    stage.quote("ES", move)
+    assert len(breaches(stage)) == 1
+    assert differences(stage) == []
 
 
 def test_a_stop_that_is_moved_matches_the_size():

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from portcullis.domain.book import after_fill
 from portcullis.domain.commands import Close, Flatten
 from portcullis.domain.events import (
     AccountReported,
@@ -274,6 +277,24 @@ def test_prices_off_their_tick_are_refused_not_rounded():
 def test_the_examples_of_contract_values():
     assert open_pnl(82_800, 84_000 * MICRO, 2, LISTED["MNQ"].tick_value) == -1_200 * USD
     assert open_pnl(23_168, 23_200 * MICRO, 1, LISTED["ES"].tick_value) == -400 * USD
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(19_990, 20_010)), min_size=1, max_size=12),
+    st.sampled_from([1, -1]),
+    st.integers(19_980, 20_020),
+    st.booleans(),
+)
+def test_a_rounded_average_takes_nothing_from_a_loss(fills, side, mark, told_by_venue):
+    """Money is that of the fills, whoever rounded the average they came to."""
+    value = LISTED["ES"].tick_value
+    size = average = 0
+    for count, price in fills:
+        size, average = after_fill(size, average, side * count, price)
+    if told_by_venue:
+        average = round(sum(count * price * MICRO for count, price in fills) / abs(size))
+    true = sum(side * count * (mark - price) for count, price in fills) * value
+    assert open_pnl(mark, average, size, value) == true
 
 
 def test_an_older_word_on_the_account_never_overwrites_a_newer_one():
