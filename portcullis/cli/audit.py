@@ -16,6 +16,7 @@ from portcullis.audit.inquiry import audit as audit_lines
 from portcullis.cli.output import Form, FormOption, console, show
 from portcullis.errors import UsageError
 
+NOT_JUDGED = "Hashes, signatures and a missing end are the matter of `portcullis ledger verify`."
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -38,22 +39,21 @@ def _lines(file: str) -> Iterator[tuple[Iterable[bytes], str]]:
         return
     path = Path(file)
     if not path.is_file():
-        raise UsageError(
-            f"there is no file {path}", remedy="portcullis event export > FILE writes one"
-        )
+        what = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
+        raise UsageError(what, remedy="portcullis event export > FILE writes one")
     with path.open("rb") as lines:
         yield lines, str(path)
 
 
 def _draw(body: dict[str, Any]) -> None:
-    console.print(
-        f"{body['events']} events; {body['accounts']} accounts under {body['rules']} rules, judged "
-        f"{body['judgements']} times; {body['agreed']} of {body['breaches']} breaches agree; "
-        f"{body['locks']} locks, {body['days']} days, {body['commands']} commands, "
-        f"{body['answers']} proposals looked at",
-        markup=False,
-        highlight=False,
+    said = (
+        f"{_count(body['events'], 'event')}; {_count(body['accounts'], 'account')} under "
+        f"{_count(body['rules'], 'rule')}, judged {_count(body['judgements'], 'time')}; "
+        f"{body['agreed']} of {_count(body['breaches'], 'breach')} agree; "
+        f"{_count(body['locks'], 'lock')}, {_count(body['days'], 'day')}, "
+        f"{_count(body['commands'], 'command')}, {_count(body['answers'], 'proposal')} looked at"
     )
+    console.print(said, markup=False, highlight=False)
     for each in body["differences"]:
         moment = EPOCH + timedelta(microseconds=each["at"])
         where = f"{each['account']} {each['rule']} {each['instrument'] or ''}".rstrip()
@@ -66,3 +66,9 @@ def _draw(body: dict[str, Any]) -> None:
     count = len(body["differences"])
     verdict = f"they DIFFER in {count}" if count else "they agree"
     console.print(verdict if body["judgements"] else "nothing was judged: no verdict", markup=False)
+    console.print(NOT_JUDGED, style="dim")
+
+
+def _count(number: int, what: str) -> str:
+    many = f"{what}es" if what.endswith("ch") else f"{what}s"
+    return f"{number} {what if number == 1 else many}"

@@ -11,10 +11,11 @@ import msgspec
 import typer
 
 from portcullis.cli import context
+from portcullis.cli.brief import brief
 from portcullis.cli.output import Form, FormOption, console, show, table
 from portcullis.errors import UsageError
 from portcullis.ports import StoredEvent
-from portcullis.store.export import as_plain, brief, line_of
+from portcullis.store.export import as_plain, line_of
 
 app = typer.Typer(no_args_is_help=True, help="List, follow and export the ledger's events.")
 POLL_SECONDS = 0.3

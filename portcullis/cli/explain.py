@@ -8,9 +8,10 @@ import typer
 from rich.console import Group, RenderableType
 
 from portcullis.cli import context
+from portcullis.cli.brief import brief
 from portcullis.cli.output import Form, FormOption, console, show, table
 from portcullis.errors import UsageError
-from portcullis.store.export import as_plain, brief
+from portcullis.store.export import as_plain
 from portcullis.worker.explain import Explained
 from portcullis.worker.explain import explain as explain_event
 

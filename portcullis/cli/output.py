@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -9,8 +10,10 @@ from typing import Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.table import Column, Table
+from rich.text import Text
 
 from portcullis.errors import PortcullisError, UsageError
 
@@ -50,7 +53,15 @@ FormOption = typer.Option(Form.TEXT, "--output", "-o", help="text for people, js
 ReasonOption = typer.Option(..., "--reason", help="why; kept in the ledger for ever")
 YesOption = typer.Option(False, "--yes", help="do not ask; needed where nobody can answer")
 
-console = Console(soft_wrap=False)
+PIPED = 160
+"""Columns of what goes into a file or a pipe, where nobody sees a width."""
+
+
+def _width() -> int | None:
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED
+
+
+console = Console(soft_wrap=False, width=_width())
 messages = Console(stderr=True)
 
 
@@ -87,9 +98,45 @@ WHOLE = frozenset(
 """Columns that are never broken over lines."""
 
 
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
-    """A plain table; cells are shown as they are, without markup."""
-    drawn = Table(
+READABLE = 24
+"""Characters under which a column of prose is no longer read with ease."""
+
+
+class Listing(Table):
+    """A table where the terminal is wide enough, else each row as a short list of its own."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        gaps = 2 * (len(self.columns) - 1)
+        needed = sum(self._needed(column, console, options) for column in self.columns) + gaps
+        if needed <= options.max_width:
+            yield from super().__rich_console__(console, options)
+        else:
+            if self.title:
+                yield Text(str(self.title), style="bold")
+            yield self._stacked()
+
+    @staticmethod
+    def _needed(column: Column, console: Console, options: ConsoleOptions) -> int:
+        cells = (column.header, *column.cells)
+        widest = max(Measurement.get(console, options, cell).maximum for cell in cells)
+        return widest if column.no_wrap else min(widest, READABLE)
+
+    def _stacked(self) -> Table:
+        drawn = Table.grid(padding=(0, 2))
+        drawn.add_column(no_wrap=True, style="dim")
+        drawn.add_column(overflow="fold")
+        headers = [column.header for column in self.columns]
+        for cells in zip(*(column.cells for column in self.columns), strict=True):
+            for header, cell in zip(headers, cells, strict=True):
+                if str(cell) not in ("", "-"):
+                    drawn.add_row(header, cell)
+            drawn.add_row()
+        return drawn
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Listing:
+    """A plain listing; cells are shown as they are, without markup."""
+    drawn = Listing(
         title=title or None,
         title_justify="left",
         box=None,

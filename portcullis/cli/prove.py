@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ def prove(
     output: Form = FormOption,
 ) -> None:
     """Run seeded days with faults and kills; check every invariant. Ends with 1 if one broke."""
+    # What is asked to end by another program ends as at Ctrl-C: with what was shown so far.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if plant and file is not None:
         raise UsageError(
             "--mutants plants defects in seeded runs, --story replays one story",

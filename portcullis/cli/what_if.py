@@ -25,20 +25,33 @@ from portcullis.worker.what_if_side import Ended, Tally
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-RulesOption = typer.Option(..., "--rules", help="a rules.yaml with the limits to try")
+UNCHANGED = (
+    "No account would have been under other limits than the recorded ones.\n"
+    "A profile of rules.yaml counts only for accounts that name it: where an account's rules stand "
+    "in accounts.yaml, give that file with --accounts."
+)
+
+RulesOption = typer.Option(
+    None, "--rules", help="a rules.yaml with the limits to try; default: the home's"
+)
 AccountsOption = typer.Option(None, "--accounts", help="an accounts.yaml; default: the home's")
 SinceOption = typer.Option(None, "--since", help="from this UTC time (ISO) or ledger position on")
 OneOption = typer.Option(None, "--account", help="show only this account")
 
 
 def what_if_command(
-    rules: Path = RulesOption,
+    rules: Path | None = RulesOption,
     accounts: Path | None = AccountsOption,
     since: str | None = SinceOption,
     account: str | None = OneOption,
     output: Form = FormOption,
 ) -> None:
     """What other limits would have denied, flattened, locked and kept, on the recorded facts."""
+    if rules is None and accounts is None:
+        raise UsageError(
+            "nothing to try: the limits are those of the home",
+            remedy="give --rules FILE, or --accounts FILE where accounts have limits of their own",
+        )
     plans = read_plans(rules, accounts)
     with context.open_ledger() as reader:
         position, at = _since(since, reader)
@@ -47,19 +60,20 @@ def what_if_command(
     show(body, output, lambda values: console.print(draw(values)))
 
 
-def read_plans(rules: Path, accounts: Path | None) -> tuple[AccountPlan, ...]:
+def read_plans(rules: Path | None, accounts: Path | None) -> tuple[AccountPlan, ...]:
     """The accounts under the new rules; raises ConfigError with every fault by its file's name."""
     known = context.settings()
     folder = known.config_path if known.config_path.exists() else defaults_folder()
     files = {
-        "rules.yaml": rules,
+        "rules.yaml": rules or folder / "rules.yaml",
         "accounts.yaml": accounts or folder / "accounts.yaml",
         "monitoring.yaml": folder / "monitoring.yaml",
         "calendar.yaml": folder / "calendar.yaml",
     }
     for path in files.values():
         if not path.is_file():
-            raise NotFound(f"there is no file {path}", remedy="name a file that exists")
+            what = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
+            raise NotFound(what, remedy="name a file that exists")
     with tempfile.TemporaryDirectory() as made:
         for name, path in files.items():
             shutil.copyfile(path, Path(made) / name)
@@ -78,8 +92,8 @@ def _since(text: str | None, records: Records) -> tuple[int, int]:
     """Position and time from which the new limits are in force; 0 where not said."""
     if text is None:
         return 0, 0
+    head = records.head().position
     if text.isdecimal():
-        head = records.head().position
         if not 1 <= int(text) <= head:
             raise NotFound(
                 f"there is no event {text}: the ledger has 1 to {head}",
@@ -94,7 +108,14 @@ def _since(text: str | None, records: Records) -> tuple[int, int]:
             remedy="such as 1200, 2026-03-03 or 2026-03-03T15:00:00",
         ) from error
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return 0, (moment - EPOCH) // timedelta(microseconds=1)
+    at = (moment - EPOCH) // timedelta(microseconds=1)
+    newest = max((row.at for row in records.read(after=head - 1)), default=0)
+    if at > newest:
+        raise NotFound(
+            f"no event is as late as {text}: the newest is of {_when(newest)}",
+            remedy="`portcullis event list` prints the times of events",
+        )
+    return 0, at
 
 
 def as_values(found: WhatIf, only: str | None = None) -> dict[str, Any]:
@@ -185,12 +206,8 @@ def draw(body: dict[str, Any]) -> RenderableType:
 
 
 def _changes(body: dict[str, Any]) -> RenderableType:
-    if not body["since"]:
-        return (
-            "the new rules were never in force: they are the recorded ones, or no fact is so late"
-        )
     if not body["changes"]:
-        return f"the rules are those recorded; {body['facts']} facts folded"
+        return UNCHANGED
     columns = ("account", "rule", "setting", "recorded", "new")
     title = f"What is set differently, from event {body['since']} on"
     rows = ([row[column] or "-" for column in columns] for row in body["changes"])

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 import msgspec
 
@@ -88,13 +88,21 @@ def run(
         yield from map(_judge_seed, wanted)
         return
     context = get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_by_interrupt) as pool:
-        yield from pool.map(_judge_seed, wanted)
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_leave_interrupts) as pool:
+        judged = [pool.submit(_judge_seed, each) for each in wanted]
+        try:
+            for each in judged:
+                yield each.result()
+        except BaseException:
+            # Nobody waits for the others, and a seed may take minutes.
+            for process in active_children():
+                process.terminate()
+            raise
 
 
-def _end_by_interrupt() -> None:
-    """Ctrl-C reaches every process of the terminal: these have nothing to say about it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches every process of the terminal: the one that leads the others ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def seen_in(runs: list[Ran]) -> Counter[str]:

@@ -38,20 +38,3 @@ def as_plain(row: StoredEvent, *, whole: bool = False) -> dict[str, Any]:
 def line_of(row: StoredEvent) -> bytes:
     """An event as a line of the export: JSON and a line feed; a plan stands in it whole."""
     return msgspec.json.encode(as_plain(row, whole=True)) + b"\n"
-
-
-def brief(payload: dict[str, Any]) -> str:
-    """What an event of `as_plain` says, in one line for a person."""
-    if "reason" in payload and isinstance(payload["reason"], dict):
-        return f"{payload.get('rule', '')}: {payload['reason']['message']}"
-    shown = {
-        k: v for k, v in payload.items() if k not in ("kind", "account") and v not in ("", None)
-    }
-    text = ", ".join(f"{key} {_flat(value)}" for key, value in shown.items())
-    return text if len(text) <= 140 else text[:139] + "…"
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, dict):
-        return " ".join(str(each) for each in value.values() if each not in ("", None))
-    return str(value)

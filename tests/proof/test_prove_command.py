@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from portcullis.proof import story, swarm
@@ -62,3 +66,34 @@ def test_what_cannot_be_done_is_said_before_anything_runs(
     assert done.returncode == code
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def left_in_group(group: int) -> list[psutil.Process]:
+    """The processes of a group that do not end by themselves either."""
+    members = []
+    for each in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(each.pid) == group:
+                members.append(each)
+    return psutil.wait_procs(members, timeout=30)[1]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_campaign_that_is_ended_tells_what_was_shown_and_leaves_nobody_behind(how: int):
+    command = [sys.executable, "-m", "portcullis", "prove", "--seeds", "500", "--jobs", "2"]
+    process = subprocess.Popen(
+        [*command, "--seconds", "600", "-o", "json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    os.killpg(process.pid, how) if how == signal.SIGINT else process.send_signal(how)
+    answer, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "1 of 500" in first
+    assert "Traceback" not in said
+    assert 1 <= len(json.loads(answer)["runs"]) < 500
+    assert left_in_group(process.pid) == []

@@ -69,20 +69,26 @@ def test_the_command_shows_the_difference_and_warns(home):
     ]
 
 
-def test_the_command_takes_a_time_and_says_where_nothing_differs(home):
+def test_where_nothing_differs_the_command_says_where_limits_may_stand(home):
     answer = run(home, "--rules", RULES)
-    assert "the rules are those recorded" in answer.output
+    assert "No account would have been under other limits" in answer.output
+    assert "give that file with --accounts" in answer.output
     assert "Warning" not in answer.output
-    late = run(
-        home, "--rules", RULES, "--accounts", str(home / "tighter.yaml"), "--since", "2026-03-04"
-    )
-    assert "never in force" in late.output
+
+
+def test_the_command_takes_a_time(home):
+    tighter = str(home / "tighter.yaml")
+    answer = run(home, "--accounts", tighter, "--since", "2026-03-01")
+    assert "DEMO-LOSS: hypothetical from" in answer.output
 
 
 @pytest.mark.parametrize(
     ("words", "kind", "says"),
     [
+        ((), UsageError, "nothing to try"),
         (("--rules", "nowhere.yaml"), NotFound, "there is no file nowhere.yaml"),
+        (("--rules", "/"), NotFound, "/ is a folder"),
+        (("--rules", RULES, "--since", "2031-03-04"), NotFound, "no event is as late as 2031"),
         (("--rules", RULES, "--since", "999999"), NotFound, "there is no event 999999"),
         (("--rules", RULES, "--since", "noon"), UsageError, "neither a position nor a time"),
         (("--rules", RULES, "--account", "NOBODY"), NotFound, "in neither set"),
