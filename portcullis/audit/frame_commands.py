@@ -51,9 +51,7 @@ def _has_cause(a: Account, moment: Moment, event: Event) -> bool:
         for rule, where in a.standing
         if rule != "lockout" and (None in (name, where) or name == where)
     }
-    tried = any(each.outcome in FAILED for each in a.outbox.trying(moment.at))
-    held_back = a.outbox.is_bounded(moment.at)
-    return tried or held_back or bool((causes | again) & set(event.body["rules"]))
+    return bool((causes | again) & set(event.body["rules"]))
 
 
 def _stop(a: Account, moment: Moment, event: Event) -> None:

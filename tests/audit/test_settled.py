@@ -14,7 +14,7 @@ from portcullis.domain.rules import (
     trade_management,
     trailing_drawdown,
 )
-from tests.audit.doctor import audited, parsed
+from tests.audit.doctor import audited, found, parsed, places
 from tests.audit.stage import LISTED, Stage
 
 USD = MICRO
@@ -94,6 +94,25 @@ def test_an_order_that_could_not_be_cancelled_is_a_critical_alert():
     stage.rest("ES", 1, 1)
     stage.wait(5 * SECOND)
     assert [each for each in differences(stage) if "critical alert" in each] == []
+
+
+def test_a_command_nobody_needs_is_not_excused_by_the_failure_of_another():
+    stage = Stage(4, max_contracts.Params(limit=5), daily_unrealized_loss.Params(limit=900 * USD))
+    stage.quote("ES", 0)
+    stage.ask("lock")
+    stage.failing = 1.0
+    stage.rest("ES", 1, 1)
+    stage.wait(5 * SECOND)
+    events = parsed(stage.lines())
+    failed = places(events, "command_concluded", lambda p: p["outcome"] != "confirmed")
+    assert failed, "the story needs a failure"
+    issued = events[places(events, "command_issued")[0]]
+    forged = issued | {
+        "at": events[-1]["at"],
+        "payload": issued["payload"] | {"key": "another", "rules": ["daily_unrealized_loss"]},
+    }
+    report = audited([*events, forged])
+    assert ("unjustified", "daily_unrealized_loss") in found(report)
 
 
 def test_an_order_left_alone_once_is_cancelled_under_the_next_lock():
