@@ -144,7 +144,10 @@ class Engine:
                 self._arm(account)
             if watch.trails_intraday:
                 book.raise_high(account)
+            decided = len(self.judge.out)
             self.judge.judge_price(account, watch, holding.position)
+            if len(self.judge.out) > decided:
+                self._arm(account)
 
     def _on_position(self, fact: PositionReported) -> None:
         account = self._account(fact.account)
@@ -350,11 +353,14 @@ class Engine:
                 state.accounts[each.account] = AccountState(each.account, self._day(each))
         for account in state.accounts.values():
             account.unjudged = {}
+            if account.id in self.watches:
+                self.judge.judge_quotes(account, self.watches[account.id])
             self._end_config_locks(account)
         self._index_all()
         for account in state.accounts.values():
             if account.id in self.watches and account.reconciled_at:
                 self.judge.judge(account, self.watches[account.id].everything, lockout=True)
+                self._arm(account)
         self._settle_mode()
 
     def _end_config_locks(self, account: AccountState) -> None:

@@ -44,17 +44,20 @@ LESSER = (CancelOrder, CancelOrders, MoveStop, PlaceStop, Reduce, Submit)
 def gives_way(known: CommandIssued, issued: CommandIssued) -> bool:
     """Whether a command of the same account need not be ended once another is begun.
 
-    A close that may find its position covered does nothing then: nothing gives way to it, and it
-    gives way to one that closes in any case.
+    A close that may find its position covered does nothing then: it takes over from others once it
+    has seen that it must close, and gives way to one that closes in any case.
     """
     if isinstance(issued.command, Flatten):
         return not isinstance(known.command, Flatten)
-    if not isinstance(issued.command, Close) or issued.command.unless_covered:
+    if not isinstance(issued.command, Close):
         return False
-    lesser = isinstance(known.command, LESSER) or (
-        isinstance(known.command, Close) and known.command.unless_covered
-    )
+    lesser = isinstance(known.command, LESSER) or asks_first(known)
     return lesser and place_of(known) == issued.command.instrument
+
+
+def asks_first(issued: CommandIssued) -> bool:
+    """Whether a command is a close that looks first whether its position is covered."""
+    return isinstance(issued.command, Close) and issued.command.unless_covered
 
 
 def place_of(issued: CommandIssued) -> str:
@@ -71,12 +74,20 @@ class Errand:
     """One command under way: its figures, and the venue calls it may make."""
 
     def __init__(
-        self, core: Core, venue: Venue, issued: CommandIssued, trace: str, *, recovered: bool
+        self,
+        core: Core,
+        venue: Venue,
+        issued: CommandIssued,
+        trace: str,
+        take_over: Callable[[Errand], None],
+        *,
+        recovered: bool,
     ) -> None:
         self.core = core
         self.venue = venue
         self.issued = issued
         self.trace = trace
+        self._take_over = take_over
         self.recovered = recovered
         self.durable_at = core.time.now()
         self.sent_at = 0
@@ -93,6 +104,10 @@ class Errand:
     @property
     def key(self) -> str:
         return self.issued.key
+
+    def take_over(self) -> None:
+        """End what is lesser in the same place, or in the account for a flatten."""
+        self._take_over(self)
 
     async def ask(self, call: Awaitable[Any]) -> Any:
         """A read of the venue, counted."""
@@ -149,7 +164,8 @@ class Errand:
 
 class Enforcer:
     """Runs the errands: one after the other in an instrument, so that one that cannot be closed
-    holds back no other; a flatten before everything, and a close before the lesser of its own.
+    holds back no other; a flatten before everything, and a close before the lesser of its own. A
+    close that asks first waits for no turn: asking changes nothing.
     """
 
     def __init__(self, core: Core, venue: Venue, enforce_within: int) -> None:
@@ -172,14 +188,23 @@ class Enforcer:
         """Begin a command; lesser ones give way to a flatten, and to a close in its instrument."""
         if issued.key in self._running:
             return
-        for errand, task in list(self._running.values()):
-            if errand.issued.account == issued.account and gives_way(errand.issued, issued):
-                errand.gave_way = GAVE_WAY_TO[type(issued.command)]
-                task.cancel()
-        errand = Errand(self._core, self._venue, issued, trace, recovered=recovered)
+        errand = Errand(
+            self._core, self._venue, issued, trace, self._take_over, recovered=recovered
+        )
+        if not asks_first(issued):
+            errand.take_over()
         task = asyncio.get_running_loop().create_task(self._run(errand), name=issued.key)
         task.add_done_callback(self._ended)
         self._running[issued.key] = (errand, task)
+
+    def _take_over(self, errand: Errand) -> None:
+        issued = errand.issued
+        for other, task in list(self._running.values()):
+            if other is errand or other.issued.account != issued.account:
+                continue
+            if gives_way(other.issued, issued):
+                other.gave_way = GAVE_WAY_TO[type(issued.command)]
+                task.cancel()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """An errand that broke must not be missed: enforcement can no longer be trusted.
@@ -209,11 +234,8 @@ class Enforcer:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, errand: Errand) -> None:
-        turn = self._turns.setdefault(
-            (errand.issued.account, place_of(errand.issued)), asyncio.Lock()
-        )
         try:
-            async with turn:
+            async with self._turn(errand.issued):
                 if not isinstance(errand.issued.command, Flatten):
                     await self._after_flattens(errand.issued.account)
                 outcome, detail = await self._carry_out(errand)
@@ -223,6 +245,11 @@ class Enforcer:
             outcome, detail = "superseded", errand.gave_way
         self._running.pop(errand.key, None)
         self._core.enter(errand.conclusion(outcome, detail), errand.trace)
+
+    def _turn(self, issued: CommandIssued) -> asyncio.Lock:
+        if asks_first(issued):
+            return asyncio.Lock()
+        return self._turns.setdefault((issued.account, place_of(issued)), asyncio.Lock())
 
     async def _after_flattens(self, account: str) -> None:
         """Let what flattens the account end first; a later one takes over."""

@@ -54,6 +54,7 @@ async def _close(errand: Errand) -> Done | None:
         size = abs(exposure.size_of(account, command.instrument))
         if size and exposure.covered(account, command.instrument) >= size:
             return "superseded", "the venue's own orders hold a covering stop"
+        errand.take_over()
     return await _empty(errand, command.instrument)
 
 

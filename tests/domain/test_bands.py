@@ -33,7 +33,7 @@ from portcullis.domain.rules import (
 )
 from portcullis.domain.state import Position
 from tests.domain.desk import LISTED, START, USD
-from tests.domain.pair import ACCOUNTS, NAMES, Pair, play
+from tests.domain.pair import ACCOUNTS, NAMES, Pair, Reborn, play
 
 EXAMPLES = 250
 names, accounts = st.sampled_from(NAMES), st.sampled_from(ACCOUNTS)
@@ -185,6 +185,13 @@ def rules_of(rng: random.Random) -> tuple[Any, ...]:
 def test_resting_changes_nothing_in_a_long_story_either(seed):
     rules, story = drawn(seed)
     play(Pair(rules), story)
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=EXAMPLES // 4, deadline=None)
+def test_a_restart_before_any_fact_changes_no_decision(seed):
+    rules, story = drawn(seed)
+    play(Reborn(rules), story)
 
 
 def walk(size: int, *marks: int) -> list[tuple[Any, ...]]:

@@ -7,6 +7,7 @@ import pytest
 from portcullis.domain.commands import Close, Flatten, MoveStop, PlaceStop
 from portcullis.domain.events import Quote
 from portcullis.domain.model import MINUTE, SECOND
+from portcullis.domain.plan import AccountPlan, Plan
 from portcullis.domain.rules import (
     daily_unrealized_loss,
     max_unrealized_profit,
@@ -32,6 +33,20 @@ def test_a_price_too_old_to_judge_by_arms_nothing(scope, age, hit):
     desk.holds("ES", 1)
     desk.quote("ES", 20_000)
     assert bool(desk.commands()) is hit
+
+
+def test_new_rules_judge_by_no_price_that_was_too_old_for_the_ones_before():
+    desk = Desk(daily_unrealized_loss.Params(500 * USD))
+    desk.quote("ES", 20_000)
+    desk.holds("ES", 1)
+    desk.quote("ES", 19_980)
+    desk.wait(MINUTE)
+    tighter = daily_unrealized_loss.Params(100 * USD)
+    desk.load(Plan((AccountPlan("A", (tighter,)),)))
+    assert desk.commands() == []
+    assert ES in desk.account.unjudged
+    desk.quote("ES", 19_980)
+    assert desk.commands() == [Close("A", ES)]
 
 
 def test_what_cannot_be_judged_adds_nothing_to_the_best_of_all_positions():

@@ -126,6 +126,18 @@ def test_break_even_and_trailing_ratchet_and_never_widen():
     assert prices == [20_002, 20_015, 20_025]
 
 
+def test_what_a_price_led_to_is_waited_for():
+    """The next move of the stop is due in a second, also when no other fact of the account comes."""
+    desk = managed(trailing=trade_management.Trailing(5, 5))
+    desk.holds("ES", 1)
+    desk.order("ES", SELL, 1, "stop", price=19_980, order_id="s")
+    desk.wait(2 * SECOND)
+    desk.out.clear()
+    desk.quote("ES", 20_010)
+    assert desk.commands() == [MoveStop("A", ES, "s", 20_005, 1)]
+    assert desk.engine.next_deadline() == desk.now + SECOND
+
+
 def test_a_tighter_stop_of_a_person_is_respected():
     desk = managed(auto_stop=20)
     desk.holds("ES", 1)

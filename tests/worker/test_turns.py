@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from portcullis.domain.commands import (
@@ -15,7 +16,11 @@ from portcullis.domain.commands import (
 )
 from portcullis.domain.events import CommandConcluded, CommandIssued
 from portcullis.domain.model import BUY, MICRO, SECOND, SELL, OrderRequest
-from portcullis.domain.rules import max_contracts_per_instrument, trade_frequency_limit
+from portcullis.domain.rules import (
+    max_contracts_per_instrument,
+    no_stop_loss_grace,
+    trade_frequency_limit,
+)
 from portcullis.venues.simulated import Fault, FaultPlan, Latency
 from portcullis.worker.enforce import gives_way
 from tests.worker.harness import ES, NQ, World
@@ -74,6 +79,24 @@ def test_a_close_does_not_wait_for_a_cancel_that_gets_no_answer():
     world.play(story)
 
 
+def test_a_close_for_want_of_a_stop_does_not_wait_for_a_reduction():
+    """More than allowed and no stop; the reduction gets no answer until the grace is over."""
+    dead = Fault("call", "timeout_before", on="reduce_position", count=100)
+    reduced = msgspec.structs.replace(TIGHT, on_breach="reduce")
+    grace = no_stop_loss_grace.Params(grace=5 * SECOND)
+    world = World(reduced, grace, faults=FaultPlan(script=[dead]))
+    world.quote(ES, 20_000)
+
+    async def story(w):
+        await w.start()
+        w.order(ES, BUY, 2)
+        await w.pass_time(8)
+        assert w.size(ES) == 0
+        assert concluded(w) == [("Reduce", "superseded"), ("Close", "confirmed")]
+
+    world.play(story)
+
+
 @pytest.mark.parametrize(
     ("known", "issued", "expected"),
     [
@@ -85,7 +108,7 @@ def test_a_close_does_not_wait_for_a_cancel_that_gets_no_answer():
         (Reduce("A", ES.id, 1), Close("A", ES.id), True),
         (Reduce("A", NQ.id, 1), Close("A", ES.id), False),
         (PlaceStop("A", ES.id, SELL, 1, 19_000), Close("A", ES.id), True),
-        (Reduce("A", ES.id, 1), Close("A", ES.id, unless_covered=True), False),
+        (Reduce("A", ES.id, 1), Close("A", ES.id, unless_covered=True), True),
         (Close("A", ES.id, unless_covered=True), Close("A", ES.id), True),
         (Close("A", NQ.id, unless_covered=True), Close("A", ES.id), False),
         (Close("A", ES.id), Close("A", ES.id, unless_covered=True), False),

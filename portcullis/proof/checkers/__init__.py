@@ -32,6 +32,7 @@ CHECKERS: tuple[Callable[[Record], Iterator[str]], ...] = (
     books.positions_and_orders_agree,
     books.money_agrees,
     books.replay_agrees,
+    books.restarts_change_nothing,
     rules.the_audit_agrees,
 )
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from portcullis.domain.engine import Engine
+from portcullis.domain.events import FACT_KINDS
+from portcullis.domain.state import freeze, thaw
 from portcullis.proof.checkers.record import Record
 from portcullis.store.memory import MemoryLedger
 from portcullis.worker.replay import replay
+
+RESTARTS_MAX = 200
+STRIDE_MIN = 7
+"""Facts between two of the restarts of a replay, at least."""
 
 
 def positions_and_orders_agree(record: Record) -> Iterator[str]:
@@ -50,6 +57,24 @@ def replay_agrees(record: Record) -> Iterator[str]:
             f"event {difference.position}: recorded {difference.recorded[:120]}, "
             f"derived {difference.derived[:120]}"
         )
+
+
+def restarts_change_nothing(record: Record) -> Iterator[str]:
+    """The same, by an engine that now and then begins anew from its own snapshot."""
+    ledger, engine = _Rows(record), Engine()
+    facts = [row.position for row in record.rows if row.kind in FACT_KINDS]
+    stride = max(STRIDE_MIN, len(facts) // RESTARTS_MAX)
+    ends = [position - 1 for position in facts[stride::stride]] + [record.rows[-1].position]
+    after = 0
+    for end in ends:
+        replayed = replay(ledger, engine=engine, after=after, through=end)
+        for difference in replayed.differences[:1]:
+            yield (
+                f"event {difference.position}, {difference.stream}: {difference.recorded}, but "
+                f"{difference.derived} where snapshots are taken every {stride} facts"
+            )
+            return
+        after, engine = end, Engine(thaw(freeze(engine.state)))
 
 
 class _Rows(MemoryLedger):
