@@ -127,7 +127,7 @@ def test_break_even_and_trailing_ratchet_and_never_widen():
 
 
 def test_what_a_price_led_to_is_waited_for():
-    """The next move of the stop is due in a second, also when no other fact of the account comes."""
+    """The next move of the stop is due in a second, though no other fact of the account comes."""
     desk = managed(trailing=trade_management.Trailing(5, 5))
     desk.holds("ES", 1)
     desk.order("ES", SELL, 1, "stop", price=19_980, order_id="s")
