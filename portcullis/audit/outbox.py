@@ -17,6 +17,7 @@ PACED = 7_000_000
 and it may have been held back just before that."""
 
 PROTECTIVE = ("flatten", "close", "reduce", "cancel_orders")
+AUTOMATION = ("trade_management",)
 FAILED = ("refused", "unconfirmed")
 
 
@@ -42,6 +43,7 @@ class Outbox:
         self.keys: set[str] = set()
         self.failures: dict[str, int] = {}
         self.failed_in_row = 0
+        self.failed_stops = 0
         self.bound = 20
         self.issued_at: list[int] = []
 
@@ -72,14 +74,20 @@ class Outbox:
             for rule in issued.rules:
                 failed = body["outcome"] in FAILED
                 self.failures[rule] = self.failures.get(rule, 0) + 1 if failed else 0
+            failed = body["outcome"] in FAILED
             if issued.kind in PROTECTIVE:
-                failed = body["outcome"] in FAILED
                 self.failed_in_row = self.failed_in_row + 1 if failed else 0
+            elif issued.rules == AUTOMATION:
+                self.failed_stops = self.failed_stops + 1 if failed else 0
         return issued
 
     def given_up(self) -> bool:
         """Whether the account's commands failed as often in a row as they are tried."""
         return self.failed_in_row >= MOST_TRIES
+
+    def gave_up_stops(self) -> bool:
+        """The same of what the automation places, moves and withdraws."""
+        return self.failed_stops >= MOST_TRIES
 
     def is_bounded(self, at: int) -> bool:
         """Whether the account's bound of commands a minute is, or just was, reached."""

@@ -64,7 +64,7 @@ def bare(a: Account, p: dict[str, Any], at: int) -> list[str]:
     for name, held in a.book.positions.items():
         sent = [c for c in a.outbox.answering(at) if c.instrument in (None, name)]
         wanted = p["auto_stop"] not in ("off", None) and a.book.can_trade is not False
-        wanted = wanted and not a.outbox.given_up()
+        wanted = wanted and not a.outbox.given_up() and not a.outbox.gave_up_stops()
         if not wanted or sent or covered(a, name, held.size, "full"):
             a.bare_since.pop(name, None)
         elif at - a.bare_since.setdefault(name, at) > PATIENCE:

@@ -17,37 +17,31 @@ def conclude(judge: Judge, account: AccountState, fact: CommandConcluded) -> Non
     pending = account.pending.pop(fact.key, None)
     if pending is None:
         return
-    answered = [b for b in account.breaches.values() if fact.key in b.commands]
     if fact.outcome in ("confirmed", "superseded"):
         _settled(account, fact.key)
+        if pending.rules == enforcement.AUTOMATION:
+            account.stop_failures = 0
         if isinstance(pending.command, PROTECTIVE):
             account.failures = 0
             if account.refused and account.retry_at is None:
                 retry(account)  # the venue acts again: what was given up may work now
     elif pending.rules != ("gate",):
-        _not_done(judge, account, fact, answered, pending.command)
+        _not_done(judge, account, fact, pending.command)
 
 
 def _settled(account: AccountState, key: str) -> None:
     """What was done may be needed again later: forget breaches that no lock keeps."""
     for name in [n for n, b in account.breaches.items() if key in b.commands]:
         breach = account.breaches[name]
-        breach.failures = 0
         if not breach.lock_ids and breach.level:
             del account.breaches[name]
 
 
 def _not_done(
-    judge: Judge,
-    account: AccountState,
-    fact: CommandConcluded,
-    answered: list[OpenBreach],
-    command: Command,
+    judge: Judge, account: AccountState, fact: CommandConcluded, command: Command
 ) -> None:
     """A person must know at once; we try again only where that can help, and not for ever."""
     protective = isinstance(command, PROTECTIVE)
-    for breach in answered:
-        breach.failures += 1
     judge.alert(
         "enforcement_failed",
         "critical" if protective else "warning",
@@ -55,16 +49,22 @@ def _not_done(
         f"command {fact.key} ended {fact.outcome}: {fact.detail}",
         "flatten the account by hand at the venue, then look at `account show`",
     )
-    if not protective:
-        return
-    account.failures += 1
-    where = enforcement.refusal_of(command)
-    if fact.outcome == "refused" and where not in account.refused:
-        account.refused.append(where)
-    if account.can_trade is not False and account.failures <= RETRIES_MAX:
+    if protective:
+        account.failures += 1
+        _refused(account, fact, command)
+    else:
+        account.stop_failures += 1
+    in_row = account.failures if protective else account.stop_failures
+    if account.can_trade is not False and in_row <= RETRIES_MAX:
         # The first failure says when: one in another instrument must not put it off.
         due = judge.state.now + RETRY_AFTER
         account.retry_at = due if account.retry_at is None else min(account.retry_at, due)
+
+
+def _refused(account: AccountState, fact: CommandConcluded, command: Command) -> None:
+    where = enforcement.refusal_of(command)
+    if fact.outcome == "refused" and where not in account.refused:
+        account.refused.append(where)
 
 
 def retry(account: AccountState) -> None:

@@ -14,7 +14,7 @@ from portcullis.domain.events import OrderReported, Quote
 from portcullis.domain.model import Instrument, Lock, Verdict
 from portcullis.domain.session import TradingDay
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 Mode = Literal["STARTING", "ACTIVE", "OBSERVE_ONLY", "SHUTDOWN"]
 
 
@@ -106,7 +106,6 @@ class OpenBreach(msgspec.Struct):
     since: int
     lock_ids: tuple[int, ...] = ()
     commands: tuple[str, ...] = ()
-    failures: int = 0
     level: bool = True
 
 
@@ -114,7 +113,9 @@ class AccountState(msgspec.Struct):
     """One account, folded.
 
     `entries` are the first fills of the last hour's trades, in order of time; `newest_exit` is the
-    order whose fill was counted last; `kept` are the sizes a lock leaves in place, by lock id.
+    order whose fill was counted last; `kept` are the sizes a lock leaves in place, by lock id;
+    `failures` and `stop_failures` count commands that failed in a row, what protects the account
+    and the automation's apart.
     """
 
     id: str
@@ -156,6 +157,7 @@ class AccountState(msgspec.Struct):
     taken_up: dict[str, int] = {}
     is_paced: bool = False
     failures: int = 0
+    stop_failures: int = 0
     failed_compares: int = 0
     last_stop_change: dict[str, int] = {}
 

@@ -126,6 +126,28 @@ def test_break_even_and_trailing_ratchet_and_never_widen():
     assert prices == [20_002, 20_015, 20_025]
 
 
+def test_a_stop_that_is_refused_is_tried_again_and_not_for_ever():
+    desk = managed(auto_stop=20)
+    desk.holds("ES", 1)
+    for _ in range(11):
+        assert desk.commands() == [PlaceStop("A", ES, SELL, 1, 19_980)]
+        desk.confirm("refused")
+        desk.out.clear()
+        desk.wait(30 * SECOND)
+        desk.quote("ES", 20_000)
+    assert desk.commands() == []
+
+
+def test_one_stop_that_was_placed_begins_the_count_of_refusals_anew():
+    desk = managed(auto_stop=20)
+    desk.holds("ES", 1)
+    for outcome in ("refused", "refused", "confirmed"):
+        desk.confirm(outcome)
+        desk.wait(30 * SECOND)
+    assert desk.account.stop_failures == 0
+    assert desk.account.failures == 0
+
+
 def test_what_a_price_led_to_is_waited_for():
     """The next move of the stop is due in a second, though no other fact of the account comes."""
     desk = managed(trailing=trade_management.Trailing(5, 5))
