@@ -27,6 +27,7 @@ from portcullis.store.writer import GroupCommit
 EVENTS = 100_000
 ACCOUNTS = 100
 COMMITS = 500
+PACE = 20_000
 START = 1_700_000_000_000_000
 
 Write = Callable[[int, int], object]
@@ -72,6 +73,7 @@ def main() -> None:
 
     _compare({"ledger": ledger, "pysqlite3": driver, "file": file})
     _grouped(entries)
+    _paced(entries)
 
 
 def entry(number: int) -> Entry:
@@ -135,6 +137,30 @@ def _grouped(entries: list[Entry]) -> None:
     assert len(done) == EVENTS // 20
     assert not any(done)
     print(f"\ngroup commit, submitted in twenties as fast as it takes them: {rate:,.0f} events/s")
+
+
+def _paced(entries: list[Entry]) -> None:
+    """Submissions of twenty at a steady rate: how long each waits until it is durable."""
+    laps: list[float] = []
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        ledger = SqliteLedger(Path(folder))
+        writer = GroupCommit(ledger)
+        begun = time.perf_counter()
+        for first in range(0, EVENTS, 20):
+            due = begun + first / PACE
+            while (left := due - time.perf_counter()) > 0:
+                time.sleep(left)
+            writer.submit(
+                entries[first : first + 20],
+                lambda _, due=due: laps.append(time.perf_counter() - due),  # type: ignore[misc]
+            )
+        writer.close()
+        ledger.close()
+    cuts = quantiles(laps, n=100)
+    print(
+        f"at {PACE:,} events/s, from due to acknowledged: p50 {cuts[49] * 1e3:.2f} ms, "
+        f"p99 {cuts[98] * 1e3:.2f} ms   target p99 5 ms"
+    )
 
 
 if __name__ == "__main__":
