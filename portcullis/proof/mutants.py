@@ -146,6 +146,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "    if size > 0 and stop.remaining != size:",
         "    if stop.parent is None and size > 0 and stop.remaining != size:",
     ),
+    Mutant(
+        "found: a deadline that moved is met where it was",
+        "domain/deadlines.py",
+        "            if self._armed.get(name) == when:\n"
+        "                del self._armed[name]\n"
+        "                due.append(name)\n",
+        "            self._armed.pop(name, None)\n            due.append(name)\n",
+        first=11,
+    ),
 )
 
 
@@ -164,7 +173,7 @@ def hunt(mutant: Mutant, seeds: int, seconds: int) -> Hunted:
     with tempfile.TemporaryDirectory(prefix="portcullis-mutant-") as folder:
         copy = Path(folder) / "portcullis"
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        _plant(mutant, copy)
+        plant(mutant, copy)
         started = time.perf_counter()
         command = [sys.executable, "-m", "portcullis", "prove", "-o", "json"]
         command += ["--seed", str(mutant.first), "--seeds", str(seeds)]
@@ -198,7 +207,8 @@ def hunt_all(seeds: int, seconds: int) -> Iterator[Hunted]:
         yield hunt(mutant, seeds, seconds)
 
 
-def _plant(mutant: Mutant, copy: Path) -> None:
+def plant(mutant: Mutant, copy: Path) -> None:
+    """Put the defect into a copy of the package; raises Fatal where the source has moved on."""
     path = copy / mutant.file
     text = path.read_text()
     if text.count(mutant.old) != 1:
