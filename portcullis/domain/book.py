@@ -168,13 +168,14 @@ def _apply_later(account: AccountState, fact: TradeReported, world: State, max_a
 
 def _rebuild(account: AccountState, instrument: str, row: Row, world: State, max_age: int) -> bool:
     """The position is the venue's row and the later fills on top of it."""
-    size, average, opened_at = row.size, row.average, row.opened_at or row.as_of
+    size, cost, opened_at = row.size, row.average * row.size, row.opened_at or row.as_of
     for fill in row.later:
         if fill.closing and size * fill.side >= 0:
             continue  # nothing is left for it to close: the row was read after it, and has it
         if size == 0 or (size > 0) != (size + fill.side * fill.size > 0):
             opened_at = fill.executed_at
-        size, average = after_fill(size, average, fill.side * fill.size, fill.price)
+        size, cost = after_fill(size, cost, fill.side * fill.size, fill.price)
+    average = nearest(cost, size) if size else row.average
     changed = _set_position(account, instrument, size, average, opened_at, row.as_of, world)
     quote, held = world.quotes.get(instrument), account.positions.get(instrument)
     if quote is not None and held is not None:
@@ -182,16 +183,24 @@ def _rebuild(account: AccountState, instrument: str, row: Row, world: State, max
     return changed
 
 
-def after_fill(size: int, average: int, traded: int, price: int) -> tuple[int, int]:
-    """Signed size and average price (micro-ticks) after a fill at `price` ticks."""
+def after_fill(size: int, cost: int, traded: int, price: int) -> tuple[int, int]:
+    """Signed size and cost (size times average, in micro-ticks) after a fill at `price` ticks.
+
+    A cost is exact where an average is not, so that many fills add up to no error.
+    """
     after = size + traded
     if after == 0:
         return 0, 0
     if size == 0 or (size > 0) != (after > 0):
-        return after, price * MICRO
+        return after, price * MICRO * after
     if (size > 0) == (traded > 0):
-        return after, (average * size + price * MICRO * traded) // after
-    return after, average
+        return after, cost + price * MICRO * traded
+    return after, nearest(cost * after, size)
+
+
+def nearest(amount: int, parts: int) -> int:
+    """An amount divided into parts, rounded to the nearest whole; halves up."""
+    return (2 * amount + parts) // (2 * parts) if parts > 0 else nearest(-amount, -parts)
 
 
 def _set_position(

@@ -401,10 +401,18 @@ class Engine:
 
     def _on_concluded(self, fact: CommandConcluded) -> None:
         account = self._changing(fact.account)
-        if account is not None:
+        if account is None:
+            self._forget_pending(fact)
+        else:
             outcomes.conclude(self.judge, account, fact)
             self.judge.judge(account, self.watches[account.id].everything, lockout=True)
             self._arm(account)
+
+    def _forget_pending(self, fact: CommandConcluded) -> None:
+        """A command of an account that no plan names any more has ended all the same."""
+        left = self.world.accounts.get(fact.account)
+        if left is not None:
+            left.pending.pop(fact.key, None)
 
     # --- time ---------------------------------------------------------------------------------
 
@@ -451,6 +459,7 @@ class Engine:
         balance = account.opening_balance or 0
         if account.opening_balance is not None:
             account.high = max(account.high or balance, balance)
+        account.failures = account.stop_failures = 0
         self.judge.out.append(DayRolled(account.id, ended.label, realized, balance, trades))
         self.judge.out += locks.end(account, locks.of_kind(account, "next_session"), "session")
         for key in [k for k, b in account.breaches.items() if not b.level or b.lock_ids]:

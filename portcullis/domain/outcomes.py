@@ -6,9 +6,13 @@ from portcullis.domain import enforcement
 from portcullis.domain.commands import CancelOrders, Close, Command, Flatten, Reduce
 from portcullis.domain.events import CommandConcluded
 from portcullis.domain.judge import LOCKOUT, RETRY_AFTER, Judge
+from portcullis.domain.model import MINUTE
 from portcullis.domain.state import AccountState, OpenBreach
 
-RETRIES_MAX = 10
+SOON_MAX = 10
+"""So many failures in a row are tried again after `RETRY_AFTER`; after that, `RETRY_LATER`."""
+
+RETRY_LATER = 5 * MINUTE
 PROTECTIVE = (Flatten, Close, Reduce, CancelOrders)
 
 
@@ -22,9 +26,10 @@ def conclude(judge: Judge, account: AccountState, fact: CommandConcluded) -> Non
         if pending.rules == enforcement.AUTOMATION:
             account.stop_failures = 0
         if isinstance(pending.command, PROTECTIVE):
+            rarely = account.retry_at is None or account.failures > SOON_MAX
             account.failures = 0
-            if account.refused and account.retry_at is None:
-                retry(account)  # the venue acts again: what was given up may work now
+            if account.refused and rarely:
+                retry(account)  # the venue acts again: what it refused may work now
     elif pending.rules != ("gate",):
         _not_done(judge, account, fact, pending.command)
 
@@ -40,7 +45,9 @@ def _settled(account: AccountState, key: str) -> None:
 def _not_done(
     judge: Judge, account: AccountState, fact: CommandConcluded, command: Command
 ) -> None:
-    """A person must know at once; we try again only where that can help, and not for ever."""
+    """A person must know at once; we try again, ten times soon and then now and then. Where the
+    venue forbids trading a refusal is its last word, but silence is none.
+    """
     protective = isinstance(command, PROTECTIVE)
     judge.alert(
         "enforcement_failed",
@@ -55,9 +62,9 @@ def _not_done(
     else:
         account.stop_failures += 1
     in_row = account.failures if protective else account.stop_failures
-    if account.can_trade is not False and in_row <= RETRIES_MAX:
+    if account.can_trade is not False or fact.outcome == "unconfirmed":
         # The first failure says when: one in another instrument must not put it off.
-        due = judge.state.now + RETRY_AFTER
+        due = judge.state.now + (RETRY_AFTER if in_row <= SOON_MAX else RETRY_LATER)
         account.retry_at = due if account.retry_at is None else min(account.retry_at, due)
 
 

@@ -24,6 +24,7 @@ from portcullis.domain.commands import (
 from portcullis.domain.events import AnyDecision, CommandConcluded, CommandIssued, CommandSent
 from portcullis.domain.model import MICRO
 from portcullis.domain.state import AccountState
+from portcullis.domain.watch import AccountWatch
 from portcullis.errors import Retryable, VenueRefused
 from portcullis.ports import Venue
 from portcullis.worker import procedures
@@ -79,7 +80,7 @@ class Errand:
         venue: Venue,
         issued: CommandIssued,
         trace: str,
-        take_over: Callable[[Errand], None],
+        take_over: Callable[[Errand], Awaitable[None]],
         *,
         recovered: bool,
     ) -> None:
@@ -96,6 +97,7 @@ class Errand:
         self.round_trips = 0
         self.refusal = ""
         self.gave_way = ""
+        self.turn: asyncio.Lock | None = None
 
     @property
     def account(self) -> AccountState:
@@ -105,9 +107,13 @@ class Errand:
     def key(self) -> str:
         return self.issued.key
 
-    def take_over(self) -> None:
-        """End what is lesser in the same place, or in the account for a flatten."""
-        self._take_over(self)
+    @property
+    def watch(self) -> AccountWatch:
+        return self.core.engine.watches[self.issued.account]
+
+    async def take_over(self) -> None:
+        """Go on as the only one in this place: end what is lesser, and take the turn."""
+        await self._take_over(self)
 
     async def ask(self, call: Awaitable[Any]) -> Any:
         """A read of the venue, counted."""
@@ -165,7 +171,8 @@ class Errand:
 class Enforcer:
     """Runs the errands: one after the other in an instrument, so that one that cannot be closed
     holds back no other; a flatten before everything, and a close before the lesser of its own. A
-    close that asks first waits for no turn: asking changes nothing.
+    close that asks first waits for no turn, since asking changes nothing, and takes it when it must
+    close.
     """
 
     def __init__(self, core: Core, venue: Venue, enforce_within: int) -> None:
@@ -192,12 +199,19 @@ class Enforcer:
             self._core, self._venue, issued, trace, self._take_over, recovered=recovered
         )
         if not asks_first(issued):
-            errand.take_over()
+            self._displace(errand)
         task = asyncio.get_running_loop().create_task(self._run(errand), name=issued.key)
         task.add_done_callback(self._ended)
         self._running[issued.key] = (errand, task)
 
-    def _take_over(self, errand: Errand) -> None:
+    async def _take_over(self, errand: Errand) -> None:
+        self._displace(errand)
+        if errand.turn is None:
+            turn = self._turn(errand.issued)
+            await turn.acquire()
+            errand.turn = turn
+
+    def _displace(self, errand: Errand) -> None:
         issued = errand.issued
         for other, task in list(self._running.values()):
             if other is errand or other.issued.account != issued.account:
@@ -235,20 +249,24 @@ class Enforcer:
 
     async def _run(self, errand: Errand) -> None:
         try:
-            async with self._turn(errand.issued):
-                if not isinstance(errand.issued.command, Flatten):
-                    await self._after_flattens(errand.issued.account)
-                outcome, detail = await self._carry_out(errand)
+            if not asks_first(errand.issued):
+                turn = self._turn(errand.issued)
+                await turn.acquire()
+                errand.turn = turn
+            if not isinstance(errand.issued.command, Flatten):
+                await self._after_flattens(errand.issued.account)
+            outcome, detail = await self._carry_out(errand)
         except asyncio.CancelledError:
             if errand.key not in self._running:
                 raise
             outcome, detail = "superseded", errand.gave_way
+        finally:
+            if errand.turn is not None:
+                errand.turn.release()
         self._running.pop(errand.key, None)
         self._core.enter(errand.conclusion(outcome, detail), errand.trace)
 
     def _turn(self, issued: CommandIssued) -> asyncio.Lock:
-        if asks_first(issued):
-            return asyncio.Lock()
         return self._turns.setdefault((issued.account, place_of(issued)), asyncio.Lock())
 
     async def _after_flattens(self, account: str) -> None:
@@ -280,7 +298,8 @@ class Enforcer:
                 return "refused", str(error)
             except Retryable as error:
                 done, problem = None, str(error)
-                errand.recovered = True
+                # Only what was sent leaves a doubt; a read that failed does not.
+                errand.recovered = errand.recovered or errand.attempts > 0
             if done is not None:
                 return done
             if errand.refusal and errand.attempts >= procedures.REFUSALS_MAX:

@@ -52,9 +52,10 @@ async def _close(errand: Errand) -> Done | None:
         await errand.look()
         account = errand.account
         size = abs(exposure.size_of(account, command.instrument))
-        if size and exposure.covered(account, command.instrument) >= size:
+        needed = 1 if errand.watch.any_stop else size
+        if size and exposure.covered(account, command.instrument) >= needed:
             return "superseded", "the venue's own orders hold a covering stop"
-        errand.take_over()
+        await errand.take_over()
     return await _empty(errand, command.instrument)
 
 
@@ -150,7 +151,8 @@ async def _place_stop(errand: Errand) -> Done | None:
     account = errand.account
     # Without its position a protective stop would open one: look first, whatever it costs.
     await errand.look()
-    if exposure.size_of(account, command.instrument) * command.side >= 0:
+    held = exposure.size_of(account, command.instrument)
+    if held * command.side >= 0:
         return await _withdraw(errand)
     placed = (
         await errand.ask(errand.venue.order_by_key(account.id, _stop_key(errand)))
@@ -160,11 +162,15 @@ async def _place_stop(errand: Errand) -> Done | None:
     if placed is None:
         if errand.attempts >= REFUSALS_MAX:
             return "unconfirmed", errand.refusal or "the stop did not show up at the venue"
+        # What was decided may be more than is left to protect: others are resting, or it shrank.
+        size = min(command.size, abs(held) - exposure.covered(account, command.instrument))
+        if size <= 0:
+            return "superseded", "the venue's own orders hold a covering stop"
         order = OrderRequest(
             account.id,
             command.instrument,
             command.side,
-            command.size,
+            size,
             "stop",
             stop_price=command.stop_price,
             key=_stop_key(errand),
@@ -194,7 +200,9 @@ async def _move_stop(errand: Errand) -> Done | None:
     order = errand.account.orders.get(command.order_id)
     if order is None:
         return "superseded", "the stop is no longer working"
-    if (order.stop_price, order.remaining) == (command.stop_price, command.size):
+    held = abs(exposure.size_of(errand.account, command.instrument))
+    wanted = min(command.size, held) or command.size
+    if (order.stop_price, order.remaining) == (command.stop_price, wanted):
         return "confirmed", f"stop {command.order_id} stands as asked"
     await errand.send(
         [
@@ -203,7 +211,7 @@ async def _move_stop(errand: Errand) -> Done | None:
                 errand.account.id,
                 command.order_id,
                 stop_price=command.stop_price,
-                size=command.size,
+                size=order.size - order.remaining + wanted,
             )
         ]
     )

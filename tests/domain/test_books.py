@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portcullis.domain.book import after_fill
+from portcullis.domain.book import after_fill, nearest
 from portcullis.domain.commands import Close, Flatten
 from portcullis.domain.events import (
     AccountReported,
@@ -18,6 +18,7 @@ from portcullis.domain.events import (
 from portcullis.domain.locks import overruns
 from portcullis.domain.model import BUY, HOUR, MICRO, SELL
 from portcullis.domain.money import micros, money, open_pnl, ticks
+from portcullis.domain.plan import AccountPlan, Plan
 from portcullis.domain.rules import (
     auth_loss_guard,
     daily_realized_loss,
@@ -223,20 +224,69 @@ def test_an_unconfirmed_close_is_taken_up_again():
     assert len(desk.commands()) == 2
 
 
-def test_what_was_given_up_is_taken_up_again_when_the_venue_acts():
-    """After ten refusals in a row we stop trying; a cancel that is confirmed shows life."""
+def refused_eleven_times() -> Desk:
+    """After ten refusals in a row a command is tried every five minutes only."""
     desk = Desk(max_contracts.Params(limit=1, on_breach="lock"))
     desk.holds("ES", 2)
-    for _ in range(12):
+    for _ in range(10):
         desk.confirm("refused")
         desk.wait(31 * MICRO)
-    tried = len(desk.commands())
-    desk.wait(600 * MICRO)
-    assert len(desk.commands()) == tried
+    desk.confirm("refused")
+    desk.out.clear()
+    desk.wait(299 * MICRO)
+    assert desk.commands() == []
+    return desk
+
+
+def test_what_was_refused_often_is_tried_now_and_then_without_end():
+    desk = refused_eleven_times()
+    for _ in range(3):
+        desk.wait(MICRO)
+        assert desk.commands() == [Close("A", ES)]
+        desk.confirm("refused")
+        desk.out.clear()
+        desk.wait(299 * MICRO)
+    assert desk.commands() == []
+
+
+def test_what_was_refused_often_is_taken_up_again_when_the_venue_acts():
+    """A cancel that is confirmed shows life."""
+    desk = refused_eleven_times()
     desk.order("ES", BUY, 1)
     desk.out.clear()
     desk.confirm()
-    assert desk.commands() == [Close("A", LISTED["ES"].id)]
+    assert desk.commands() == [Close("A", ES)]
+
+
+def test_a_new_day_begins_the_count_of_failures_anew():
+    desk = refused_eleven_times()
+    desk.wait(24 * HOUR)
+    assert desk.account.failures == 0
+
+
+def test_silence_of_a_venue_that_forbids_trading_is_no_refusal():
+    desk = Desk(auth_loss_guard.Params())
+    desk.holds("ES", 1)
+    desk.allows(False)
+    desk.confirm("unconfirmed")
+    desk.confirm("unconfirmed")
+    desk.out.clear()
+    desk.wait(30 * MICRO)
+    assert desk.commands() == [Close("A", ES)], "nobody knows whether it was closed"
+    desk.confirm("refused")
+    desk.out.clear()
+    desk.wait(HOUR)
+    assert desk.commands() == []
+
+
+def test_a_command_of_an_account_that_left_the_plan_ends_once():
+    desk = Desk(max_contracts.Params(limit=1, on_breach="flatten"))
+    desk.holds("ES", 2)
+    desk.load(Plan((AccountPlan("B", ()),)))
+    pending = desk.account.pending
+    assert pending
+    desk.confirm()
+    assert not pending
 
 
 def test_a_failure_in_one_instrument_does_not_put_off_the_next_try_in_another():
@@ -280,7 +330,7 @@ def test_the_examples_of_contract_values():
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 9), st.integers(19_990, 20_010)), min_size=1, max_size=12),
+    st.lists(st.tuples(st.integers(1, 9), st.integers(19_990, 20_010)), min_size=1, max_size=60),
     st.sampled_from([1, -1]),
     st.integers(19_980, 20_020),
     st.booleans(),
@@ -288,9 +338,10 @@ def test_the_examples_of_contract_values():
 def test_a_rounded_average_takes_nothing_from_a_loss(fills, side, mark, told_by_venue):
     """Money is that of the fills, whoever rounded the average they came to."""
     value = LISTED["ES"].tick_value
-    size = average = 0
+    size = cost = 0
     for count, price in fills:
-        size, average = after_fill(size, average, side * count, price)
+        size, cost = after_fill(size, cost, side * count, price)
+    average = nearest(cost, size)
     if told_by_venue:
         average = round(sum(count * price * MICRO for count, price in fills) / abs(size))
     true = sum(side * count * (mark - price) for count, price in fills) * value
