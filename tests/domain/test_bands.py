@@ -188,7 +188,7 @@ def test_resting_changes_nothing_in_a_long_story_either(seed):
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES // 6, deadline=None)
 def test_a_restart_before_any_fact_changes_no_decision(seed):
     rules, story = drawn(seed)
     play(Reborn(rules), story)

@@ -219,12 +219,15 @@ def judge(field: Field, kills: int) -> None:
     events = [(row, decode(row.payload)) for row in rows]
     assert sum(1 for _, e in events if isinstance(e, WorkerStarted)) >= 2
     assert all(e.clean is False for _, e in events[5:] if isinstance(e, WorkerStarted))
-    check_enforcement(field, events)
+    check_enforcement(field, events, kills)
     check_locks(events)
     check_armed(field, events)
 
 
-def check_enforcement(field: Field, events) -> None:
+def check_enforcement(field: Field, events, kills: int) -> None:
+    """Every breach once. A kill may hide that a position was closed and opened again while nobody
+    looked: the command of the first breach then ends the second position too.
+    """
     breaches = [e for _, e in events if isinstance(e, BreachFound) and e.rule == "max_contracts"]
     concluded = [e for _, e in events if isinstance(e, CommandConcluded)]
     assert breaches, "no breach at all: the run proves nothing"
@@ -241,7 +244,7 @@ def check_enforcement(field: Field, events) -> None:
                 closed += row.size
         assert opened == closed, f"{account}: opened {opened}, closed {closed}"
         mine = [e for e in breaches if e.account == account]
-        assert len(mine) == opened // 3, "every breach once, none missed"
+        assert opened // 3 - kills <= len(mine) <= opened // 3, "every breach once, none missed"
 
 
 def check_locks(events) -> None:
