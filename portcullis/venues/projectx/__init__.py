@@ -1,0 +1,1 @@
+"""The ProjectX Gateway, the venue behind TopstepX and other firms: REST, and two SignalR hubs."""

@@ -1,0 +1,252 @@
+"""Calls of the gateway over REST: one way in, where token, budgets and errors are looked after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+
+from portcullis.clock import Clock
+from portcullis.domain.model import SECOND
+from portcullis.errors import VenueRefused, VenueTimeout, VenueUnreachable
+from portcullis.venues.projectx import codes
+from portcullis.venues.projectx.budget import Budget
+from portcullis.venues.projectx.token import Token, token_of
+
+LOGIN, VALIDATE, BARS = "Auth/loginKey", "Auth/validate", "History/retrieveBars"
+CHANGING = frozenset(
+    (
+        "Order/place",
+        "Order/modify",
+        "Order/cancel",
+        "Position/closeContract",
+        "Position/partialCloseContract",
+    )
+)
+"""What changes something at the venue: without an answer nobody knows whether it did."""
+
+RESERVE = 60
+"""Requests of a minute that only what protects an account may use."""
+
+WAIT_MAX = 10 * SECOND
+"""A call waits no longer than this for its budget."""
+
+B = TypeVar("B", bound="Envelope")
+
+
+class Envelope(msgspec.Struct, frozen=True, rename="camel"):
+    """What every answer holds; `success` decides, whatever else is there."""
+
+    success: bool
+    error_code: int = 0
+    error_message: str | None = None
+
+
+class TokenAnswer(Envelope, frozen=True):
+    """Of a login and of a validation."""
+
+    token: str | None = None
+    new_token: str | None = None
+
+
+class Login(msgspec.Struct, frozen=True):
+    """Who logs in. The key never appears in a repr."""
+
+    user: str
+    key: str
+
+    def __repr__(self) -> str:
+        return f"Login(user={self.user!r})"
+
+
+class Gateway:
+    """The gateway at `url` (https://api.topstepx.com). `timeout` bounds a call, microseconds."""
+
+    def __init__(self, url: str, login: Login, clock: Clock, *, timeout: int = 10 * SECOND) -> None:
+        self.url = url.rstrip("/")
+        self._login = login
+        self._clock = clock
+        self._timeout = aiohttp.ClientTimeout(total=timeout / SECOND)
+        self._session: aiohttp.ClientSession | None = None
+        self._token: Token | None = None
+        self._renewing = asyncio.Lock()
+        self.budget = Budget(200, 60 * SECOND, RESERVE)
+        self.bars_budget = Budget(50, 30 * SECOND)
+
+    async def open(self) -> None:
+        """Open the session and log in. Raises VenueRefused when user or key are wrong."""
+        await self.close()
+        self._session = aiohttp.ClientSession(timeout=self._timeout)
+        try:
+            await self.token()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let go of the session; safe to call twice. The token is kept: it holds for a day."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def token(self, spoilt: str | None = None) -> str:
+        """A token that holds, renewed before its end; `spoilt` is one the gateway refused."""
+        async with self._renewing:
+            now, held = self._clock.now(), self._token
+            if held is None or held.is_over(now) or held.text == spoilt:
+                self._token = await self._log_in()
+            elif held.is_due(now):
+                self._token = await self._renewed(held)
+            assert self._token is not None
+            return self._token.text
+
+    async def call(
+        self,
+        endpoint: str,
+        body: Mapping[str, Any],
+        answer: type[B],
+        *,
+        protective: bool = False,
+    ) -> B:
+        """One call. Raises VenueUnreachable (nothing was done), VenueTimeout (nobody knows) or
+        VenueRefused. What was to be ended and is ended already is a success.
+        """
+        token = await self.token()
+        try:
+            return await self._answered(endpoint, body, answer, token, protective=protective)
+        except _TokenSpoilt:
+            token = await self.token(spoilt=token)
+        try:
+            return await self._answered(endpoint, body, answer, token, protective=protective)
+        except _TokenSpoilt as error:
+            raise VenueRefused(
+                "Unauthorized",
+                f"{endpoint}: refused with a token that was just made",
+                remedy="check on the platform that the API key may use this account",
+            ) from error
+
+    # --- the token ----------------------------------------------------------------------------
+
+    async def _log_in(self) -> Token:
+        body = {"userName": self._login.user, "apiKey": self._login.key}
+        found = await self._answered(LOGIN, body, TokenAnswer, None, protective=True)
+        if not found.token:
+            raise VenueRefused(
+                "NoToken", "the login was answered without a token", remedy="try again later"
+            )
+        return token_of(found.token, self._clock.now())
+
+    async def _renewed(self, held: Token) -> Token:
+        """A fresh token for one that still holds; a login where the gateway wants that."""
+        try:
+            found = await self._answered(VALIDATE, {}, TokenAnswer, held.text, protective=True)
+        except (_TokenSpoilt, VenueRefused):
+            return await self._log_in()
+        except (VenueUnreachable, VenueTimeout):
+            return held
+        return token_of(found.new_token, self._clock.now()) if found.new_token else held
+
+    # --- the wire -----------------------------------------------------------------------------
+
+    async def _answered(
+        self,
+        endpoint: str,
+        body: Mapping[str, Any],
+        answer: type[B],
+        token: str | None,
+        *,
+        protective: bool,
+    ) -> B:
+        await self._afford(endpoint, protective=protective)
+        status, content = await self._post(endpoint, body, token)
+        if status == 401:
+            raise _TokenSpoilt
+        if status == 429:
+            self._budget_of(endpoint).exhaust(self._clock.monotonic())
+            raise VenueUnreachable(
+                f"{endpoint}: the gateway's rate limit is reached (429)",
+                remedy="another program uses the same key; it is tried again by itself",
+            )
+        if status == 400:
+            raise VenueRefused(
+                "BadRequest", f"{endpoint}: {_shown(content)}", remedy="this is a defect: report it"
+            )
+        if status != 200:
+            raise _no_answer(endpoint, f"HTTP {status}")
+        return _read(endpoint, content, answer)
+
+    async def _post(
+        self, endpoint: str, body: Mapping[str, Any], token: str | None
+    ) -> tuple[int, bytes]:
+        if self._session is None:
+            raise VenueUnreachable(f"{endpoint} before connect", remedy="connect first")
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            async with self._session.post(
+                f"{self.url}/api/{endpoint}", data=msgspec.json.encode(body), headers=headers
+            ) as reply:
+                return reply.status, await reply.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise VenueUnreachable(
+                f"{endpoint}: {self.url} cannot be reached: {error}",
+                remedy="check the network and the address; it is tried again by itself",
+            ) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _no_answer(endpoint, str(error) or type(error).__name__) from error
+
+    def _budget_of(self, endpoint: str) -> Budget:
+        return self.bars_budget if endpoint == BARS else self.budget
+
+    async def _afford(self, endpoint: str, *, protective: bool) -> None:
+        """Wait until the budget has room; raises VenueUnreachable where that is too long."""
+        waited = 0
+        while wait := self._budget_of(endpoint).take(
+            self._clock.monotonic(), protective=protective
+        ):
+            waited += wait
+            if waited > WAIT_MAX:
+                raise VenueUnreachable(
+                    f"{endpoint}: no room in the rate budget for {wait / SECOND:.0f} s",
+                    remedy="fewer accounts, or longer between reads; protection has its reserve",
+                )
+            await asyncio.sleep(wait / SECOND)
+
+
+class _TokenSpoilt(Exception):
+    """HTTP 401: the token is no longer any good, whatever its claims say."""
+
+
+def _read(endpoint: str, content: bytes, answer: type[B]) -> B:
+    try:
+        envelope = msgspec.json.decode(content, type=Envelope)
+        if envelope.success:
+            return msgspec.json.decode(content, type=answer)
+    except msgspec.MsgspecError as error:
+        raise _no_answer(endpoint, f"what came is none: {_shown(content)}") from error
+    if codes.needs_login(endpoint, envelope.error_code):
+        raise _TokenSpoilt
+    failed = codes.failure(endpoint, envelope.error_code, envelope.error_message)
+    if failed is not None:
+        raise failed
+    return msgspec.json.decode(b'{"success":true}', type=answer)
+
+
+def _no_answer(endpoint: str, why: str) -> VenueTimeout | VenueUnreachable:
+    """Without an answer a read has done nothing; of a change nobody knows."""
+    if endpoint in CHANGING:
+        return VenueTimeout(
+            f"{endpoint}: no answer ({why})", remedy="the venue is read before anything else"
+        )
+    return VenueUnreachable(
+        f"{endpoint}: no answer ({why})",
+        remedy="it is tried again by itself; is a proxy between us and the venue?",
+    )
+
+
+def _shown(content: bytes) -> str:
+    return repr(content[:80].decode(errors="replace"))
