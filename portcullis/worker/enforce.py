@@ -108,8 +108,9 @@ class Errand:
         return self.issued.key
 
     @property
-    def watch(self) -> AccountWatch:
-        return self.core.engine.watches[self.issued.account]
+    def watch(self) -> AccountWatch | None:
+        """The account's rules; None where the plan no longer names it."""
+        return self.core.engine.watches.get(self.issued.account)
 
     async def take_over(self) -> None:
         """Go on as the only one in this place: end what is lesser, and take the turn."""
@@ -206,10 +207,7 @@ class Enforcer:
 
     async def _take_over(self, errand: Errand) -> None:
         self._displace(errand)
-        if errand.turn is None:
-            turn = self._turn(errand.issued)
-            await turn.acquire()
-            errand.turn = turn
+        await self._take_turn(errand)
 
     def _displace(self, errand: Errand) -> None:
         issued = errand.issued
@@ -250,9 +248,7 @@ class Enforcer:
     async def _run(self, errand: Errand) -> None:
         try:
             if not asks_first(errand.issued):
-                turn = self._turn(errand.issued)
-                await turn.acquire()
-                errand.turn = turn
+                await self._take_turn(errand)
             if not isinstance(errand.issued.command, Flatten):
                 await self._after_flattens(errand.issued.account)
             outcome, detail = await self._carry_out(errand)
@@ -266,8 +262,13 @@ class Enforcer:
         self._running.pop(errand.key, None)
         self._core.enter(errand.conclusion(outcome, detail), errand.trace)
 
-    def _turn(self, issued: CommandIssued) -> asyncio.Lock:
-        return self._turns.setdefault((issued.account, place_of(issued)), asyncio.Lock())
+    async def _take_turn(self, errand: Errand) -> None:
+        """Wait until nothing else runs in the errand's place; it keeps the turn to its end."""
+        if errand.turn is None:
+            place = (errand.issued.account, place_of(errand.issued))
+            turn = self._turns.setdefault(place, asyncio.Lock())
+            await turn.acquire()
+            errand.turn = turn
 
     async def _after_flattens(self, account: str) -> None:
         """Let what flattens the account end first; a later one takes over."""

@@ -52,7 +52,7 @@ async def _close(errand: Errand) -> Done | None:
         await errand.look()
         account = errand.account
         size = abs(exposure.size_of(account, command.instrument))
-        needed = 1 if errand.watch.any_stop else size
+        needed = 1 if errand.watch is not None and errand.watch.any_stop else size
         if size and exposure.covered(account, command.instrument) >= needed:
             return "superseded", "the venue's own orders hold a covering stop"
         await errand.take_over()

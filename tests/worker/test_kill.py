@@ -219,15 +219,42 @@ def judge(field: Field, kills: int) -> None:
     events = [(row, decode(row.payload)) for row in rows]
     assert sum(1 for _, e in events if isinstance(e, WorkerStarted)) >= 2
     assert all(e.clean is False for _, e in events[5:] if isinstance(e, WorkerStarted))
-    check_enforcement(field, events, kills)
+    check_enforcement(field, events)
     check_locks(events)
     check_armed(field, events)
 
 
-def check_enforcement(field: Field, events, kills: int) -> None:
-    """Every breach once. A kill may hide that a position was closed and opened again while nobody
-    looked: the command of the first breach then ends the second position too.
+def unwatched(events) -> list[tuple[int, int]]:
+    """The times from the last event of a life to when a later one had compared the accounts."""
+    found: list[tuple[int, int]] = []
+    newest, since = 0, None
+    for row, event in events:
+        if isinstance(event, WorkerStarted) and since is None:
+            since = newest
+        name = getattr(getattr(event, "verdict", None), "name", "")
+        if name == "venue" and since is not None:
+            found.append((since, row.at))
+            since = None
+        newest = row.at
+    return found
+
+
+def hidden(mine, dark: list[tuple[int, int]]) -> int:
+    """How often a position was closed and another opened while no worker looked: for whoever reads
+    the account then, it is the position that was there before, and its breach the same.
     """
+    count, closed_at = 0, None
+    for row in mine:
+        if row.call != "place_order":
+            closed_at = row.at
+        elif closed_at is not None:
+            count += any(start <= closed_at and row.at <= end for start, end in dark)
+            closed_at = None
+    return count
+
+
+def check_enforcement(field: Field, events) -> None:
+    dark = unwatched(events)
     breaches = [e for _, e in events if isinstance(e, BreachFound) and e.rule == "max_contracts"]
     concluded = [e for _, e in events if isinstance(e, CommandConcluded)]
     assert breaches, "no breach at all: the run proves nothing"
@@ -244,7 +271,9 @@ def check_enforcement(field: Field, events, kills: int) -> None:
                 closed += row.size
         assert opened == closed, f"{account}: opened {opened}, closed {closed}"
         mine = [e for e in breaches if e.account == account]
-        assert opened // 3 - kills <= len(mine) <= opened // 3, "every breach once, none missed"
+        done = [r for r in field.exchange.journal if r.account == account and r.what == "executed"]
+        fewest = opened // 3 - hidden(done, dark)
+        assert fewest <= len(mine) <= opened // 3, "every breach once, none missed"
 
 
 def check_locks(events) -> None:

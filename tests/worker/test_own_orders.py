@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
-from portcullis.domain.events import CommandConcluded, CommandIssued, ProposalReceived
+from portcullis.domain.events import (
+    CommandConcluded,
+    CommandIssued,
+    ProposalReceived,
+    RulesLoaded,
+)
 from portcullis.domain.model import BUY, SECOND, SELL, OrderRequest
+from portcullis.domain.plan import AccountPlan, Plan, digest, encode_plan
 from portcullis.domain.rules import (
     max_contracts,
     max_contracts_per_instrument,
@@ -176,5 +182,28 @@ def test_an_exit_whose_first_look_gets_no_answer_is_sent_all_the_same():
         leave(w, SELL, 2)
         await w.pass_time(30)
         assert w.size(ES) == 0
+
+    world.play(story)
+
+
+def test_a_close_that_asks_first_outlives_the_plan_that_asked_for_it():
+    """The account leaves the plan while the close is on its way: it ends, and the worker lives."""
+    dead = Fault("call", "timeout_before", on="positions", count=3)
+    plan = FaultPlan()
+    world = World(no_stop_loss_grace.Params(grace=3 * SECOND), faults=plan)
+    world.quote(ES, 20_000)
+
+    async def story(w):
+        worker = await w.start()
+        w.order(ES, BUY, 1)
+        await w.pass_time(2.9)
+        plan.add(dead)
+        await w.pass_time(0.5)
+        assert w.events(CommandIssued)
+        data = encode_plan(Plan((AccountPlan("B", ()),)))
+        worker.core.enter(RulesLoaded(digest(data), data))
+        await w.pass_time(60)
+        assert len(w.events(CommandConcluded)) == 1
+        assert not worker.core.engine.world.accounts["A"].pending
 
     world.play(story)
