@@ -89,7 +89,7 @@ def fold_trade(account: AccountState, fact: TradeReported, world: State, max_age
     if fact.executed_at >= account.day.end:
         account.early_fills[fact.trade_id] = fill
     elif fact.executed_at < account.day.start:
-        _count_past(account, fact.trade_id, fill)
+        _count_past(account, fact.trade_id, fill, world.now)
     else:
         account.fills[fact.trade_id] = fill
         if fill.voided:
@@ -104,10 +104,15 @@ def _known(account: AccountState, trade_id: str) -> Fill | None:
     return account.fills.get(trade_id) or account.early_fills.get(trade_id)
 
 
-def _count_past(account: AccountState, trade_id: str, fill: Fill) -> None:
-    """A fill of an ended day: its money is in the balance already, or belongs there now."""
+def _count_past(account: AccountState, trade_id: str, fill: Fill, now: int) -> None:
+    """A fill of an ended day: its money is in the balance already, or belongs there now. The
+    windows of a minute and an hour know no days.
+    """
     account.past_fills[trade_id] = fill.executed_at
-    if account.opening_balance is not None and not fill.voided:
+    if fill.voided:
+        return
+    _enter(account, fill.order_id, fill.executed_at, now)
+    if account.opening_balance is not None:
         account.opening_balance += fill.net
 
 
@@ -116,7 +121,7 @@ def recount(account: AccountState, order_id: str, now: int) -> None:
     before = account.exits.pop(order_id, None)
     if before is not None:
         account.realized -= before.net
-        _forget_entry(account, before.first_at)
+        _forget_entry(account, order_id)
     for fill in account.fills.values():
         if fill.order_id == order_id and not fill.voided:
             _count(account, fill, now)
@@ -128,23 +133,33 @@ def _count(account: AccountState, fill: Fill, now: int) -> None:
     account.newest_exit = fill.order_id
     account.realized += fill.net
     if known is None:
-        account.exits[fill.order_id] = Exit(fill.executed_at, fill.net, fill.closing, 1)
-        insort(account.entries, fill.executed_at)
+        known = Exit(fill.executed_at, fill.net, fill.closing, 1)
+        account.exits[fill.order_id] = known
     else:
         known.net += fill.net
         known.fills += 1
         known.closing = known.closing or fill.closing
-        if fill.executed_at < known.first_at:
-            _forget_entry(account, known.first_at)
-            known.first_at = fill.executed_at
-            insort(account.entries, fill.executed_at)
-    del account.entries[: bisect_right(account.entries, now - HOUR)]
+        known.first_at = min(known.first_at, fill.executed_at)
+    _enter(account, fill.order_id, known.first_at, now)
 
 
-def _forget_entry(account: AccountState, first_at: int) -> None:
-    place = bisect_left(account.entries, first_at)
-    if place < len(account.entries) and account.entries[place] == first_at:
-        del account.entries[place]
+def _enter(account: AccountState, order_id: str, first_at: int, now: int) -> None:
+    """Count an order's first fill among those of the last hour, whichever day they were of."""
+    known = account.entered.get(order_id)
+    if known is None or first_at < known:
+        _forget_entry(account, order_id)
+        account.entered[order_id] = first_at
+        insort(account.entries, first_at)
+    over = bisect_right(account.entries, now - HOUR)
+    if over:
+        del account.entries[:over]
+        account.entered = {o: at for o, at in account.entered.items() if at > now - HOUR}
+
+
+def _forget_entry(account: AccountState, order_id: str) -> None:
+    first_at = account.entered.pop(order_id, None)
+    if first_at is not None:
+        del account.entries[bisect_left(account.entries, first_at)]
 
 
 def _apply_later(account: AccountState, fact: TradeReported, world: State, max_age: int) -> None:

@@ -14,7 +14,7 @@ from portcullis.domain.events import OrderReported, Quote
 from portcullis.domain.model import Instrument, Lock, Verdict
 from portcullis.domain.session import TradingDay
 
-STATE_VERSION = 4
+STATE_VERSION = 5
 Mode = Literal["STARTING", "ACTIVE", "OBSERVE_ONLY", "SHUTDOWN"]
 
 
@@ -112,8 +112,8 @@ class OpenBreach(msgspec.Struct):
 class AccountState(msgspec.Struct):
     """One account, folded.
 
-    `entries` are the first fills of the last hour's trades, in order of time; `newest_exit` is the
-    order whose fill was counted last; `kept` are the sizes a lock leaves in place, by lock id;
+    `entries` are the first fills of the last hour's trades, in order of time, and `entered` the same
+    by order; `newest_exit` is the order whose fill was counted last; `kept` are the sizes a lock leaves in place, by lock id;
     `failures` and `stop_failures` count commands that failed in a row, what protects the account
     and the automation's apart.
     """
@@ -136,6 +136,7 @@ class AccountState(msgspec.Struct):
     early_fills: dict[str, Fill] = {}
     exits: dict[str, Exit] = {}
     entries: list[int] = []
+    entered: dict[str, int] = {}
     newest_exit: str = ""
     past_fills: dict[str, int] = {}
     rows: dict[str, Row] = {}

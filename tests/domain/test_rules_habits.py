@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from portcullis.domain.model import HOUR, MINUTE
+from portcullis.domain.model import HOUR, MINUTE, SECOND
 from portcullis.domain.rules import (
     cooldown_after_loss,
     daily_realized_loss,
@@ -57,6 +57,30 @@ def test_trades_learnt_more_than_an_hour_late_count_for_the_session():
     assert [lock.ends for lock in desk.locks_set()] == ["next_session"]
     desk.trade(-1 * USD, at=START + 4 * MINUTE)
     assert len(desk.breaches()) == 2
+
+
+def test_a_window_knows_no_days_not_even_for_a_trade_that_was_learnt_late():
+    """A fill just before the day's end, told of after it: it is in the minute that follows."""
+    desk = Desk(trade_frequency_limit.Params(per_minute=2))
+    ended = desk.account.day.end
+    desk.wait(ended + 5 * SECOND - desk.now)
+    desk.trade(None, "a", at=ended - SECOND)
+    desk.trade(None, "b", at=ended + SECOND)
+    assert not desk.breaches()
+    desk.trade(None, "b", at=ended + 2 * SECOND)
+    desk.trade(None, "a", at=ended + 2 * SECOND)
+    assert not desk.breaches(), "both orders filled before"
+    desk.trade(None, "c", at=ended + 3 * SECOND)
+    assert [b.reason.measured for b in desk.breaches()] == ["3 trades"]
+
+
+def test_an_order_that_fills_for_hours_is_one_trade_of_its_first_minute():
+    desk = Desk(trade_frequency_limit.Params(per_minute=1, per_hour=1))
+    desk.trade(None, "a")
+    desk.wait(2 * HOUR)
+    desk.trade(None, "a")
+    desk.trade(None, "b")
+    assert not desk.breaches()
 
 
 @pytest.mark.parametrize(
