@@ -112,10 +112,10 @@ class OpenBreach(msgspec.Struct):
 class AccountState(msgspec.Struct):
     """One account, folded.
 
-    `entries` are the first fills of the last hour's trades, in order of time, and `entered` the same
-    by order; `newest_exit` is the order whose fill was counted last; `kept` are the sizes a lock leaves in place, by lock id;
-    `failures` and `stop_failures` count commands that failed in a row, what protects the account
-    and the automation's apart.
+    `entries` are the first fills of the last hour's trades, in order of time, and `entered` the
+    same by order; `newest_exit` is the order whose fill was counted last; `kept` are the sizes a
+    lock leaves in place, by lock id; `failures` and `stop_failures` count commands that failed in a
+    row, what protects the account and the automation's apart.
     """
 
     id: str
