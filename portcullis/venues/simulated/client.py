@@ -93,6 +93,10 @@ class SimulatedVenue:
             await socket.close()
         raise _ended(f"close code {socket.close_code}")
 
+    def for_protection(self) -> SimulatedVenue:
+        """The venue itself: it has no limit of requests."""
+        return self
+
     async def instruments(self) -> list[Instrument]:
         return await self._call("instruments", wire.Nothing(), list[Instrument])
 

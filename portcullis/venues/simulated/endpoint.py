@@ -64,7 +64,7 @@ class VenueServer:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             await runner.cleanup()
-            raise _port_error(host, port, error) from error
+            raise port_error(host, port, error) from error
         self._runner = runner
         bound = int(runner.addresses[0][1])
         log.info("the simulated venue listens on %s:%s", host, bound)
@@ -123,9 +123,9 @@ class VenueServer:
         except VenueUnreachable as error:
             return _refused(503, "Unreachable", str(error), error.remedy)
         except ConnectionBroken:
-            return _break(request)
+            return break_connection(request)
         except VenueTimeout:
-            return await _never_answer(request)
+            return await never_answer(request)
         body = msgspec.json.encode(answer)
         return web.Response(body=body, content_type="application/json")
 
@@ -168,7 +168,7 @@ class VenueServer:
             async for event in stream:
                 await socket.send_str(msgspec.json.encode(event).decode())
         except VenueUnreachable:
-            _break(request)
+            break_connection(request)
         except (ConnectionError, RuntimeError):
             return  # the listener left while something was on its way
 
@@ -179,14 +179,14 @@ def _refused(status: int, code: str, message: str, remedy: str = "") -> web.Resp
     return web.Response(status=status, body=body, content_type="application/json")
 
 
-def _break(request: web.Request) -> web.StreamResponse:
+def break_connection(request: web.Request) -> web.StreamResponse:
     """Break the connection as a dying network would: no answer, no goodbye."""
     if isinstance(request.transport, asyncio.Transport):
         request.transport.abort()
     return web.Response()
 
 
-async def _never_answer(request: web.Request) -> web.StreamResponse:
+async def never_answer(request: web.Request) -> web.StreamResponse:
     """Keep the caller waiting until it gives up."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(HOLD_BOUND):
@@ -195,7 +195,7 @@ async def _never_answer(request: web.Request) -> web.StreamResponse:
     return web.Response(status=504)
 
 
-def _port_error(host: str, port: int, error: OSError) -> PortcullisError:
+def port_error(host: str, port: int, error: OSError) -> PortcullisError:
     if error.errno == errno.EADDRINUSE:
         return PortTaken(
             f"port {port} on {host} is taken",

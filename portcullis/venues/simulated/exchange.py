@@ -20,7 +20,7 @@ from portcullis.domain.events import (
 from portcullis.domain.model import Instrument, OrderRequest
 from portcullis.venues.simulated.accounts import Account
 from portcullis.venues.simulated.desk import Desk, refusal
-from portcullis.venues.simulated.orders import best_price, bracket_legs, fault_of
+from portcullis.venues.simulated.orders import Order, best_price, bracket_legs, fault_of
 from portcullis.venues.simulated.terms import Flavour
 
 
@@ -43,6 +43,15 @@ class Exchange(Desk):
 
     def orders(self, account: str) -> list[OrderReported]:
         return [order.report() for order in self._account(account).live.values()]
+
+    def order(self, account: str, order_id: str) -> Order | None:
+        """An order itself, whatever its status."""
+        return self._account(account).order(order_id)
+
+    def every_order(self, account: str) -> list[Order]:
+        """The orders themselves, ended ones first."""
+        owner = self._account(account)
+        return [*owner.finished.values(), *owner.live.values()]
 
     def trades(self, account: str, since: int) -> list[TradeReported]:
         return [t for t in self._account(account).trades if t.executed_at >= since]
@@ -67,8 +76,9 @@ class Exchange(Desk):
 
     # --- trading ------------------------------------------------------------------------------
 
-    def place_order(self, request: OrderRequest) -> str:
-        """Take an order and match it at once; the answer is its id.
+    def place_order(self, request: OrderRequest, *, from_fill: int | None = None) -> str:
+        """Take an order and match it at once; the answer is its id. With `from_fill`, a price in
+        ticks, the legs of a bracket lie as far from the fill as from that price.
 
         A refused order stays on record with status rejected when its form or the market was the
         reason, as real venues do.
@@ -95,9 +105,20 @@ class Exchange(Desk):
             raise self._refuse(asked, "OrderRejected", fault)
         legs = bracket_legs(order, request, (str(self._next_id()), str(self._next_id())))
         order.legs = legs
+        for leg in legs if from_fill is not None else ():
+            price = leg.limit_price if leg.type == "limit" else leg.stop_price
+            leg.from_fill = (price or 0) - (from_fill or 0)
         for new in (order, *legs):
             self._enter(account, new)
         self._try(order)
+        return order.id
+
+    def reject_order(self, request: OrderRequest, why: str) -> str:
+        """Take an order down as rejected, for a reason of the venue's own; the answer is its id."""
+        asked = self._asked("place_order", request.account, key=request.key)
+        order = self._order_of(request)
+        self._reject(self._trader(asked), order, why)
+        self._refuse(asked, "OrderRejected", why)
         return order.id
 
     def cancel_order(self, account: str, order_id: str) -> None:

@@ -75,6 +75,10 @@ class LocalVenue:
         self._streams.append(stream)
         return stream
 
+    def for_protection(self) -> LocalVenue:
+        """The venue itself: it has no limit of requests."""
+        return self
+
     async def instruments(self) -> list[Instrument]:
         return await self._call("instruments", self.exchange.instruments)
 

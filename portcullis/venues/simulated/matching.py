@@ -88,6 +88,7 @@ class MatchingEngine:
     def _report(self, order: Order, at: int | None = None) -> None:
         order.version += 1
         order.reported_at = self._stamp() if at is None else at
+        order.created_at = order.created_at or order.reported_at
         self._emit(order.report())
 
     def _enter(self, account: Account, order: Order) -> None:
@@ -180,6 +181,7 @@ class MatchingEngine:
         account.balance += (gross or 0) - trade.fees - trade.commission
         account.trades.append(trade)
         order.filled += size
+        order.spent += price * size
         self._note_fill(at, order, size, price)
         grows = order.parent is not None and order.parent.live and order.follows
         if order.remaining == 0 and not grows:
@@ -250,9 +252,20 @@ class MatchingEngine:
                 self._end(leg, "filled" if done else "cancelled")
 
     def _wake(self, leg: Order, open_size: int) -> None:
+        self._price(leg)
         self._resize(leg, "working", open_size)
         if leg.live:
             self._try(leg)
+
+    def _price(self, leg: Order) -> None:
+        """Give a leg that is measured from its parent's fill its price, when it wakes."""
+        if leg.from_fill is None or leg.status != "suspended" or leg.parent is None:
+            return
+        price = leg.parent.spent // leg.parent.filled + leg.from_fill
+        if leg.type == "limit":
+            leg.limit_price = price
+        else:
+            leg.stop_price = price
 
     def _resize(self, leg: Order, status: OrderStatus, remaining: int) -> None:
         size = leg.filled + remaining if leg.follows else leg.size

@@ -24,7 +24,8 @@ class Order:
     """An order of the book. Prices in ticks; `call` is the request that made it.
 
     `closes_only` orders never fill more than the position there is. A bracket leg `follows` its
-    parent's filled size until somebody resizes it.
+    parent's filled size until somebody resizes it; with `from_fill` its price is that many ticks
+    from the price its parent was first filled at. `spent` is the sum of price times size filled.
     """
 
     id: str
@@ -47,6 +48,9 @@ class Order:
     triggered: bool = False
     closes_only: bool = False
     follows: bool = True
+    from_fill: int | None = None
+    created_at: int = 0
+    spent: int = 0
     detail: str = ""
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Callable
+from typing import Any
 
 from portcullis.domain.events import kind_of
 from portcullis.domain.model import SECOND
@@ -17,23 +19,31 @@ STREAM_BOUND = 50_000
 
 
 class PushStream:
-    """An async iterator over what the exchange pushes, from its making on.
+    """An async iterator over what the exchange pushes, from its making on; `tell` makes of an
+    event what the listener gets, at the moment it happens, and None where that is nothing.
 
     Raises VenueUnreachable when the stream ends: on a disconnect, on `end`, at the bound. A
     frozen stream stays silent and open. Events wait `latency` microseconds on their way.
     """
 
     def __init__(
-        self, exchange: Exchange, plan: FaultPlan, *, latency: int = 0, bound: int = STREAM_BOUND
+        self,
+        exchange: Exchange,
+        plan: FaultPlan,
+        *,
+        latency: int = 0,
+        bound: int = STREAM_BOUND,
+        tell: Callable[[VenueEvent], Any] = lambda event: event,
     ) -> None:
         self._exchange = exchange
         self._plan = plan
         self._latency = latency
         self._bound = bound
+        self._tell = tell
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[tuple[float, int, VenueEvent]] = []
+        self._waiting: list[tuple[float, int, Any]] = []
         self._number = 0
-        self._held: list[VenueEvent] = []
+        self._held: list[tuple[str, Any]] = []
         self._changed = asyncio.Event()
         self._ended: str | None = None
         self.frozen = False
@@ -42,7 +52,7 @@ class PushStream:
     def __aiter__(self) -> PushStream:
         return self
 
-    async def __anext__(self) -> VenueEvent:
+    async def __anext__(self) -> Any:
         while self._ended is None:
             self._changed.clear()
             wait: float | None = None
@@ -72,48 +82,52 @@ class PushStream:
     def _take(self, event: VenueEvent) -> None:
         if self.frozen:
             return
+        told = self._tell(event)
+        if told is None:
+            return
         fault = self._plan.for_event(event)
         if fault is None:
-            self._pass(event)
+            self._pass(kind_of(event), told)
         else:
-            self._spoil(fault, event)
+            self._spoil(fault, event, told)
 
-    def _spoil(self, fault: Fault, event: VenueEvent) -> None:
+    def _spoil(self, fault: Fault, event: VenueEvent, told: Any) -> None:
+        kind_told = kind_of(event)
         match fault.kind:
             case "duplicate":
-                self._pass(event)
-                self._pass(event)
+                self._pass(kind_told, told)
+                self._pass(kind_told, told)
             case "reorder":
-                self._held.append(event)
+                self._held.append((kind_told, told))
             case "delay":
-                self._push(event, fault.micros)
+                self._push(told, fault.micros)
             case "freeze":
                 self.frozen = True
             case "disconnect":
                 self.end("disconnected by a fault")
             case kind if kind in VENUE_KINDS:
-                self._pass(event)
+                self._pass(kind_told, told)
                 account = getattr(event, "account", "")
                 instrument = getattr(event, "instrument", "")
                 self._loop.call_soon(change_venue, fault, self._exchange, account, instrument)
             case _:
                 pass
 
-    def _pass(self, event: VenueEvent) -> None:
+    def _pass(self, kind: str, told: Any) -> None:
         """Deliver in order, but let another kind overtake what is held."""
-        if self._held and kind_of(self._held[0]) == kind_of(event):
-            self._held.append(event)
+        if self._held and self._held[0][0] == kind:
+            self._held.append((kind, told))
             return
-        self._push(event, 0)
+        self._push(told, 0)
         held, self._held = self._held, []
-        for late in held:
+        for _, late in held:
             self._push(late, 0)
 
-    def _push(self, event: VenueEvent, delay: int) -> None:
+    def _push(self, told: Any, delay: int) -> None:
         if len(self._waiting) >= self._bound:
             self.end(f"the listener is {self._bound} events behind")
             return
         self._number += 1
         due = self._loop.time() + (self._latency + delay) / SECOND
-        heapq.heappush(self._waiting, (due, self._number, event))
+        heapq.heappush(self._waiting, (due, self._number, told))
         self._changed.set()
