@@ -46,8 +46,8 @@ class VenueCapabilities(msgspec.Struct, frozen=True):
     finds_by_key: bool = True
 
 
-class Venue(Protocol):
-    """A place where accounts trade. The stream is a hint; the records are the truth.
+class VenueCalls(Protocol):
+    """What may be asked of a venue. An account's records are the truth.
 
     Calls raise `VenueUnreachable` (nothing was sent), `VenueTimeout` (outcome unknown) or
     `VenueRefused` (the venue said no). An empty list is an answer; a failed read raises.
@@ -55,15 +55,6 @@ class Venue(Protocol):
 
     name: str
     capabilities: VenueCapabilities
-
-    async def connect(self) -> None:
-        """Open the connection and authorize."""
-
-    async def close(self) -> None:
-        """Let go of every resource; safe to call twice."""
-
-    def stream(self) -> AsyncIterator[VenueEvent]:
-        """What the venue pushes. Raises `VenueUnreachable` when the stream ends."""
 
     async def instruments(self) -> list[Instrument]: ...
 
@@ -100,6 +91,24 @@ class Venue(Protocol):
         self, account: str, order_id: str, *, stop_price: int | None, size: int | None
     ) -> None:
         """Change a working order's stop price (ticks) or size."""
+
+
+class Venue(VenueCalls, Protocol):
+    """A place where accounts trade, with a connection to it. The stream is a hint."""
+
+    async def connect(self) -> None:
+        """Open the connection and authorize."""
+
+    async def close(self) -> None:
+        """Let go of every resource; safe to call twice."""
+
+    def stream(self) -> AsyncIterator[VenueEvent]:
+        """What the venue pushes. Raises `VenueUnreachable` when the stream ends."""
+
+    def for_protection(self) -> VenueCalls:
+        """The same venue, for calls that protect an account: they may use what the venue's limits
+        of requests leave, where every other call stops earlier.
+        """
 
 
 class Entry(NamedTuple):

@@ -26,7 +26,7 @@ from portcullis.domain.model import MICRO
 from portcullis.domain.state import AccountState
 from portcullis.domain.watch import AccountWatch
 from portcullis.errors import Retryable, VenueRefused
-from portcullis.ports import Venue
+from portcullis.ports import Venue, VenueCalls
 from portcullis.worker import procedures
 from portcullis.worker.core import Core
 from portcullis.worker.reconcile import order_differences, picture, position_differences
@@ -77,7 +77,7 @@ class Errand:
     def __init__(
         self,
         core: Core,
-        venue: Venue,
+        venue: VenueCalls,
         issued: CommandIssued,
         trace: str,
         take_over: Callable[[Errand], Awaitable[None]],
@@ -179,6 +179,7 @@ class Enforcer:
     def __init__(self, core: Core, venue: Venue, enforce_within: int) -> None:
         self._core = core
         self._venue = venue
+        self._protective = venue.for_protection()
         self._within = enforce_within
         self._running: dict[str, tuple[Errand, asyncio.Task[None]]] = {}
         self._turns: dict[tuple[str, str], asyncio.Lock] = {}
@@ -196,9 +197,9 @@ class Enforcer:
         """Begin a command; lesser ones give way to a flatten, and to a close in its instrument."""
         if issued.key in self._running:
             return
-        errand = Errand(
-            self._core, self._venue, issued, trace, self._take_over, recovered=recovered
-        )
+        # An order that a program asked for waits for its turn among all other requests.
+        venue = self._venue if isinstance(issued.command, Submit) else self._protective
+        errand = Errand(self._core, venue, issued, trace, self._take_over, recovered=recovered)
         if not asks_first(issued):
             self._displace(errand)
         task = asyncio.get_running_loop().create_task(self._run(errand), name=issued.key)
