@@ -85,27 +85,27 @@ def instrument(row: ContractRow) -> Instrument:
     )
 
 
-def account(row: AccountRow, as_of: int) -> AccountReported:
-    """An account's word on itself."""
-    return AccountReported(str(row.id), row.can_trade, micros(row.balance), CURRENCY, as_of)
+def account(row: AccountRow, name: str, as_of: int) -> AccountReported:
+    """An account's word on itself; it goes by its name here, which is what people see of it."""
+    return AccountReported(name, row.can_trade, micros(row.balance), CURRENCY, as_of)
 
 
-def position(row: PositionRow, listed: Instrument, as_of: int) -> PositionReported:
+def position(row: PositionRow, listed: Instrument, account: str, as_of: int) -> PositionReported:
     """A position, closed ones with a size of 0."""
     sign = {1: BUY, 2: SELL}.get(row.type, 0)
     average = row.average_price / Decimal(listed.tick_size) * MICRO
     opened_at = microseconds(row.creation_timestamp)
     return PositionReported(
-        str(row.account_id), row.contract_id, sign * row.size, round(average), as_of, opened_at
+        account, row.contract_id, sign * row.size, round(average), as_of, opened_at
     )
 
 
-def order(row: OrderRow, listed: Instrument) -> OrderReported:
+def order(row: OrderRow, listed: Instrument, account: str) -> OrderReported:
     """An order; of an unknown type it counts as a market order, the worst it can be."""
     status = STATUSES.get(row.status, "pending")
     changed = microseconds(row.update_timestamp or row.creation_timestamp)
     return OrderReported(
-        str(row.account_id),
+        account,
         str(row.id),
         row.contract_id,
         BUY if row.side == BID else SELL,
@@ -124,11 +124,11 @@ def order(row: OrderRow, listed: Instrument) -> OrderReported:
     )
 
 
-def trade(row: TradeRow, listed: Instrument, key: str = "") -> TradeReported:
+def trade(row: TradeRow, listed: Instrument, account: str, key: str = "") -> TradeReported:
     """A fill; `key` is its order's, which trades do not carry."""
     gross = None if row.profit_and_loss is None else micros(row.profit_and_loss)
     return TradeReported(
-        str(row.account_id),
+        account,
         str(row.id),
         str(row.order_id),
         row.contract_id,

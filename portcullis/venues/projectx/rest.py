@@ -36,6 +36,8 @@ WAIT_MAX = 10 * SECOND
 
 B = TypeVar("B", bound="Envelope")
 
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
 
 class Envelope(msgspec.Struct, frozen=True, rename="camel"):
     """What every answer holds; `success` decides, whatever else is there."""
@@ -102,6 +104,10 @@ class Gateway:
                 self._token = await self._renewed(held)
             assert self._token is not None
             return self._token.text
+
+    def distrust(self) -> None:
+        """The token in hand is no longer any good: the next call logs in again."""
+        self._token = None
 
     async def call(
         self,
@@ -174,6 +180,12 @@ class Gateway:
             raise VenueRefused(
                 "BadRequest", f"{endpoint}: {_shown(content)}", remedy="this is a defect: report it"
             )
+        if status == 404:
+            raise VenueRefused(
+                "NotFound",
+                f"{endpoint}: {self.url} has no such endpoint",
+                remedy="check the address of the gateway",
+            )
         if status != 200:
             raise _no_answer(endpoint, f"HTTP {status}")
         return _read(endpoint, content, answer)
@@ -188,7 +200,7 @@ class Gateway:
             headers["Authorization"] = f"Bearer {token}"
         try:
             async with self._session.post(
-                f"{self.url}/api/{endpoint}", data=msgspec.json.encode(body), headers=headers
+                f"{self.url}/api/{endpoint}", data=_encoder.encode(body), headers=headers
             ) as reply:
                 return reply.status, await reply.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:

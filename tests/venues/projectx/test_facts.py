@@ -76,8 +76,8 @@ ORDER = (
 )
 def test_every_dialect_says_the_same(raw):
     (row,) = rows(OrderRow, raw)
-    found = facts.order(row, NQ)
-    assert (found.account, found.order_id, found.key) == ("26282486", "3425270858", "T-SL")
+    found = facts.order(row, NQ, "A")
+    assert (found.account, found.order_id, found.key) == ("A", "3425270858", "T-SL")
     assert (found.side, found.type, found.status) == (SELL, "stop", "working")
     assert (found.size, found.remaining, found.stop_price) == (3, 2, 120_787)
     assert (found.limit_price, found.trail, found.parent) == (None, 12, "3425270857")
@@ -107,14 +107,14 @@ def test_what_is_no_row_is_said(raw):
 )
 def test_statuses_and_what_may_still_fill(status, said, remaining):
     (row,) = rows(OrderRow, ORDER)
-    found = facts.order(msgspec.structs.replace(row, status=status), NQ)
+    found = facts.order(msgspec.structs.replace(row, status=status), NQ, "A")
     assert (found.status, found.remaining) == (said, remaining)
 
 
 def test_a_later_status_of_the_same_moment_is_a_newer_version():
     (row,) = rows(OrderRow, ORDER)
     versions = [
-        facts.order(msgspec.structs.replace(row, status=status), NQ).version
+        facts.order(msgspec.structs.replace(row, status=status), NQ, "A").version
         for status in (6, 8, 1, 2)
     ]
     assert versions == sorted(set(versions))
@@ -126,8 +126,8 @@ def test_a_closed_position_is_one_of_size_zero():
         b'"creationTimestamp":"2026-08-21T14:00:00Z","type":0,"size":0,"averagePrice":30000.1}}'
     )
     (row,) = rows(PositionRow, raw)
-    assert facts.position(row, NQ, AT).size == 0
-    short = facts.position(msgspec.structs.replace(row, type=2, size=3), NQ, AT)
+    assert facts.position(row, NQ, "A", AT).size == 0
+    short = facts.position(msgspec.structs.replace(row, type=2, size=3), NQ, "A", AT)
     assert (short.size, short.average, short.as_of) == (-3, 120_000_400_000, AT)
 
 
@@ -139,12 +139,12 @@ def test_money_of_a_trade_is_gross_and_its_costs_stand_beside_it():
         b'"orderId":3425270858}}'
     )
     (row,) = rows(TradeRow, raw)
-    found = facts.trade(row, NQ, "mine")
+    found = facts.trade(row, NQ, "A", "mine")
     assert (found.gross, found.fees, found.commission) == (-52_500_000, 360_000, 250_000)
     assert (found.side, found.price, found.key) == (SELL, 120_786, "mine")
     opening = msgspec.structs.replace(row, profit_and_loss=None, commissions=None, side=0)
-    assert facts.trade(opening, NQ).gross is None
-    assert facts.trade(opening, NQ).side == BUY
+    assert facts.trade(opening, NQ, "A").gross is None
+    assert facts.trade(opening, NQ, "A").side == BUY
 
 
 def test_parts_of_a_quote_are_put_together():
@@ -164,11 +164,11 @@ def test_parts_of_a_quote_are_put_together():
 
 def test_an_account_that_does_not_say_whether_it_may_trade_is_not_told_to():
     raw = b'{"id":7,"name":"PRAC-V2-1-2","balance":50000.12,"simulated":true}'
-    found = facts.account(rows(AccountRow, raw)[0], AT)
-    assert (found.account, found.can_trade, found.balance) == ("7", None, 50_000_120_000)
+    found = facts.account(rows(AccountRow, raw)[0], "A", AT)
+    assert (found.account, found.can_trade, found.balance) == ("A", None, 50_000_120_000)
 
 
 def test_a_price_off_its_tick_is_refused_not_rounded():
     (row,) = rows(OrderRow, ORDER)
     with pytest.raises(ValueError, match="off its tick"):
-        facts.order(msgspec.structs.replace(row, stop_price=Decimal("30196.80")), NQ)
+        facts.order(msgspec.structs.replace(row, stop_price=Decimal("30196.80")), NQ, "A")

@@ -1,0 +1,58 @@
+"""How far a word of the gateway goes: which fills a position row or a balance contains.
+
+Neither carries a time of its own. But each fill changes a position by its size and a balance by its
+result, so the value itself tells which fills it contains: the last after which it was just that.
+With this a row that was overtaken on its way never undoes the fills that came after it, and a fill
+that comes after its row is not counted twice.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+
+FILLS_MAX = 500
+"""Fills kept of a figure: those of the minutes in which a row may be late."""
+
+
+class Figure:
+    """One figure that fills change: a signed position size, or a balance in micro-units."""
+
+    def __init__(self) -> None:
+        self._fills: list[tuple[int, str, int]] = []
+        self._known: tuple[int, int] | None = None
+
+    def note(self, key: str, executed_at: int, change: int) -> None:
+        """Take a fill once; at one time the fills stand in the order of their keys."""
+        if any(fill[1] == key for fill in self._fills):
+            return
+        insort(self._fills, (executed_at, key, change))
+        if len(self._fills) > FILLS_MAX:
+            del self._fills[0]
+
+    def forget(self) -> None:
+        """A fill was busted: what the figure was after each of them is no longer known."""
+        self._fills.clear()
+        self._known = None
+
+    def moment(self, value: int) -> int | None:
+        """The time of the newest fill that `value` contains; None where no fill makes it so."""
+        if self._known is None:
+            return None
+        at, after = self._known
+        after += sum(change for when, _, change in self._fills if when > at)
+        later = None
+        for when, _, change in reversed(self._fills):
+            if after == value and when != later:
+                return self.settle(value, when) if when > at else when
+            after -= change
+            later = when
+        return later - 1 if later is not None and after == value else None
+
+    def settle(self, value: int, as_of: int) -> int:
+        """Say that `value` contains what was executed up to `as_of`, and answer that."""
+        self._known = (as_of, value)
+        return as_of
+
+    def newest(self) -> int:
+        """When the newest known fill was executed, 0 without any."""
+        return self._fills[-1][0] if self._fills else 0

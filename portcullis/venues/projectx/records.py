@@ -1,0 +1,217 @@
+"""Reading the gateway's records. Nothing here can reach an order: observers use this alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from portcullis.clock import Clock
+from portcullis.domain.events import (
+    AccountReported,
+    OrderReported,
+    PositionReported,
+    Quote,
+    TradeReported,
+)
+from portcullis.domain.model import HOUR, MICRO, MINUTE, Instrument
+from portcullis.errors import VenueRefused, VenueUnreachable
+from portcullis.venues.projectx import answers
+from portcullis.venues.projectx.books import Books
+from portcullis.venues.projectx.payloads import OrderRow, PositionRow
+from portcullis.venues.projectx.rest import B, Gateway
+
+CONTRACTS_LAST = HOUR
+"""Contract data change when a month rolls."""
+
+HISTORY = 7 * 24 * HOUR
+"""How far back an order may have been sent that still works or is asked for by its key."""
+
+RECENT = 2 * MINUTE
+READS_MAX = 3
+PAGE = 200
+MAY_FILL = (1, 6, 7, 8)
+"""Open, pending, pending cancellation, suspended."""
+
+
+class Records:
+    """The records of the accounts that the key may see. Calls raise as the Venue port says."""
+
+    protective = False
+
+    def __init__(self, gateway: Gateway, books: Books, clock: Clock, *, live_data: bool) -> None:
+        """`live_data`: whether contracts are those of the live feed, which funded accounts in
+        simulation do not have.
+        """
+        self.gateway = gateway
+        self.books = books
+        self._clock = clock
+        self._live_data = live_data
+        self._contracts_at: int | None = None
+        self._can_query = True
+
+    async def instruments(self) -> list[Instrument]:
+        """Every contract that is known; asked for anew once an hour."""
+        now = self._clock.monotonic()
+        if self._contracts_at is None or now - self._contracts_at >= CONTRACTS_LAST:
+            found = await self._call(
+                "Contract/available", {"live": self._live_data}, answers.Contracts
+            )
+            for row in found.contracts:
+                self.books.list_contract(row)
+            self._contracts_at = now
+        return list(self.books.instruments.values())
+
+    async def know(self, *contracts: str) -> None:
+        """Look up contracts that no list named: expired ones, and those of other feeds."""
+        for contract in dict.fromkeys(contracts):
+            if not self.books.knows(contract):
+                body = {"contractId": contract}
+                found = await self._call("Contract/searchById", body, answers.OneContract)
+                if found.contract is None:
+                    raise VenueRefused(
+                        "ContractNotFound", contract, remedy="look the contract up on the platform"
+                    )
+                self.books.list_contract(found.contract)
+
+    async def accounts(self) -> list[AccountReported]:
+        """Every account, those that may not trade too."""
+        asked_at = self.books.skew.there(self._clock.now())
+        found = await self._call("Account/search", {"onlyActiveAccounts": False}, answers.Accounts)
+        for row in found.accounts:
+            self.books.meet(row)
+        return [
+            self.books.account(row) or self.books.settled_account(row, asked_at)
+            for row in found.accounts
+        ]
+
+    async def positions(self, account: str) -> list[PositionReported]:
+        """Open positions, each as of the last fill it contains. Where a fill is not known yet the
+        trades are read too, until two reads of the positions around them agree.
+        """
+        asked_at, rows = await self._positions(account)
+        for _ in range(READS_MAX):
+            told = [self.books.position(row) for row in rows]
+            known = [each for each in told if each is not None]
+            if len(known) == len(rows):
+                return self._listed_alone(account, asked_at, known)
+            await self.trades(account, asked_at - RECENT)
+            before = rows
+            asked_at, rows = await self._positions(account)
+            if before == rows:
+                books = self.books
+                known = [books.position(r) or books.settled_position(r, asked_at) for r in rows]
+                return self._listed_alone(account, asked_at, known)
+        raise VenueUnreachable(
+            f"the positions of {account} changed with every read",
+            remedy="they are read again by themselves",
+        )
+
+    async def orders(self, account: str) -> list[OrderReported]:
+        """Orders that may still fill, with the suspended legs of brackets."""
+        rows = await self._live_orders(account)
+        await self.know(*(row.contract_id for row in rows))
+        return [self.books.order(row) for row in rows]
+
+    async def trades(self, account: str, since: int) -> list[TradeReported]:
+        """Half-turns from `since` on, oldest first."""
+        body = {"accountId": self.account_number(account), "startTimestamp": _written(since)}
+        found = (await self._call("Trade/search", body, answers.Trades)).trades
+        await self.know(*(row.contract_id for row in found))
+        told = [self.books.trade(row) for row in found]
+        told.sort(key=lambda trade: (trade.executed_at, int(trade.trade_id)))
+        return [trade for trade in told if trade.executed_at >= since]
+
+    async def quotes(self) -> list[Quote]:
+        """The newest prices that came; the gateway keeps none to be asked for."""
+        return self.books.quotes()
+
+    async def order_by_key(self, account: str, key: str) -> OrderReported | None:
+        """The newest order with a tag, among those of the last days."""
+        rows = [row for row in await self._history(account) if row.custom_tag == key]
+        if not rows:
+            return None
+        row = max(rows, key=lambda each: each.id)
+        await self.know(row.contract_id)
+        return self.books.order(row)
+
+    def account_number(self, account: str) -> int:
+        """The gateway's number of an account; raises VenueRefused where it listed no such."""
+        number = self.books.accounts.get(account)
+        if number is None:
+            raise VenueRefused(
+                "AccountNotFound",
+                f"the user has no account {account!r}",
+                remedy="name it as the platform does: "
+                + (", ".join(self.books.accounts) or "none"),
+            )
+        return number
+
+    # --- under the hood -----------------------------------------------------------------------
+
+    def _listed_alone(
+        self, account: str, asked_at: int, known: list[PositionReported]
+    ) -> list[PositionReported]:
+        """A read's positions; in everything that is not among them the account was flat."""
+        held = {each.instrument for each in known}
+        self.books.flat(self.account_number(account), held, asked_at)
+        return known
+
+    async def _positions(self, account: str) -> tuple[int, list[PositionRow]]:
+        """When they were asked for, by the gateway's clock, and the rows."""
+        body = {"accountId": self.account_number(account)}
+        asked_at = self.books.skew.there(self._clock.now())
+        found = (await self._call("Position/searchOpen", body, answers.Positions)).positions
+        rows = [row for row in found if row.size]
+        await self.know(*(row.contract_id for row in rows))
+        return asked_at, rows
+
+    async def _live_orders(self, account: str) -> Sequence[OrderRow]:
+        """By query where the gateway has it: its list of open orders leaves suspended ones out."""
+        if self._can_query:
+            try:
+                return await self._queried(account)
+            except VenueRefused as error:
+                if error.code != "NotFound":
+                    raise
+                self._can_query = False
+        return [row for row in await self._history(account) if row.status in MAY_FILL]
+
+    async def _queried(self, account: str) -> list[OrderRow]:
+        rows: dict[int, OrderRow] = {}
+        while True:
+            body = {
+                "filter": {"accountId": self.account_number(account), "statuses": MAY_FILL},
+                "pageSize": PAGE,
+                "pageOffset": len(rows),
+                "sortBy": 1,
+                "sortDirection": 0,
+            }
+            page = (await self._call("Order/v2/query", body, answers.Orders)).orders
+            before = len(rows)
+            rows.update({row.id: row for row in page})
+            if len(page) < PAGE or len(rows) == before:
+                return list(rows.values())
+
+    async def _history(self, account: str) -> Sequence[OrderRow]:
+        start = self.books.skew.there(self._clock.now()) - HISTORY
+        body = {"accountId": self.account_number(account), "startTimestamp": _written(start)}
+        return (await self._call("Order/search", body, answers.Orders)).orders
+
+    async def _call(self, endpoint: str, body: Mapping[str, object], answer: type[B]) -> B:
+        return await self.gateway.call(endpoint, body, answer, protective=self.protective)
+
+
+def order_number(order: str) -> int:
+    """The gateway's number of an order; raises VenueRefused where it is none."""
+    if not order.isdecimal():
+        raise VenueRefused(
+            "OrderNotFound", f"{order!r} is no order here", remedy="orders have numbers here"
+        )
+    return int(order)
+
+
+def _written(moment: int) -> str:
+    """A time as the gateway reads it."""
+    return (
+        datetime.fromtimestamp(moment // MICRO, UTC).replace(microsecond=moment % MICRO).isoformat()
+    )
