@@ -37,13 +37,15 @@ class VenueCapabilities(msgspec.Struct, frozen=True):
     """What an adapter's venue can do.
 
     `deduplicates`: how far the venue itself refuses a second request with the same key: never,
-    for `window` microseconds, or for good.
+    for `window` microseconds, or for good. `reads_a_minute`: how many reads its limits of requests
+    leave for comparisons; None where there is no limit.
     """
 
     deduplicates: Literal["never", "window", "always"]
     window: int = 0
     partial_close: bool = True
     finds_by_key: bool = True
+    reads_a_minute: int | None = None
 
 
 class VenueCalls(Protocol):

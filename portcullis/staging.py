@@ -20,10 +20,11 @@ from portcullis.venues.simulated.demonstration import LENGTH, demonstration
 from portcullis.venues.simulated.endpoint import VenueServer
 from portcullis.venues.simulated.market.readers import read_market
 from portcullis.venues.simulated.market.replay import RecordedReplay, Source
-from portcullis.venues.simulated.server import play, run_server
+from portcullis.venues.simulated.server import Server, play, run_server
 from portcullis.venues.simulated.token import token_in
+from portcullis.venues.simulated_gateway.server import GatewayServer
 from portcullis.virtual_time import VirtualClock, VirtualLoop, run
-from portcullis.wiring import prepare_home
+from portcullis.wiring import SIMULATED_USER, prepare_home
 from portcullis.worker.service import Ports, Terms, Worker
 
 DEMO_INSTRUMENTS = ("ES", "MES", "NQ", "MNQ")
@@ -38,7 +39,29 @@ def run_venue(settings: Settings, say: Callable[[str], None]) -> None:
     prepare_home(settings)
     token = settings.venue_token or token_in(settings.home_path)
     clock = SystemClock()
-    exchange = Exchange(clock, instruments=[instrument(name) for name in DEMO_INSTRUMENTS])
+    exchange = _exchange(clock)
+    _play(settings, say, VenueServer(exchange, FaultPlan(), token=token), clock)
+
+
+def run_gateway(settings: Settings, say: Callable[[str], None]) -> None:
+    """Run the simulated ProjectX Gateway with the same market and traders."""
+    prepare_home(settings)
+    key = settings.venue_token or token_in(settings.home_path)
+    clock = SystemClock()
+    exchange = _exchange(clock)
+    users = {SIMULATED_USER: key}
+    server = GatewayServer(exchange, FaultPlan(), users, clock, control_token=key)
+    say(f"user {SIMULATED_USER}; the API key is in {settings.home_path / 'venue.token'}")
+    _play(settings, say, server, clock)
+
+
+def _exchange(clock: Clock) -> Exchange:
+    return Exchange(clock, instruments=[instrument(name) for name in DEMO_INSTRUMENTS])
+
+
+def _play(settings: Settings, say: Callable[[str], None], server: Server, clock: Clock) -> None:
+    """Serve an exchange with the demonstration on it."""
+    exchange = server.exchange
     shown = demonstration(settings.demo_seed)
     traders = shown.traders(exchange)
     source: Source = shown.replay
@@ -46,7 +69,6 @@ def run_venue(settings: Settings, say: Callable[[str], None]) -> None:
         source = recorded_source(settings)
         traders = []
         say(f"playing {settings.market_data}; the demonstration's traders stay out")
-    server = VenueServer(exchange, FaultPlan(), token=token)
     asyncio.run(
         run_server(
             server,
@@ -80,7 +102,7 @@ def demonstrate(seed: int, plan: Plan, *, start: int = DEMO_START) -> MemoryLedg
 
 
 async def _demonstrate(seed: int, plan: Plan, clock: Clock, ledger: MemoryLedger) -> None:
-    exchange = Exchange(clock, instruments=[instrument(name) for name in DEMO_INSTRUMENTS])
+    exchange = _exchange(clock)
     shown = demonstration(seed)
     steppers = [trader.look for trader in shown.traders(exchange)]
 

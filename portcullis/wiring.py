@@ -17,12 +17,14 @@ from portcullis.clock import SystemClock
 from portcullis.config.files import FILES, read_configuration
 from portcullis.config.settings import Settings
 from portcullis.domain.plan import Plan
-from portcullis.errors import StoreError
+from portcullis.errors import ConfigError, StoreError
 from portcullis.ports import Venue
 from portcullis.store import credential
 from portcullis.store.inbox import SqliteInbox
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.writer import GroupCommit
+from portcullis.venues.projectx.rest import Login
+from portcullis.venues.projectx.venue import ProjectXVenue
 from portcullis.venues.simulated.client import SimulatedVenue
 from portcullis.venues.simulated.token import token_in
 from portcullis.worker.service import Ports, Terms, Worker
@@ -71,6 +73,7 @@ def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
     """Run the worker until SIGTERM or Control-C; raises the error that ended it."""
     configured_plan(settings)  # judged before a file is opened or a connection made
     home = prepare_home(settings)
+    venue = make_venue(settings)
     if credential.establish(home):
         say(
             f"the administrator's credential is {home / credential.PRIVATE_FILE}: "
@@ -80,7 +83,7 @@ def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
     writer = GroupCommit(ledger, on_idle=ledger.truncate_wal)
     inbox = SqliteInbox(home)
     try:
-        asyncio.run(_work(settings, ledger, writer, inbox, say))
+        asyncio.run(_work(settings, ledger, writer, inbox, venue, say))
     finally:
         writer.close()
         inbox.close()
@@ -92,6 +95,7 @@ async def _work(
     ledger: SqliteLedger,
     writer: GroupCommit,
     inbox: SqliteInbox,
+    venue: Venue,
     say: Callable[[str], None],
 ) -> None:
     home = settings.home_path
@@ -100,7 +104,7 @@ async def _work(
         ledger,
         writer,
         inbox,
-        make_venue(settings),
+        venue,
         lambda text, signature: credential.verify(home, text, signature),
         lambda: configured_plan(settings),
         asyncio.to_thread,
@@ -132,7 +136,29 @@ async def _work(
     await worker.run()
 
 
+SIMULATED_USER = "trader"
+"""Who logs in at the simulated gateway; the key is the token of the home."""
+
+
 def make_venue(settings: Settings) -> Venue:
-    """The adapter of the venue that the settings name."""
+    """The adapter of the venue that the settings name. Raises ConfigError without credentials."""
+    if settings.venue == "projectx":
+        return _projectx(settings)
     token = settings.venue_token or token_in(settings.home_path)
-    return SimulatedVenue(f"http://{settings.host}:{settings.venue_port}", token)
+    return SimulatedVenue(settings.venue_url, token)
+
+
+def _projectx(settings: Settings) -> Venue:
+    url, hubs = settings.projectx_url, settings.projectx_hubs
+    login = Login(settings.projectx_user, settings.projectx_key)
+    if settings.simulate:
+        url = hubs = settings.venue_url
+        login = Login(SIMULATED_USER, settings.venue_token or token_in(settings.home_path))
+    missing = [
+        f"  environment: PORTCULLIS_PROJECTX_{name}: missing; needed with PORTCULLIS_VENUE=projectx"
+        for name, value in (("USER", login.user), ("KEY", login.key))
+        if not value
+    ]
+    if missing:
+        raise ConfigError(tuple(missing))
+    return ProjectXVenue(url, hubs, login, SystemClock(), tickers=settings.product_list)

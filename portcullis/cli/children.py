@@ -40,10 +40,11 @@ def children(settings: Settings) -> list[Child]:
     """In the order of stopping: nothing may need what was stopped before it."""
     here = Path.cwd()
     base = {**os.environ, **as_environment(settings), "PYTHONUNBUFFERED": "1"}
-    found = [
-        Child("worker", ("portcullis", "worker"), here, base, 40.0, essential=True),
-        Child("venue", ("portcullis", "venue"), here, base, 5.0),
-    ]
+    found = [Child("worker", ("portcullis", "worker"), here, base, 40.0, essential=True)]
+    if settings.has_simulator:
+        gateway = ("portcullis", "simulate", "projectx")
+        simulator = gateway if settings.venue == "projectx" else ("portcullis", "venue")
+        found.append(Child("venue", simulator, here, base, 5.0))
     if settings.operations:
         root = checkout()
         theirs = {**without_secrets(base), **prefect_environment(settings)}
@@ -78,10 +79,9 @@ def checkout() -> Path:
 
 def refuse_taken_ports(settings: Settings) -> None:
     """Raises PortTaken naming every address that somebody else has, and who."""
-    wanted = {
-        "PORTCULLIS_GATE_PORT": settings.gate_port,
-        "PORTCULLIS_VENUE_PORT": settings.venue_port,
-    }
+    wanted = {"PORTCULLIS_GATE_PORT": settings.gate_port}
+    if settings.has_simulator:
+        wanted["PORTCULLIS_VENUE_PORT"] = settings.venue_port
     if settings.operations:
         wanted["PORTCULLIS_PREFECT_PORT"] = settings.prefect_port
     taken = {name: port for name, port in wanted.items() if not is_free(settings.host, port)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from typing import Annotated
 
 import msgspec
 import typer
@@ -14,6 +15,15 @@ from portcullis.cli.demonstration import account_of_events, draw
 from portcullis.cli.output import Form, FormOption, console, messages, show
 from portcullis.config.files import read_configuration
 from portcullis.errors import UsageError
+
+VENUES = ("simulated", "projectx")
+
+simulators = typer.Typer(no_args_is_help=True, help="Run a venue to test against.")
+
+
+@simulators.callback()
+def _simulators() -> None:
+    """Run a venue to test against."""
 
 
 def _say(text: str) -> None:
@@ -30,8 +40,27 @@ def venue() -> None:
     staging.run_venue(context.settings(), _say)
 
 
-def up() -> None:
+@simulators.command("projectx")
+def simulate_projectx() -> None:
+    """Run a simulated ProjectX Gateway: REST, both hubs, the demonstration's market and traders."""
+    staging.run_gateway(context.settings(), _say)
+
+
+def up(
+    venue: Annotated[
+        str | None, typer.Option("--venue", help="simulated or projectx, for this run")
+    ] = None,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="with a simulated gateway of this machine")
+    ] = False,
+) -> None:
     """Run everything on this machine until Control-C: venue, worker, Prefect, flows."""
+    if venue not in (None, *VENUES):
+        raise UsageError(f"there is no venue {venue!r}", remedy="use one of " + ", ".join(VENUES))
+    settings = context.settings()
+    settings = msgspec.structs.replace(
+        settings, venue=venue or settings.venue, simulate=simulated or settings.simulate
+    )
     if shutil.which("circusd", path=str(sys.prefix) + "/bin") is None:
         raise UsageError(
             "`up` needs the operations side, which is not installed",
@@ -39,7 +68,7 @@ def up() -> None:
         )
     from portcullis.cli.supervisor import run_everything
 
-    run_everything(context.settings(), messages)
+    run_everything(settings, messages)
 
 
 def demo(

@@ -56,7 +56,7 @@ def addresses(settings: Settings) -> dict[str, str]:
     """Where to find what runs."""
     found = {
         "gate": f"http://{settings.host}:{settings.gate_port}",
-        "venue": f"http://{settings.host}:{settings.venue_port}",
+        "venue": settings.venue_url if settings.has_simulator else settings.projectx_url,
     }
     if settings.operations:
         found["Prefect"] = prefect_address(settings)

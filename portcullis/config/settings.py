@@ -34,8 +34,14 @@ class Settings(msgspec.Struct, frozen=True):
     gate_port: Port = 4180
     venue_port: Port = 4190
     prefect_port: Port = 4210
-    venue: Literal["simulated"] = "simulated"
+    venue: Literal["simulated", "projectx"] = "simulated"
     venue_token: str = ""
+    simulate: bool = False
+    projectx_url: str = "https://api.topstepx.com"
+    projectx_hubs: str = "https://rtc.topstepx.com"
+    projectx_user: str = ""
+    projectx_key: str = ""
+    products: str = ""
     market_data: str = ""
     market_instrument: Ticker = "ES"
     demo_seed: Count = 7
@@ -56,6 +62,21 @@ class Settings(msgspec.Struct, frozen=True):
     def config_path(self) -> Path:
         """The folder of the configuration files: as set, or `config` in the home."""
         return Path(self.config).expanduser() if self.config else self.home_path / "config"
+
+    @property
+    def venue_url(self) -> str:
+        """Where a simulated venue of this machine listens."""
+        return f"http://{self.host}:{self.venue_port}"
+
+    @property
+    def has_simulator(self) -> bool:
+        """Whether `portcullis up` brings the venue along."""
+        return self.venue == "simulated" or self.simulate
+
+    @property
+    def product_list(self) -> tuple[str, ...]:
+        """Tickers whose prices are wanted whether an account holds them or not."""
+        return tuple(part.strip().upper() for part in self.products.split(",") if part.strip())
 
     @property
     def ledger_path(self) -> Path:
@@ -84,7 +105,7 @@ class Settings(msgspec.Struct, frozen=True):
         return self.home_path / "gate.sock"
 
 
-SECRETS = frozenset(("venue_token", "administrator_key"))
+SECRETS = frozenset(("venue_token", "projectx_key", "administrator_key"))
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

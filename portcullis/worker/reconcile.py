@@ -28,6 +28,11 @@ from portcullis.ports import Venue
 from portcullis.worker.core import Core
 
 OVERLAP = 2 * MINUTE
+IDLE_ROUNDS = 12
+"""After so many rounds an account that is flat comes before those that are not."""
+
+READS_OF_ACCOUNT = 3
+"""Trades, orders and positions."""
 
 
 class Picture(NamedTuple):
@@ -140,6 +145,8 @@ class Reconciler:
         self._venue = venue
         self._complete: dict[str, bool] = {}
         self._failed: dict[str, int] = {}
+        self._compared: dict[str, int] = {}
+        self._round = 0
 
     @property
     def state(self) -> State:
@@ -164,11 +171,34 @@ class Reconciler:
         await self.quotes()
         await self.accounts()
 
-    async def accounts(self) -> None:
-        """Every account; one that fails is entered as not reconciled and does not hold others."""
+    async def accounts(self, within: int | None = None) -> None:
+        """Every account; one that fails is entered as not reconciled and does not hold others.
+
+        With `within` microseconds for it, no more than the venue's limits of requests leave in
+        that time: those that hold something or have orders first, then whoever waited longest.
+        """
+        self._round += 1
         reported = {row.account: row for row in await self._venue.accounts()}
-        watched = list(self._core.engine.watches)
-        await asyncio.gather(*(self._account(name, reported.get(name)) for name in watched))
+        names = list(self._core.engine.watches)
+        if within is not None:
+            names = self._in_turn(names, within)
+        self._compared.update(dict.fromkeys(names, self._round))
+        await asyncio.gather(*(self._account(name, reported.get(name)) for name in names))
+
+    def _in_turn(self, names: list[str], within: int) -> list[str]:
+        allowed = self._venue.capabilities.reads_a_minute
+        if allowed is None:
+            return names
+        # One read is of the accounts themselves.
+        places = max(1, (allowed * within // MINUTE - 1) // READS_OF_ACCOUNT)
+        return sorted(names, key=self._waited)[:places]
+
+    def _waited(self, name: str) -> tuple[bool, int]:
+        """A place in the queue; one that is busy never waits for one that is flat for long."""
+        account = self.state.accounts[name]
+        idle = not (account.positions or account.orders)
+        last = self._compared.get(name, 0)
+        return idle and self._round - last < IDLE_ROUNDS, last
 
     async def _account(self, name: str, reported: AccountReported | None) -> None:
         if reported is None:

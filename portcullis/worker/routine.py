@@ -58,7 +58,7 @@ async def compare(feed: Feed, reconciler: Reconciler, every: int) -> None:
         try:
             await reconciler.instruments()
             await reconciler.quotes()
-            await reconciler.accounts()
+            await reconciler.accounts(within=every)
         except (Retryable, VenueRefused):
             continue
 

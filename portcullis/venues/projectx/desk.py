@@ -25,6 +25,12 @@ ORDER_TYPES: dict[OrderType, int] = {
     "trailing": 5,
 }
 LIMIT, STOP = 1, 4
+
+READS_A_MINUTE = 100
+"""Of the 140 a minute that are not kept for protection, what comparisons may use: the rest is for
+reads that a fill without its row or a program's order brings along.
+"""
+
 NOTHING = Quote("", None, None, None, 0)
 
 
@@ -34,7 +40,7 @@ class Desk(Records):
     """
 
     name = "projectx"
-    capabilities = VenueCapabilities(deduplicates="never")
+    capabilities = VenueCapabilities(deduplicates="never", reads_a_minute=READS_A_MINUTE)
 
     def for_protection(self) -> Desk:
         """The same desk with a way past the requests that are kept for protection."""

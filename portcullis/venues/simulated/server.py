@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from portcullis.clock import Clock
 from portcullis.domain.model import SECOND
-from portcullis.venues.simulated.endpoint import VenueServer
 from portcullis.venues.simulated.exchange import Exchange
 from portcullis.venues.simulated.market.replay import Source
 
@@ -19,6 +19,17 @@ LATE_BOUND = 5 * SECOND
 """A market this far behind (the machine slept) goes on from now instead of catching up."""
 
 Stepper = Callable[[int], None]
+
+
+class Server(Protocol):
+    """An exchange behind sockets; `listened` is set once somebody hears what it pushes."""
+
+    exchange: Exchange
+    listened: asyncio.Event
+
+    async def start(self, host: str, port: int) -> int: ...
+
+    async def stop(self) -> None: ...
 
 
 async def play(
@@ -46,7 +57,7 @@ async def play(
 
 
 async def run_server(
-    server: VenueServer,
+    server: Server,
     source: Source,
     clock: Clock,
     *,
@@ -80,7 +91,7 @@ async def run_server(
 
 
 async def _open(
-    server: VenueServer,
+    server: Server,
     source: Source,
     clock: Clock,
     steppers: Sequence[Stepper],

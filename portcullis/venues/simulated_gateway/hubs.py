@@ -25,7 +25,7 @@ from portcullis.venues.projectx.signalr import END, PING, Records
 from portcullis.venues.simulated.faults import FaultPlan
 from portcullis.venues.simulated.push import PushStream
 from portcullis.venues.simulated_gateway import rows
-from portcullis.venues.simulated_gateway.endpoints import Books
+from portcullis.venues.simulated_gateway.books import Books
 
 HubName = Literal["user", "market"]
 USER = ("Accounts", "Orders", "Positions", "Trades")

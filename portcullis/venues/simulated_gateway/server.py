@@ -33,8 +33,9 @@ from portcullis.venues.simulated.control import ACTS, Control
 from portcullis.venues.simulated.endpoint import break_connection, never_answer, port_error
 from portcullis.venues.simulated.exchange import Exchange
 from portcullis.venues.simulated.faults import ConnectionBroken, FaultPlan, carry_out
+from portcullis.venues.simulated_gateway.books import Books, Rejected, code_of
 from portcullis.venues.simulated_gateway.control import OWN_ACTS
-from portcullis.venues.simulated_gateway.endpoints import TABLE, Books, Endpoint, Rejected, code_of
+from portcullis.venues.simulated_gateway.endpoints import TABLE, Endpoint
 from portcullis.venues.simulated_gateway.hubs import METHODS, HubConnection, HubName, Negotiations
 from portcullis.venues.simulated_gateway.limits import RateLimit
 from portcullis.venues.simulated_gateway.terms import GatewayTerms

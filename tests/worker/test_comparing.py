@@ -1,0 +1,63 @@
+"""Who is compared with the venue, and how often, where its limits of requests leave few reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+
+from portcullis.domain.events import Reconciled
+from portcullis.domain.model import BUY
+from portcullis.venues.simulated import LocalVenue
+from tests.worker.harness import ES, World
+
+ACCOUNTS = tuple("ABCDEFGH")
+
+
+def reads(world: World, allowed: int | None, seconds: float, *, busy: str = "") -> Counter[str]:
+    """How often each account's positions were read, beside the first comparison of all."""
+    counted: Counter[str] = Counter()
+
+    async def story(w: World) -> None:
+        await w.start()
+        limited = msgspec.structs.replace(w.venue.capabilities, reads_a_minute=allowed)
+        w.venue.capabilities = limited
+        read = LocalVenue.positions
+
+        async def counting(account: str):
+            counted[account] += 1
+            return await read(w.venue, account)
+
+        w.venue.positions = counting  # type: ignore[method-assign]
+        for account in busy:
+            w.order(ES, BUY, 1, account=account)
+        await w.pass_time(seconds)
+
+    world.quote(ES, 20_000)
+    world.play(story)
+    return counted
+
+
+def test_without_a_limit_everyone_is_compared_each_time():
+    counted = reads(World(accounts=ACCOUNTS), None, 60)
+    assert set(counted.values()) == {12}
+
+
+def test_with_a_limit_it_is_kept_and_nobody_is_forgotten():
+    counted = reads(World(accounts=ACCOUNTS), 60, 600)
+    assert set(counted) == set(ACCOUNTS)
+    # 60 a minute are 5 in a round of 5 s: one for the accounts, and one account of three.
+    assert sum(counted.values()) == 120
+    assert max(counted.values()) - min(counted.values()) <= 1
+
+
+def test_those_that_hold_something_come_first_but_not_alone():
+    counted = reads(World(accounts=ACCOUNTS), 100, 600, busy="CD")
+    assert counted["C"] + counted["D"] > sum(counted.values()) / 3
+    assert min(counted.values()) >= 600 // 5 // 12 - 1
+
+
+def test_an_account_that_is_left_out_of_a_round_does_not_count_as_failed():
+    world = World(accounts=ACCOUNTS)
+    reads(world, 20, 300)
+    assert all(row.ok for row in world.events(Reconciled))
