@@ -22,6 +22,7 @@ from portcullis.venues.simulated.market.readers import read_market
 from portcullis.venues.simulated.market.replay import RecordedReplay, Source
 from portcullis.venues.simulated.server import Server, play, run_server
 from portcullis.venues.simulated.token import token_in
+from portcullis.venues.simulated_gateway.gateway import SimulatedGateway
 from portcullis.venues.simulated_gateway.server import GatewayServer
 from portcullis.virtual_time import VirtualClock, VirtualLoop, run
 from portcullis.wiring import SIMULATED_USER, prepare_home
@@ -50,9 +51,9 @@ def run_gateway(settings: Settings, say: Callable[[str], None]) -> None:
     clock = SystemClock()
     exchange = _exchange(clock)
     users = {SIMULATED_USER: key}
-    server = GatewayServer(exchange, FaultPlan(), users, clock, control_token=key)
+    gateway = SimulatedGateway(exchange, FaultPlan(), users, clock)
     say(f"user {SIMULATED_USER}; the API key is in {settings.home_path / 'venue.token'}")
-    _play(settings, say, server, clock)
+    _play(settings, say, GatewayServer(gateway, control_token=key), clock)
 
 
 def _exchange(clock: Clock) -> Exchange:

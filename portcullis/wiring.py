@@ -24,7 +24,9 @@ from portcullis.store.inbox import SqliteInbox
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.writer import GroupCommit
 from portcullis.venues.projectx.rest import Login
+from portcullis.venues.projectx.spent import SpentFile
 from portcullis.venues.projectx.venue import ProjectXVenue
+from portcullis.venues.projectx.wire import HttpWire
 from portcullis.venues.simulated.client import SimulatedVenue
 from portcullis.venues.simulated.token import token_in
 from portcullis.worker.service import Ports, Terms, Worker
@@ -161,4 +163,6 @@ def _projectx(settings: Settings) -> Venue:
     ]
     if missing:
         raise ConfigError(tuple(missing))
-    return ProjectXVenue(url, hubs, login, SystemClock(), tickers=settings.product_list)
+    wire = HttpWire(url, hubs)
+    spent = SpentFile(settings.home_path / "requests.sent")
+    return ProjectXVenue(wire, login, SystemClock(), tickers=settings.product_list, spent=spent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,14 @@ from portcullis.errors import NotFound, UsageError
 from portcullis.proof import campaign, mutants, shrink, story, swarm
 from portcullis.proof.campaign import Ran
 from portcullis.proof.occurrences import never
+
+
+class VenueOfProof(StrEnum):
+    """Behind what the worker is."""
+
+    SIMULATED = "simulated"
+    PROJECTX = "projectx"
+
 
 INTERRUPTED = 130
 SHOWN = 3
@@ -29,6 +38,11 @@ def prove(
     seconds: int = typer.Option(600, "--seconds", min=1, help="simulated, for each seed"),
     accounts: int = typer.Option(0, "--accounts", min=0, help="of each run; 0: as drawn"),
     jobs: int = typer.Option(0, "--jobs", min=0, help="processes; 0: one for each core"),
+    venue: VenueOfProof = typer.Option(
+        VenueOfProof.SIMULATED,
+        "--venue",
+        help="simulated, or projectx: the same behind a simulated gateway",
+    ),
     file: Path | None = typer.Option(None, "--story", help="replay a story that was kept"),
     keep: Path = typer.Option(Path(), "--keep", help="folder for stories that failed"),
     shorten: bool = typer.Option(True, "--shrink/--no-shrink", help="make a failing story short"),
@@ -56,11 +70,13 @@ def prove(
     if file is not None:
         runs = [campaign.judge(_read(file), audited=audited)]
     else:
-        wanted = campaign.run(seed, seeds, seconds, accounts or None, jobs, audited=audited)
+        wanted = campaign.run(
+            seed, seeds, seconds, accounts or None, jobs, venue=venue.value, audited=audited
+        )
         runs = _run(wanted, seeds, fail_fast=fail_fast)
     broken = [each for each in runs if each.violations]
     if broken and file is None and shorten:
-        _keep(broken[0], seconds, accounts or None, keep)
+        _keep(broken[0], swarm.draw(broken[0].seed, seconds, accounts or None, venue.value), keep)
     whole = _is_large(seeds, seconds, file) and len(runs) == seeds
     missing = never(campaign.seen_in(runs)) if whole else []
     asked = 1 if file is not None else seeds
@@ -138,12 +154,12 @@ def _progress(runs: list[Ran], seeds: int) -> None:
         messages.print(f"  seed {ran.seed}: {what}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _keep(ran: Ran, seconds: int, accounts: int | None, folder: Path) -> None:
+def _keep(ran: Ran, whole: story.Story, folder: Path) -> None:
     """Make the failing seed short, and keep it as a story that one command replays."""
     checker = ran.violations[0].partition(":")[0]
     messages.print(f"seed {ran.seed} failed: {ran.violations[0]}", markup=False)
     messages.print("looking for a shorter story …", markup=False)
-    short = shrink.shrink(swarm.draw(ran.seed, seconds, accounts), checker)
+    short = shrink.shrink(whole, checker)
     path = folder / f"story-{checker}-{ran.seed}.json"
     path.write_bytes(story.write(short))
     messages.print(story.told(short), markup=False)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from portcullis.domain.events import AnyDecision, ProposalAnswered, ProposalReceived
 from portcullis.domain.model import OrderRequest
@@ -16,6 +19,8 @@ from portcullis.proof.process import ADMINISTRATOR, Process
 from portcullis.proof.stage import Stage
 from portcullis.venues.simulated import instrument
 from portcullis.venues.simulated.orders import best_price
+from portcullis.venues.simulated_gateway.control import OWN_ACTS, Goodbye
+from portcullis.venues.simulated_gateway.endpoints import ENDPOINT_OF
 from portcullis.worker.requests import Asked
 
 
@@ -124,7 +129,10 @@ def _bust(stage: Stage, act: story.Bust) -> None:
 
 
 def _hinder(stage: Stage, act: story.Hinder) -> None:
-    stage.faults.add(act.fault)
+    fault = act.fault
+    if stage.gateway is not None:
+        fault = msgspec.structs.replace(fault, on=ENDPOINT_OF.get(fault.on, fault.on))
+    stage.faults.add(fault)
 
 
 def _halt(stage: Stage, act: story.Halt) -> None:
@@ -141,6 +149,11 @@ def _refuse_close(stage: Stage, act: story.RefuseClose) -> None:
 def _cut(stage: Stage, act: story.Cut) -> None:
     if stage.process is not None and stage.process.network is not None:
         stage.process.network.cut("the connection broke")
+
+
+def _unsettle(stage: Stage, act: story.Unsettle) -> None:
+    if stage.gateway is not None:
+        stage.acting.append(asyncio.ensure_future(OWN_ACTS[act.how].act(stage.gateway, Goodbye())))
 
 
 def _step_clock(stage: Stage, act: story.StepClock) -> None:
@@ -166,6 +179,7 @@ _ACTS: dict[type, Callable[[Stage, Any], None]] = {
     story.Halt: _halt,
     story.RefuseClose: _refuse_close,
     story.Cut: _cut,
+    story.Unsettle: _unsettle,
     story.StepClock: _step_clock,
     story.DiskFails: _disk_fails,
 }

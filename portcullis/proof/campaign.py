@@ -67,9 +67,9 @@ def trace_of(outcome: Outcome) -> str:
     return b"".join(newest[name] for name in sorted(newest)).hex()[-64:]
 
 
-def _judge_seed(drawn: tuple[int, int, int | None, bool]) -> Ran:
-    seed, seconds, accounts, audited = drawn
-    return judge(swarm.draw(seed, seconds, accounts), audited=audited)
+def _judge_seed(drawn: tuple[int, int, int | None, swarm.VenueName, bool]) -> Ran:
+    seed, seconds, accounts, venue, audited = drawn
+    return judge(swarm.draw(seed, seconds, accounts, venue), audited=audited)
 
 
 def run(
@@ -79,10 +79,11 @@ def run(
     accounts: int | None = None,
     jobs: int = 0,
     *,
+    venue: swarm.VenueName = "simulated",
     audited: bool = True,
 ) -> Iterator[Ran]:
     """Judge the seeds from `first` on, `count` of them, in order of seed."""
-    wanted = [(seed, seconds, accounts, audited) for seed in range(first, first + count)]
+    wanted = [(seed, seconds, accounts, venue, audited) for seed in range(first, first + count)]
     jobs = min(jobs or os.cpu_count() or 1, count)
     if jobs == 1:
         yield from map(_judge_seed, wanted)

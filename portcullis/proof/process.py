@@ -8,10 +8,9 @@ from collections.abc import Callable
 from portcullis.domain.plan import Plan
 from portcullis.ports import Head, Inbox, Ledger
 from portcullis.proof.commits import VirtualCommit
-from portcullis.proof.network import Network
+from portcullis.proof.network import AnyNetwork
 from portcullis.proof.notes import Life, Notes
 from portcullis.proof.story import Story
-from portcullis.venues.simulated import Exchange, FaultPlan
 from portcullis.venues.simulated.chance import chance
 from portcullis.virtual_time import VirtualClock
 from portcullis.worker.service import Ports, Terms, Worker
@@ -36,13 +35,11 @@ class Process:
         self.began = clock.monotonic()
         self.worker: Worker | None = None
         self.commit: VirtualCommit | None = None
-        self.network: Network | None = None
+        self.network: AnyNetwork | None = None
         self.task: asyncio.Task[None] | None = None
         self.has_listener = False  # whether a program hears what its gate answers
 
-    def start(
-        self, exchange: Exchange, faults: FaultPlan, inbox: Inbox, notes: Notes, fails: Fails
-    ) -> None:
+    def start(self, network: AnyNetwork, inbox: Inbox, notes: Notes, fails: Fails) -> None:
         """Begin to work; raises what the worker raises when it cannot."""
         draw = chance(self._story.seed, f"commit/{len(notes.lives)}")
         self.commit = VirtualCommit(
@@ -51,13 +48,13 @@ class Process:
             lambda head: notes.acknowledge(self._clock.monotonic(), head),
             fails,
         )
-        self.network = Network(exchange, plan=faults)
+        self.network = network
         ports = Ports(
             self._clock,
             self.ledger,
             self.commit,
             inbox,
-            self.network,
+            network,
             lambda _text, signature: signature == ADMINISTRATOR,
             lambda: self._plan,
             at_once,
@@ -85,6 +82,8 @@ class Process:
             await asyncio.gather(self.task, return_exceptions=True)
         if self.worker is not None:
             await self.worker.enforcer.stop()
+        if self.network is not None:
+            self.network.part()
 
     async def stop(self) -> None:
         """A drained stop."""

@@ -13,6 +13,7 @@ from portcullis.domain.state import State
 from portcullis.errors import PortcullisError, StoreError
 from portcullis.ports import StoredEvent
 from portcullis.proof.market import Walk
+from portcullis.proof.network import SpentHere, gateway_of, network_to
 from portcullis.proof.notes import Notes
 from portcullis.proof.process import ADMINISTRATOR, Process
 from portcullis.proof.stores import store_of
@@ -61,6 +62,9 @@ class Stage:
         listed = [instrument(ticker) for ticker in story.tickers]
         self.exchange = Exchange(self.clock, terms=story.terms, instruments=listed)
         self.faults = FaultPlan(story.seed, latency=story.latency)
+        self.gateway = gateway_of(story, self.exchange, self.faults, self.clock)
+        self.spent = SpentHere()
+        self.acting: list[asyncio.Future[object]] = []
         self.walks = {name: Walk(story.seed, name, story.wild) for name in story.tickers}
         self.inbox = MemoryInbox()
         self.store = store_of(story.store, chance(story.seed, "disk"))
@@ -97,6 +101,7 @@ class Stage:
             await asyncio.sleep(NEWS / MICRO)
         state = self.process.worker.core.engine.state if self._is_up() else None  # type: ignore[union-attr]
         await self.end_worker("stop" if self.story.mode == "liveness" else "kill", "lost")
+        self._look_at_gateway()
         rows = self._what_is_left()
         return Outcome(
             self.story,
@@ -107,6 +112,17 @@ class Stage:
             self.clock.now(),
             list(self.faults.record),
         )
+
+    def _look_at_gateway(self) -> None:
+        """A gateway counts for itself whether its limits were kept."""
+        if self.gateway is None:
+            return
+        self.notes.seen["requests of a minute, at most"] = self.gateway.limit.most
+        self.notes.seen["logins"] = self.gateway.logins
+        if self.gateway.limit.refused:
+            self.notes.broken.append(
+                f"{self.gateway.limit.refused} requests were over the gateway's limit"
+            )
 
     def _what_is_left(self) -> list[StoredEvent]:
         """The ledger as the next process would find it."""
@@ -169,7 +185,8 @@ class Stage:
             return
         process = self.process = Process(self.story, self.story.plan, ledger, self.machine)
         try:
-            process.start(self.exchange, self.faults, self.inbox, self.notes, self.disk_fails)
+            network = network_to(self.gateway, self.exchange, self.faults, self.machine, self.spent)
+            process.start(network, self.inbox, self.notes, self.disk_fails)
         except PortcullisError as error:
             self.notes.seen[f"start refused: {type(error).__name__}"] += 1
 

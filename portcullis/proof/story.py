@@ -13,8 +13,10 @@ import msgspec
 from portcullis.domain.model import MINUTE, SECOND, OrderType
 from portcullis.domain.plan import Plan
 from portcullis.venues.simulated import Fault, Latency, Terms
+from portcullis.venues.simulated_gateway.terms import GatewayTerms
 
 Ending = Literal["kill", "power", "stop"]
+Mood = Literal["end_tokens", "log_out", "close_hubs", "starve"]
 
 
 class Act(msgspec.Struct, frozen=True, tag_field="act", tag=str.lower):
@@ -127,6 +129,12 @@ class Cut(Act, frozen=True):
     """The connection to the venue breaks."""
 
 
+class Unsettle(Act, frozen=True):
+    """The gateway ends every token, logs everybody out, says goodbye, or sends no pings."""
+
+    how: Mood
+
+
 class StepClock(Act, frozen=True):
     """The machine's wall clock is set, and set right again after a while."""
 
@@ -165,6 +173,7 @@ AnyAct = (
     | Halt
     | RefuseClose
     | Cut
+    | Unsettle
     | StepClock
     | End
     | DiskFails
@@ -175,8 +184,9 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     """One run. Times in microseconds; `pace` lies between two prices, `wild` is their largest step.
 
     `mode`: a liveness run ends with `calm` without any fault, and then progress is demanded; a
-    safety run ends as abruptly as it went on. `store`: the ledger in memory, or the real one on a
-    disk that forgets what was not synced.
+    safety run ends as abruptly as it went on. With `gateway` the venue is reached through the
+    adapter to the ProjectX Gateway and a simulated one. `store`: the ledger in memory, or the real
+    one on a disk that forgets what was not synced.
     """
 
     seed: int
@@ -188,6 +198,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     pace: int = SECOND
     wild: int = 4
     terms: Terms = Terms()
+    gateway: GatewayTerms | None = None
     latency: Latency = Latency()
     commit_takes: int = 4_000
     store: Literal["memory", "disk"] = "memory"

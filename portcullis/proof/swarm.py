@@ -8,12 +8,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Literal
 
 from portcullis.domain.model import MICRO, MINUTE, SECOND, OrderType
 from portcullis.domain.plan import AccountPlan, Plan, Requirement
 from portcullis.domain.rules import RuleParams
 from portcullis.domain.session import Calendar, CalendarDay
-from portcullis.proof import faults_drawn, rules_drawn, story
+from portcullis.proof import faults_drawn, gateway_drawn, rules_drawn, story
 from portcullis.proof.story import AnyAct, Story
 from portcullis.venues.simulated import Costs, Latency, Terms
 from portcullis.venues.simulated.chance import chance
@@ -47,8 +48,20 @@ DENSE = 30 * MINUTE
 REQUIRED = (Requirement("venue", True), Requirement("ledger"), Requirement("operations"))
 
 
-def draw(seed: int, seconds: int, accounts: int | None = None) -> Story:
-    """The story of a seed, `seconds` long before its calm."""
+VenueName = Literal["simulated", "projectx"]
+
+
+def draw(
+    seed: int, seconds: int, accounts: int | None = None, venue: VenueName = "simulated"
+) -> Story:
+    """The story of a seed, `seconds` long before its calm. With `projectx` the same story happens
+    behind a gateway, which has its own moods.
+    """
+    drawn = _draw(seed, seconds, accounts)
+    return drawn if venue == "simulated" else gateway_drawn.behind(drawn)
+
+
+def _draw(seed: int, seconds: int, accounts: int | None) -> Story:
     lot = chance(seed, "swarm")
     count = accounts or lot.choice((1, 2, 3, 5, 8))
     plan = _plan(lot, count)

@@ -37,6 +37,8 @@ BACKOFF_MAX = MICRO
 GAVE_WAY_TO = {
     Flatten: "a flatten of the account took over",
     Close: "a close of the instrument took over",
+    CancelOrders: "the orders that open risk are cancelled",
+    Reduce: "the position is reduced",
 }
 
 LESSER = (CancelOrder, CancelOrders, MoveStop, PlaceStop, Reduce, Submit)
@@ -50,6 +52,9 @@ def gives_way(known: CommandIssued, issued: CommandIssued) -> bool:
     """
     if isinstance(issued.command, Flatten):
         return not isinstance(known.command, Flatten)
+    if isinstance(known.command, Submit) and isinstance(issued.command, CancelOrders | Reduce):
+        # What is to open risk does not keep waiting what takes it back; an exit does no harm.
+        return not known.command.is_exit and place_of(issued) in ("", place_of(known))
     if not isinstance(issued.command, Close):
         return False
     lesser = isinstance(known.command, LESSER) or asks_first(known)
@@ -283,10 +288,18 @@ class Enforcer:
     async def _carry_out(self, errand: Errand) -> tuple[Outcome, str]:
         procedure = procedures.for_command(errand.issued.command)
         try:
-            async with asyncio.timeout(self._within / MICRO):
+            async with asyncio.timeout(self._left(errand) / MICRO):
                 return await self._until_done(errand, procedure)
         except TimeoutError:
             return "unconfirmed", errand.refusal or "not confirmed by the deadline"
+
+    def _left(self, errand: Errand) -> int:
+        """Time until the deadline, microseconds. A program's order is not sent long after it was
+        approved, so its own begins then; all others' when their turn comes.
+        """
+        is_order = isinstance(errand.issued.command, Submit)
+        waited = self._core.time.now() - errand.durable_at if is_order else 0
+        return max(0, self._within - waited)
 
     async def _until_done(
         self, errand: Errand, procedure: procedures.Procedure

@@ -29,6 +29,8 @@ TIGHT = max_contracts_per_instrument.Params(
     limits={"ES": 1, "NQ": 1}, unknown="deny", on_breach="close"
 )
 
+ORDER = OrderRequest("A", ES.id, BUY, 1, "market")
+
 
 def concluded(world: World) -> list[tuple[str, str]]:
     """Type and outcome of each command that ended."""
@@ -112,9 +114,15 @@ def test_a_close_for_want_of_a_stop_does_not_wait_for_a_reduction():
         (Close("A", ES.id, unless_covered=True), Close("A", ES.id), True),
         (Close("A", NQ.id, unless_covered=True), Close("A", ES.id), False),
         (Close("A", ES.id), Close("A", ES.id, unless_covered=True), False),
-        (Submit("A", OrderRequest("A", ES.id, BUY, 1, "market")), Close("A", ES.id), True),
+        (Submit("A", ORDER), Close("A", ES.id), True),
         (Submit("A", OrderRequest("A", NQ.id, BUY, 1, "market")), Close("A", ES.id), False),
         (Close("A", ES.id), Reduce("A", ES.id, 1), False),
+        (Submit("A", ORDER), CancelOrders("A", ES.id), True),
+        (Submit("A", ORDER), CancelOrders("A", None), True),
+        (Submit("A", ORDER), CancelOrders("A", NQ.id), False),
+        (Submit("A", ORDER), Reduce("A", ES.id, 1), True),
+        (Submit("A", ORDER, is_exit=True), CancelOrders("A", ES.id), False),
+        (Submit("A", ORDER), PlaceStop("A", ES.id, SELL, 1, 19_000), False),
     ],
 )
 def test_what_gives_way_to_what(known: Command, issued: Command, expected: bool):

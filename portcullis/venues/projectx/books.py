@@ -35,7 +35,10 @@ SKEW_KEPT = 10 * MINUTE
 
 
 class Skew:
-    """How far our clock is ahead of the gateway's, at most: what came fastest bounds it best."""
+    """The gateway's time: what came fastest bounds best how far our clock is ahead of its.
+
+    Ours is the monotonic one, so that setting the machine's clock moves nothing.
+    """
 
     def __init__(self) -> None:
         self._seen: deque[tuple[int, int]] = deque()
@@ -49,9 +52,9 @@ class Skew:
         while self._seen[0][0] < came_at - SKEW_KEPT:
             self._seen.popleft()
 
-    def there(self, here: int) -> int:
-        """The gateway's time at ours, or a little later; ours where nothing is known."""
-        return here - self._seen[0][1] if self._seen else here
+    def there(self, here: int) -> int | None:
+        """The gateway's time at ours, or a little later; None where nothing is known."""
+        return here - self._seen[0][1] if self._seen else None
 
 
 class Books:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from portcullis.domain.model import SECOND
+from portcullis.venues.projectx.spent import Forgotten, Spent
 
 SLACK = SECOND
 
@@ -19,13 +20,18 @@ class Budget:
     what protects an account.
     """
 
-    def __init__(self, limit: int, window: int, reserve: int = 0) -> None:
+    def __init__(
+        self, limit: int, window: int, reserve: int = 0, spent: Spent | None = None
+    ) -> None:
+        """`spent` is what outlives this process: requests sent before it count too."""
         if not 0 <= reserve < limit:
             raise ValueError(f"a reserve of {reserve} leaves nothing of {limit}")
         self.limit = limit
         self.reserve = reserve
         self._window = window + SLACK
+        self._spent = spent or Forgotten()
         self._sent: deque[int] = deque()
+        self._is_new = True
 
     def take(self, now: int, *, protective: bool = False) -> int:
         """Count a request sent at `now` (microseconds, never running backwards) and answer 0; or
@@ -35,6 +41,7 @@ class Budget:
         most = self.limit if protective else self.limit - self.reserve
         if len(self._sent) < most:
             self._sent.append(now)
+            self._spent.note(now)
             return 0
         return self._sent[len(self._sent) - most] + self._window - now
 
@@ -46,8 +53,13 @@ class Budget:
     def exhaust(self, now: int) -> None:
         """The gateway said that the budget is used up: somebody else spends from it too."""
         self._forget(now)
-        self._sent.extend([now] * (self.limit - len(self._sent)))
+        for _ in range(self.limit - len(self._sent)):
+            self._sent.append(now)
+            self._spent.note(now)
 
     def _forget(self, now: int) -> None:
+        if self._is_new:
+            self._sent.extend(self._spent.times(now))
+            self._is_new = False
         while self._sent and self._sent[0] <= now - self._window:
             self._sent.popleft()

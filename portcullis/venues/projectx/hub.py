@@ -10,11 +10,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-import aiohttp
-
 from portcullis.domain.model import SECOND
 from portcullis.errors import PortcullisError, VenueRefused, VenueTimeout, VenueUnreachable
 from portcullis.venues.projectx import signalr
+from portcullis.venues.projectx.wire import HubSocket, Wire, ended
 
 KEEP_ALIVE = 15 * SECOND
 SERVER_TIMEOUT = 30 * SECOND
@@ -24,22 +23,24 @@ WAITING_MAX = 50_000
 
 
 class Hub:
-    """A connection to the hub at `url` (wss://rtc.topstepx.com/hubs/user)."""
+    """A connection to the hub at `path` (/hubs/user) of a wire."""
 
     def __init__(
         self,
-        url: str,
+        wire: Wire,
+        path: str,
         *,
         keep_alive: int = KEEP_ALIVE,
         server_timeout: int = SERVER_TIMEOUT,
         answer_within: int = ANSWER_WITHIN,
         waiting_max: int = WAITING_MAX,
     ) -> None:
-        self.url = url
+        self.url = path
+        self._wire = wire
         self._keep_alive = keep_alive / SECOND
         self._server_timeout = server_timeout / SECOND
         self._answer_within = answer_within / SECOND
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._socket: HubSocket | None = None
         self._records = signalr.Records()
         self._calls: dict[str, asyncio.Future[None]] = {}
         self._numbers = 0
@@ -47,26 +48,17 @@ class Hub:
         self._waiting_max = waiting_max
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def open(self, session: aiohttp.ClientSession, token: str) -> None:
+    async def open(self, token: str) -> None:
         """Connect without negotiation and shake hands. Raises VenueRefused for a token that is no
         good, VenueUnreachable for everything else.
         """
         try:
+            self._socket = await self._wire.connect(self.url, token)
             async with asyncio.timeout(self._answer_within):
-                self._socket = await session.ws_connect(
-                    self.url, params={"access_token": token}, max_msg_size=signalr.BUFFER_MAX
-                )
-                await self._socket.send_bytes(signalr.HANDSHAKE)
+                await self._socket.send(signalr.HANDSHAKE)
                 rest = await self._shaken(self._socket)
-        except aiohttp.WSServerHandshakeError as error:
-            # The error's own words hold the address, and with it the token.
-            if error.status == 401:
-                raise VenueRefused(
-                    "Unauthorized", f"{self.url} refused the token", remedy="log in again"
-                ) from None
-            raise _ended(self.url, f"HTTP {error.status}") from None
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _ended(self.url, type(error).__name__) from None
+        except TimeoutError:
+            raise ended(self.url, "no answer to the handshake") from None
         for record in rest:
             self._take(record)
         self._tasks = [
@@ -79,20 +71,18 @@ class Hub:
         hub's words when it was not.
         """
         if self._socket is None:
-            raise _ended(self.url, "it is not open")
+            raise ended(self.url, "it is not open")
         self._numbers += 1
         answered = asyncio.get_running_loop().create_future()
         self._calls[str(self._numbers)] = answered
         try:
             async with asyncio.timeout(self._answer_within):
-                await self._socket.send_bytes(signalr.call(self._numbers, target, *arguments))
+                await self._socket.send(signalr.call(self._numbers, target, *arguments))
                 await answered
         except TimeoutError:
             raise VenueTimeout(
                 f"{target}: {self.url} did not answer", remedy="the connection is made anew"
             ) from None
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise _ended(self.url, type(error).__name__) from error
         finally:
             self._calls.pop(str(self._numbers), None)
 
@@ -112,53 +102,51 @@ class Hub:
         await asyncio.gather(*tasks, return_exceptions=True)
         socket, self._socket = self._socket, None
         if socket is not None:
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                async with asyncio.timeout(1):
-                    await socket.close()
-        self._end(_ended(self.url, "closed by us"))
+            await socket.close()
+        self._end(ended(self.url, "closed by us"))
 
     # --- under the hood -----------------------------------------------------------------------
 
-    async def _shaken(self, socket: aiohttp.ClientWebSocketResponse) -> list[bytes]:
+    async def _shaken(self, socket: HubSocket) -> list[bytes]:
         """The records that came along with the answer to the handshake."""
         while True:
-            found = self._records.feed(_content(self.url, await socket.receive()))
+            found = self._records.feed(await socket.receive())
             if found:
                 signalr.shake(found[0])
                 return found[1:]
 
-    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _listen(self, socket: HubSocket) -> None:
         """Take what comes. A server that says nothing, not even a ping, is gone: a socket that is
         half open would never say so.
         """
         try:
             while True:
                 async with asyncio.timeout(self._server_timeout):
-                    message = await socket.receive()
-                for record in self._records.feed(_content(self.url, message)):
+                    frame = await socket.receive()
+                for record in self._records.feed(frame):
                     self._take(record)
         except TimeoutError:
-            self._end(_ended(self.url, f"silent for {self._server_timeout:.0f} s"))
+            self._end(ended(self.url, f"silent for {self._server_timeout:.0f} s"))
         except PortcullisError as error:
             self._end(error)
 
-    async def _keep(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _keep(self, socket: HubSocket) -> None:
         """Give signs of life; that they cannot be sent is seen by who listens."""
-        with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+        with contextlib.suppress(VenueUnreachable):
             while True:
                 await asyncio.sleep(self._keep_alive)
-                await socket.send_bytes(signalr.PING)
+                await socket.send(signalr.PING)
 
     def _take(self, record: bytes) -> None:
         message = signalr.message_of(record)
         if isinstance(message, signalr.Invocation):
             if self._events.qsize() >= self._waiting_max:
-                raise _ended(self.url, f"{self._waiting_max} events wait to be read")
+                raise ended(self.url, f"{self._waiting_max} events wait to be read")
             self._events.put_nowait(message)
         elif isinstance(message, signalr.Completion):
             self._answer(message)
         elif isinstance(message, signalr.Close):
-            raise _ended(self.url, f"closed by the server: {message.error or 'no reason given'}")
+            raise ended(self.url, f"closed by the server: {message.error or 'no reason given'}")
 
     def _answer(self, message: signalr.Completion) -> None:
         answered = self._calls.get(message.invocation_id)
@@ -177,18 +165,3 @@ class Hub:
         for answered in self._calls.values():
             if not answered.done():
                 answered.set_exception(why)
-
-
-def _content(url: str, message: aiohttp.WSMessage) -> bytes:
-    if message.type is aiohttp.WSMsgType.TEXT:
-        return str(message.data).encode()
-    if message.type is aiohttp.WSMsgType.BINARY:
-        return bytes(message.data)
-    raise _ended(url, f"the socket ended ({message.type.name.lower()})")
-
-
-def _ended(url: str, why: str) -> VenueUnreachable:
-    return VenueUnreachable(
-        f"the connection to {url} ended: {why}",
-        remedy="it is made anew by itself, and the account is read again",
-    )

@@ -75,7 +75,7 @@ class Records:
 
     async def accounts(self) -> list[AccountReported]:
         """Every account, those that may not trade too."""
-        asked_at = self.books.skew.there(self._clock.now())
+        asked_at = self.now_there()
         found = await self._call("Account/search", {"onlyActiveAccounts": False}, answers.Accounts)
         for row in found.accounts:
             self.books.meet(row)
@@ -134,6 +134,11 @@ class Records:
         await self.know(row.contract_id)
         return self.books.order(row)
 
+    def now_there(self) -> int:
+        """The gateway's time, as far as it can be told; the machine's before anything came."""
+        told = self.books.skew.there(self._clock.monotonic())
+        return self._clock.now() if told is None else told
+
     def account_number(self, account: str) -> int:
         """The gateway's number of an account; raises VenueRefused where it listed no such."""
         number = self.books.accounts.get(account)
@@ -159,7 +164,7 @@ class Records:
     async def _positions(self, account: str) -> tuple[int, list[PositionRow]]:
         """When they were asked for, by the gateway's clock, and the rows."""
         body = {"accountId": self.account_number(account)}
-        asked_at = self.books.skew.there(self._clock.now())
+        asked_at = self.now_there()
         found = (await self._call("Position/searchOpen", body, answers.Positions)).positions
         rows = [row for row in found if row.size]
         await self.know(*(row.contract_id for row in rows))
@@ -193,7 +198,7 @@ class Records:
                 return list(rows.values())
 
     async def _history(self, account: str) -> Sequence[OrderRow]:
-        start = self.books.skew.there(self._clock.now()) - HISTORY
+        start = self.now_there() - HISTORY
         body = {"accountId": self.account_number(account), "startTimestamp": _written(start)}
         return (await self._call("Order/search", body, answers.Orders)).orders
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import aiohttp
 import msgspec
 
 from portcullis.clock import Clock
@@ -14,7 +13,9 @@ from portcullis.domain.model import SECOND
 from portcullis.errors import VenueRefused, VenueTimeout, VenueUnreachable
 from portcullis.venues.projectx import codes
 from portcullis.venues.projectx.budget import Budget
+from portcullis.venues.projectx.spent import Spent
 from portcullis.venues.projectx.token import Token, token_of
+from portcullis.venues.projectx.wire import NoAnswer, Wire
 
 LOGIN, VALIDATE, BARS = "Auth/loginKey", "Auth/validate", "History/retrieveBars"
 CHANGING = frozenset(
@@ -65,23 +66,21 @@ class Login(msgspec.Struct, frozen=True):
 
 
 class Gateway:
-    """The gateway at `url` (https://api.topstepx.com). `timeout` bounds a call, microseconds."""
+    """The gateway behind a wire: one token, its budgets, and errors sorted by what follows."""
 
-    def __init__(self, url: str, login: Login, clock: Clock, *, timeout: int = 10 * SECOND) -> None:
-        self.url = url.rstrip("/")
+    def __init__(self, wire: Wire, login: Login, clock: Clock, spent: Spent | None = None) -> None:
+        """`spent` keeps what was sent, for a process that continues this one."""
+        self.wire = wire
         self._login = login
         self._clock = clock
-        self._timeout = aiohttp.ClientTimeout(total=timeout / SECOND)
-        self._session: aiohttp.ClientSession | None = None
         self._token: Token | None = None
         self._renewing = asyncio.Lock()
-        self.budget = Budget(200, 60 * SECOND, RESERVE)
+        self.budget = Budget(200, 60 * SECOND, RESERVE, spent)
         self.bars_budget = Budget(50, 30 * SECOND)
 
     async def open(self) -> None:
-        """Open the session and log in. Raises VenueRefused when user or key are wrong."""
-        await self.close()
-        self._session = aiohttp.ClientSession(timeout=self._timeout)
+        """Open the wire and log in. Raises VenueRefused when user or key are wrong."""
+        await self.wire.open()
         try:
             await self.token()
         except BaseException:
@@ -89,10 +88,8 @@ class Gateway:
             raise
 
     async def close(self) -> None:
-        """Let go of the session; safe to call twice. The token is kept: it holds for a day."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        """Let go of the wire; safe to call twice. The token is kept: it holds for a day."""
+        await self.wire.close()
 
     async def token(self, spoilt: str | None = None) -> str:
         """A token that holds, renewed before its end; `spoilt` is one the gateway refused."""
@@ -167,7 +164,11 @@ class Gateway:
         protective: bool,
     ) -> B:
         await self._afford(endpoint, protective=protective)
-        status, content = await self._post(endpoint, body, token)
+        try:
+            sent = _encoder.encode(body)
+            status, content = await self.wire.post(f"/api/{endpoint}", sent, token)
+        except NoAnswer as error:
+            raise _no_answer(endpoint, str(error)) from error
         if status == 401:
             raise _TokenSpoilt
         if status == 429:
@@ -183,33 +184,12 @@ class Gateway:
         if status == 404:
             raise VenueRefused(
                 "NotFound",
-                f"{endpoint}: {self.url} has no such endpoint",
+                f"{endpoint}: {self.wire.url} has no such endpoint",
                 remedy="check the address of the gateway",
             )
         if status != 200:
             raise _no_answer(endpoint, f"HTTP {status}")
         return _read(endpoint, content, answer)
-
-    async def _post(
-        self, endpoint: str, body: Mapping[str, Any], token: str | None
-    ) -> tuple[int, bytes]:
-        if self._session is None:
-            raise VenueUnreachable(f"{endpoint} before connect", remedy="connect first")
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        try:
-            async with self._session.post(
-                f"{self.url}/api/{endpoint}", data=_encoder.encode(body), headers=headers
-            ) as reply:
-                return reply.status, await reply.read()
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise VenueUnreachable(
-                f"{endpoint}: {self.url} cannot be reached: {error}",
-                remedy="check the network and the address; it is tried again by itself",
-            ) from error
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _no_answer(endpoint, str(error) or type(error).__name__) from error
 
     def _budget_of(self, endpoint: str) -> Budget:
         return self.bars_budget if endpoint == BARS else self.budget

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 
-import aiohttp
 import msgspec
 
 from portcullis.clock import Clock
@@ -29,6 +28,7 @@ from portcullis.venues.projectx.payloads import (
 )
 from portcullis.venues.projectx.records import Records
 from portcullis.venues.projectx.signalr import Invocation
+from portcullis.venues.projectx.wire import Wire
 
 WAITING_MAX = 50_000
 FAULTS_MAX = 1_000
@@ -50,11 +50,10 @@ class _Early(NamedTuple):
 
 
 class Stream:
-    """A connection to both hubs under `url` (https://rtc.topstepx.com), used once."""
+    """A connection to both hubs, used once."""
 
-    def __init__(self, url: str, records: Records, clock: Clock, name: str) -> None:
-        base = url.rstrip("/")
-        self._user, self._market = Hub(f"{base}/hubs/user"), Hub(f"{base}/hubs/market")
+    def __init__(self, wire: Wire, records: Records, clock: Clock, name: str) -> None:
+        self._user, self._market = Hub(wire, "/hubs/user"), Hub(wire, "/hubs/market")
         self._records = records
         self._books = records.books
         self._clock = clock
@@ -75,18 +74,17 @@ class Stream:
 
     async def open(
         self,
-        session: aiohttp.ClientSession,
         token: str,
         accounts: Iterable[int],
         contracts: Iterable[str],
     ) -> None:
         """Connect and subscribe, so that what is read afterwards misses nothing."""
-        await self._user.open(session, token)
+        await self._user.open(token)
         await self._user.call("SubscribeAccounts")
         for account in accounts:
             for target in SUBSCRIPTIONS:
                 await self._user.call(target, account)
-        await self._market.open(session, token)
+        await self._market.open(token)
         self._books.when_dealt = self._want
         for contract in dict.fromkeys((*contracts, *self._books.dealt)):
             await self._subscribe(contract)
@@ -171,7 +169,7 @@ class Stream:
         fact = explain()
         if fact is not None:
             return [fact]
-        self._early.append(_Early(self._clock.now(), explain, settle))
+        self._early.append(_Early(self._clock.monotonic(), explain, settle))
         self._are_early.set()
         return []
 
@@ -191,13 +189,13 @@ class Stream:
             await self._are_early.wait()
             while self._early:
                 first = self._early[0]
-                wait = first.came_at + EARLY_MAX - self._clock.now()
-                if 0 < wait <= EARLY_MAX:
-                    await asyncio.sleep(wait / SECOND)
+                waited = self._clock.monotonic() - first.came_at
+                if waited < EARLY_MAX:
+                    await asyncio.sleep((EARLY_MAX - waited) / SECOND)
                 if self._early and self._early[0] is first:
                     del self._early[0]
-                    there = self._books.skew.there(first.came_at)
-                    await self._facts.put(first.settle(there))
+                    ago = self._clock.monotonic() - first.came_at
+                    await self._facts.put(first.settle(self._records.now_there() - ago))
             self._are_early.clear()
 
     async def _orders(self, arguments: list[msgspec.Raw]) -> list[VenueEvent]:
@@ -222,7 +220,7 @@ class Stream:
         return [quote]
 
     def _compare_clocks(self, told_at: int) -> None:
-        self._books.skew.note(told_at, self._clock.now())
+        self._books.skew.note(told_at, self._clock.monotonic())
 
     # --- the connection -----------------------------------------------------------------------
 

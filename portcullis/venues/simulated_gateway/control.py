@@ -10,7 +10,7 @@ import msgspec
 from portcullis.venues.simulated.wire import Nothing
 
 if TYPE_CHECKING:
-    from portcullis.venues.simulated_gateway.server import GatewayServer
+    from portcullis.venues.simulated_gateway.gateway import SimulatedGateway
 
 
 class Goodbye(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,38 +26,38 @@ class OfUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Act(NamedTuple):
     arguments: type[msgspec.Struct]
-    act: Callable[[GatewayServer, Any], Awaitable[Any]]
+    act: Callable[[SimulatedGateway, Any], Awaitable[Any]]
 
 
-async def _cut(on: GatewayServer, _: Nothing) -> None:
+async def _cut(on: SimulatedGateway, _: Nothing) -> None:
     on.cut()
 
 
-async def _end_tokens(on: GatewayServer, _: Nothing) -> None:
+async def _end_tokens(on: SimulatedGateway, _: Nothing) -> None:
     on.tokens.end_all()
 
 
-async def _close_hubs(on: GatewayServer, how: Goodbye) -> None:
+async def _close_hubs(on: SimulatedGateway, how: Goodbye) -> None:
     for connection in list(on.connections):
         await connection.say_close(how.error, allow_reconnect=how.allow_reconnect)
 
 
-async def _log_out(on: GatewayServer, _: Nothing) -> None:
+async def _log_out(on: SimulatedGateway, _: Nothing) -> None:
     on.tokens.end_all()
     for connection in list(on.connections):
         await connection.log_out()
 
 
-async def _starve(on: GatewayServer, _: Nothing) -> None:
+async def _starve(on: SimulatedGateway, _: Nothing) -> None:
     for connection in on.connections:
         connection.starved = True
 
 
-async def _expire(on: GatewayServer, whose: OfUser) -> None:
+async def _expire(on: SimulatedGateway, whose: OfUser) -> None:
     on.expired.add(whose.user.lower())
 
 
-async def _limits(on: GatewayServer, _: Nothing) -> dict[str, Any]:
+async def _limits(on: SimulatedGateway, _: Nothing) -> dict[str, Any]:
     return {
         "limit": on.limit.limit,
         "most": on.limit.most,

@@ -33,3 +33,19 @@ TABLE: dict[str, Endpoint] = {
     "Position/partialCloseContract": Endpoint(bodies.PartialClose, trading.partial_close),
     "Trade/search": Endpoint(bodies.Period, reading.trades),
 }
+
+ENDPOINT_OF = {
+    "connect": "Auth/loginKey",
+    "instruments": "Contract/available",
+    "accounts": "Account/search",
+    "positions": "Position/searchOpen",
+    "orders": "Order/v2/query",
+    "trades": "Trade/search",
+    "order_by_key": "Order/search",
+    "place_order": "Order/place",
+    "modify_order": "Order/modify",
+    "cancel_order": "Order/cancel",
+    "close_position": "Position/closeContract",
+    "reduce_position": "Position/partialCloseContract",
+}
+"""Which endpoint the adapter asks for a call of the venue port."""

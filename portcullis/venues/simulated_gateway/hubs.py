@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
-from aiohttp import WSMsgType, web
 
 from portcullis.domain.events import (
     AccountReported,
@@ -47,17 +45,33 @@ class _Said(msgspec.Struct):
     invocationId: str | None = None  # noqa: N815 - the protocol's own word
 
 
+class ClientSocket(Protocol):
+    """A client's socket as the hub has it."""
+
+    async def send(self, data: bytes) -> None:
+        """Send a frame; a client that has left is no error."""
+
+    async def receive(self) -> bytes | None:
+        """The next frame, None once the client has left."""
+
+    async def close(self) -> None: ...
+
+    def abort(self) -> None:
+        """Break the connection as a dying network would."""
+
+
 class HubConnection:
     """One connection of a client to a hub, from its handshake to its end."""
 
-    def __init__(self, hub: HubName, books: Books, plan: FaultPlan) -> None:
+    def __init__(self, hub: HubName, books: Books, plan: FaultPlan, socket: ClientSocket) -> None:
         self._hub = hub
         self._books = books
         self._terms = books.terms
         self._subscribed: set[tuple[str, str]] = set()
         self._seen: dict[str, Quote] = {}
-        self._stream = PushStream(books.exchange, plan, tell=self._tell)
-        self._socket = web.WebSocketResponse(max_msg_size=1 << 20)
+        latency = plan.latency.fixed // 2
+        self._stream = PushStream(books.exchange, plan, latency=latency, tell=self._tell)
+        self._socket = socket
         self._kept: dict[type, Callable[[Any], Pushes]] = {
             AccountReported: self._account,
             OrderReported: self._order,
@@ -69,28 +83,22 @@ class HubConnection:
 
     # --- its life -----------------------------------------------------------------------------
 
-    async def serve(self, request: web.Request) -> web.StreamResponse:
+    async def serve(self) -> None:
         """Shake hands, answer calls and push, until either side ends it."""
-        await self._socket.prepare(request)
         records = Records()
         tasks: list[asyncio.Task[None]] = []
         try:
             early = await self._shake(records)
             if early is None:
-                return self._socket
-            tasks = [
-                asyncio.create_task(self._push(request)),
-                asyncio.create_task(self._keep()),
-            ]
+                return
+            tasks = [asyncio.create_task(self._push()), asyncio.create_task(self._keep())]
             await self._listen(records, early)
         finally:
             self._stream.end("the client left")
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            with contextlib.suppress(ConnectionError, RuntimeError):
-                await self._socket.close()
-        return self._socket
+            await self._socket.close()
 
     def end(self, why: str) -> None:
         """Break the connection without a word."""
@@ -111,16 +119,15 @@ class HubConnection:
             async with asyncio.timeout(self._terms.handshake_within / SECOND):
                 found: list[bytes] = []
                 while not found:
-                    message = await self._socket.receive()
-                    if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    frame = await self._socket.receive()
+                    if frame is None:
                         return None
-                    data = message.data
-                    found = records.feed(data.encode() if isinstance(data, str) else data)
+                    found = records.feed(frame)
         except TimeoutError:
             return None
         with contextlib.suppress(msgspec.MsgspecError, AttributeError):
             if msgspec.json.decode(found[0]).get("protocol") == "json":
-                await self._socket.send_str("{}" + END.decode())
+                await self._socket.send(b"{}" + END)
                 return found[1:]
         await self._send({"error": "the protocol must be json"})
         return None
@@ -132,32 +139,28 @@ class HubConnection:
         with contextlib.suppress(TimeoutError):
             while True:
                 async with asyncio.timeout(self._terms.client_timeout / SECOND):
-                    message = await self._socket.receive()
-                if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    frame = await self._socket.receive()
+                if frame is None:
                     return
-                data = message.data
-                for record in records.feed(data.encode() if isinstance(data, str) else data):
+                for record in records.feed(frame):
                     await self._call(record)
 
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(self._terms.keep_alive / SECOND)
             if not (self._stream.frozen or self.starved):
-                await self._socket.send_str(PING.decode())
+                await self._socket.send(PING)
 
-    async def _push(self, request: web.Request) -> None:
+    async def _push(self) -> None:
         try:
             async for pushes in self._stream:
                 for target, arguments in pushes:
                     await self._send({"type": 1, "target": target, "arguments": arguments})
         except VenueUnreachable:
-            if isinstance(request.transport, asyncio.Transport):
-                request.transport.abort()
-        except (ConnectionError, RuntimeError):
-            return  # the client left while something was on its way
+            self._socket.abort()
 
     async def _send(self, body: dict[str, Any]) -> None:
-        await self._socket.send_str((_encoder.encode(body) + END).decode())
+        await self._socket.send(_encoder.encode(body) + END)
 
     # --- calls --------------------------------------------------------------------------------
 
@@ -247,41 +250,3 @@ class HubConnection:
 
     def _bare(self, row: rows.Row) -> rows.Row:
         return rows.without_nulls(row) if self._terms.nulls == "omitted" else row
-
-
-class Negotiations:
-    """Connection ids that were given out and not used yet; each opens one socket."""
-
-    def __init__(self) -> None:
-        self._free: set[str] = set()
-        self._used: set[str] = set()
-
-    def offer(self, version: int) -> dict[str, Any]:
-        """The answer to a negotiation. Of version 0 the id itself opens the socket."""
-        public, token = secrets.token_urlsafe(16), secrets.token_urlsafe(16)
-        self._free.add(token if version else public)
-        answer: dict[str, Any] = {
-            "negotiateVersion": min(version, 1),
-            "connectionId": public,
-            "availableTransports": [
-                {"transport": "WebSockets", "transferFormats": ["Text", "Binary"]}
-            ],
-        }
-        return answer | ({"connectionToken": token} if version else {})
-
-    def take(self, connection: str | None) -> int:
-        """The HTTP status with which a socket of this id begins: 0 where it may."""
-        if connection is None:
-            return 0
-        if connection in self._used:
-            return 409
-        if connection not in self._free:
-            return 404
-        self._free.discard(connection)
-        self._used.add(connection)
-        return 0
-
-    def release(self, connection: str | None) -> None:
-        """A connection ended: its id is unknown from now on."""
-        if connection is not None:
-            self._used.discard(connection)

@@ -12,7 +12,9 @@ from portcullis.domain.events import Quote
 from portcullis.domain.model import MICRO, SECOND, OrderRequest
 from portcullis.venues.projectx.rest import Login
 from portcullis.venues.projectx.venue import ProjectXVenue
+from portcullis.venues.projectx.wire import HttpWire
 from portcullis.venues.simulated import Exchange, FaultPlan, Terms, instrument
+from portcullis.venues.simulated_gateway.gateway import SimulatedGateway
 from portcullis.venues.simulated_gateway.server import GatewayServer
 from portcullis.venues.simulated_gateway.terms import GatewayTerms
 from tests.conformance.venue import until
@@ -38,14 +40,9 @@ class GatewayStage:
         )
         self.exchange.open_account(ACCOUNT, balance=50_000 * MICRO)
         self.plan = FaultPlan()
-        self.server = GatewayServer(
-            self.exchange,
-            self.plan,
-            {USER: KEY},
-            self.clock,
-            control_token=CONTROL,
-            terms=gateway,
-        )
+        users = {USER: KEY}
+        self.gateway = SimulatedGateway(self.exchange, self.plan, users, self.clock, gateway)
+        self.server = GatewayServer(self.gateway, control_token=CONTROL)
         self.url = ""
 
     async def start(self, *, patience: int = 5 * SECOND) -> None:
@@ -55,9 +52,8 @@ class GatewayStage:
         await self.price(100, 101)
 
     def adapter(self, *, key: str = KEY, patience: int = 5 * SECOND) -> ProjectXVenue:
-        return ProjectXVenue(
-            self.url, self.url, Login(USER, key), self.clock, tickers=["ES"], timeout=patience
-        )
+        wire = HttpWire(self.url, self.url, timeout=patience)
+        return ProjectXVenue(wire, Login(USER, key), self.clock, tickers=["ES"])
 
     async def price(self, bid: int, ask: int, contract: str = ES) -> None:
         """Let the market quote this; of ES the adapter has it when this returns."""

@@ -65,11 +65,11 @@ async def test_what_is_no_answer_says_what_to_do(code, error, says):
 async def test_tokens_that_end_between_two_calls_cost_one_login():
     async with on_stage() as stage:
         await stage.trade(BUY, 3)
-        before = stage.server.logins
+        before = stage.gateway.logins
         await stage.control("end_tokens")
         await stage.venue.close_position(ACCOUNT, ES, "c")
         await flat(stage)
-        assert stage.server.logins == before + 1
+        assert stage.gateway.logins == before + 1
 
 
 async def test_a_wrong_key_and_a_lost_subscription_are_refused_with_a_remedy():
@@ -130,14 +130,14 @@ async def test_prices_come_for_what_an_account_deals_in():
 
 async def test_being_logged_out_ends_the_stream_and_the_next_connection_logs_in():
     async with on_stage() as stage:
-        before = stage.server.logins
+        before = stage.gateway.logins
         stream = stage.venue.stream()
         waiting = asyncio.ensure_future(hears(stream, lambda _: False))
         await stage.control("log_out")
         with pytest.raises(VenueUnreachable, match="logged us out"):
             await waiting
         await stage.venue.connect()
-        assert stage.server.logins == before + 1
+        assert stage.gateway.logins == before + 1
 
 
 @pytest.mark.parametrize("act", ["cut", "close_hubs"])

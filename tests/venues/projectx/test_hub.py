@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import aiohttp
 import pytest
 from aiohttp import web
 
@@ -13,6 +12,7 @@ from portcullis.domain.model import SECOND
 from portcullis.errors import VenueRefused, VenueTimeout, VenueUnreachable
 from portcullis.venues.projectx.hub import Hub
 from portcullis.venues.projectx.signalr import END, Invocation, Records
+from portcullis.venues.projectx.wire import HttpWire
 
 Talk = Callable[[web.WebSocketResponse, Records], Awaitable[None]]
 Story = Callable[[Hub], Awaitable[None]]
@@ -45,15 +45,19 @@ def play(talk: Talk, story: Story, *, token: str = "good", **terms: int) -> None
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}/hubs/user"
-        hub = Hub(url, **{"answer_within": SECOND, "server_timeout": 5 * SECOND} | terms)
-        async with aiohttp.ClientSession() as session:
-            try:
-                await hub.open(session, token)
-                await story(hub)
-            finally:
-                await hub.close()
-                await runner.cleanup()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        wire = HttpWire(url, url)
+        hub = Hub(
+            wire, "/hubs/user", **{"answer_within": SECOND, "server_timeout": 5 * SECOND} | terms
+        )
+        await wire.open()
+        try:
+            await hub.open(token)
+            await story(hub)
+        finally:
+            await hub.close()
+            await wire.close()
+            await runner.cleanup()
 
     asyncio.run(asyncio.wait_for(main(), 20))
 

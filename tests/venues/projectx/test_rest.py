@@ -16,6 +16,7 @@ from portcullis.domain.model import HOUR, SECOND
 from portcullis.errors import VenueRefused, VenueTimeout, VenueUnreachable
 from portcullis.venues.projectx.rest import Envelope, Gateway, Login
 from portcullis.venues.projectx.token import REFRESH_BEFORE, token_of
+from portcullis.venues.projectx.wire import HttpWire
 
 START = 1_787_320_800 * SECOND
 Story = Callable[["Scripted", Gateway], Awaitable[None]]
@@ -80,7 +81,8 @@ def play(story: Story, *, key: str = "secret", timeout: int = SECOND) -> None:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         port = runner.addresses[0][1]
-        gateway = Gateway(f"http://127.0.0.1:{port}", Login("me", key), clock, timeout=timeout)
+        url = f"http://127.0.0.1:{port}"
+        gateway = Gateway(HttpWire(url, url, timeout=timeout), Login("me", key), clock)
         try:
             await story(scripted, gateway)
         finally:
@@ -214,7 +216,11 @@ def test_silence_is_unknown_for_a_change_and_nothing_for_a_read():
 
 def test_no_network_says_where_it_wanted_to_go():
     async def story(_scripted, gateway):
-        nowhere = Gateway("http://127.0.0.1:9", Login("me", "secret"), ManualClock(START))
+        nowhere = Gateway(
+            HttpWire("http://127.0.0.1:9", "http://127.0.0.1:9"),
+            Login("me", "secret"),
+            ManualClock(START),
+        )
         with pytest.raises(VenueUnreachable, match=r"127\.0\.0\.1:9 cannot be reached"):
             await nowhere.open()
 

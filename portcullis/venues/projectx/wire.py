@@ -1,0 +1,149 @@
+"""The way to the gateway: requests and hub connections, over HTTP and WebSocket or in-process.
+
+What is above it, from tokens to rows, does not know which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Protocol
+
+import aiohttp
+
+from portcullis.domain.model import SECOND
+from portcullis.errors import VenueRefused, VenueUnreachable
+from portcullis.venues.projectx.signalr import BUFFER_MAX
+
+CONNECT_WITHIN = 10 * SECOND
+
+
+class NoAnswer(Exception):
+    """A request left, and no answer came: nobody knows what became of it."""
+
+
+class HubSocket(Protocol):
+    """An open connection to a hub, as frames of bytes."""
+
+    async def send(self, data: bytes) -> None:
+        """Send a frame; raises VenueUnreachable when the connection has ended."""
+
+    async def receive(self) -> bytes:
+        """The next frame; raises VenueUnreachable when the connection has ended."""
+
+    async def close(self) -> None:
+        """End it; safe to call twice."""
+
+
+class Wire(Protocol):
+    """What carries requests to a gateway."""
+
+    url: str
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None:
+        """Let go of everything; safe to call twice."""
+
+    async def post(self, path: str, body: bytes, token: str | None) -> tuple[int, bytes]:
+        """HTTP status and content. Raises VenueUnreachable where nothing was sent, NoAnswer where
+        it may have been.
+        """
+
+    async def connect(self, path: str, token: str) -> HubSocket:
+        """A connection to a hub. Raises VenueRefused for a token that is no good, VenueUnreachable
+        for everything else.
+        """
+
+
+class HttpWire:
+    """REST at `url` and hubs at `hubs`. `timeout` bounds a request, microseconds."""
+
+    def __init__(self, url: str, hubs: str, *, timeout: int = 5 * SECOND) -> None:
+        self.url = url.rstrip("/")
+        self._hubs = hubs.rstrip("/")
+        self._timeout = aiohttp.ClientTimeout(total=timeout / SECOND)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        await self.close()
+        self._session = aiohttp.ClientSession(timeout=self._timeout)
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def post(self, path: str, body: bytes, token: str | None) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        session = self._opened()
+        try:
+            async with session.post(f"{self.url}{path}", data=body, headers=headers) as reply:
+                return reply.status, await reply.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise VenueUnreachable(
+                f"{path}: {self.url} cannot be reached: {error}",
+                remedy="check the network and the address; it is tried again by itself",
+            ) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise NoAnswer(str(error) or type(error).__name__) from error
+
+    async def connect(self, path: str, token: str) -> HubSocket:
+        url = f"{self._hubs}{path}"
+        try:
+            async with asyncio.timeout(CONNECT_WITHIN / SECOND):
+                socket = await self._opened().ws_connect(
+                    url, params={"access_token": token}, max_msg_size=BUFFER_MAX
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            # The error's own words hold the address, and with it the token.
+            if error.status == 401:
+                raise VenueRefused(
+                    "Unauthorized", f"{url} refused the token", remedy="log in again"
+                ) from None
+            raise ended(url, f"HTTP {error.status}") from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ended(url, type(error).__name__) from None
+        return _WebSocket(url, socket)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise VenueUnreachable("a request before connect", remedy="connect to the venue first")
+        return self._session
+
+
+class _WebSocket:
+    """A hub's connection over a WebSocket."""
+
+    def __init__(self, url: str, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._url = url
+        self._socket = socket
+
+    async def send(self, data: bytes) -> None:
+        try:
+            await self._socket.send_bytes(data)
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise ended(self._url, type(error).__name__) from error
+
+    async def receive(self) -> bytes:
+        message = await self._socket.receive()
+        if message.type is aiohttp.WSMsgType.TEXT:
+            return str(message.data).encode()
+        if message.type is aiohttp.WSMsgType.BINARY:
+            return bytes(message.data)
+        raise ended(self._url, f"the socket ended ({message.type.name.lower()})")
+
+    async def close(self) -> None:
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with asyncio.timeout(1):
+                await self._socket.close()
+
+
+def ended(url: str, why: str) -> VenueUnreachable:
+    """The error of a connection that is no more."""
+    return VenueUnreachable(
+        f"the connection to {url} ended: {why}",
+        remedy="it is made anew by itself, and the account is read again",
+    )
