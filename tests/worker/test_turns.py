@@ -130,3 +130,26 @@ def test_what_gives_way_to_what(known: Command, issued: Command, expected: bool)
         return CommandIssued("A", "key", command, ("rule",), MICRO)
 
     assert gives_way(as_issued(known), as_issued(issued)) is expected
+
+
+def test_the_deadline_of_a_programs_order_counts_from_its_approval():
+    """A reduction without an answer keeps the turn for 20 s; nothing answers the order either."""
+    calls = ("reduce_position", "place_order", "order_by_key")
+    dead = [Fault("call", "timeout_before", on=call, count=100) for call in calls]
+    reduced = msgspec.structs.replace(TIGHT, on_breach="reduce")
+    world = World(reduced, faults=FaultPlan(script=dead))
+    world.quote(ES, 20_000)
+
+    async def story(w):
+        worker = await w.start()
+        w.order(ES, BUY, 2)
+        await w.pass_time(1)
+        out = Submit("A", OrderRequest("A", ES.id, SELL, 1, "market"), is_exit=True)
+        began = w.clock.now()
+        worker.enforcer.start(CommandIssued("A", "late", out, ("gate",), began), "late")
+        await w.pass_time(45)
+        (ended,) = [row for row in w.events(CommandConcluded) if row.key == "late"]
+        assert ended.outcome == "unconfirmed"
+        assert 19 * SECOND < ended.confirmed_at - began <= 20 * SECOND
+
+    world.play(story)
