@@ -27,6 +27,21 @@ def test_seeds_hold_and_were_not_empty():
     assert len(never(seen)) < 12, never(seen)
 
 
+def test_seeds_hold_behind_a_gateway_and_its_limits_were_kept():
+    runs = list(campaign.run(1, 8, 240, venue="projectx"))
+    assert [each.violations for each in runs if each.violations] == []
+    seen = campaign.seen_in(runs)
+    assert seen["logins"] > len(runs)
+    assert sum(seen[f"act {what}"] for what in ("unsettle", "end", "hinder")) > len(runs)
+    assert all(0 < each.seen["requests of a minute, at most"] <= 200 for each in runs)
+
+
+@pytest.mark.slow
+def test_many_seeds_hold_behind_a_gateway():
+    runs = list(campaign.run(1_000, 60, 1_800, venue="projectx"))
+    assert [(each.seed, each.violations) for each in runs if each.violations] == []
+
+
 @pytest.mark.slow
 def test_many_seeds_hold_and_everything_happened():
     runs = list(campaign.run(1_000, 300, 600))
@@ -46,7 +61,8 @@ def test_the_corpus_is_there():
 def test_a_seed_is_the_same_in_another_process_under_another_hash_seed():
     program = (
         "from portcullis.proof import campaign, swarm;"
-        "print([campaign.judge(swarm.draw(seed, 200)).head for seed in (3, 4)])"
+        "print([campaign.judge(swarm.draw(seed, 200)).head for seed in (3, 4)],"
+        " campaign.judge(swarm.draw(5, 200, None, 'projectx')).head)"
     )
     heads = {
         subprocess.run(

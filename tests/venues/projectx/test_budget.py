@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from portcullis.domain.model import SECOND
 from portcullis.venues.projectx.budget import SLACK, Budget
+from portcullis.venues.projectx.spent import SLOTS, SpentFile
 
 steps = st.lists(st.tuples(st.integers(0, 3 * SECOND), st.booleans()), max_size=120)
 
@@ -53,3 +54,28 @@ def test_a_refusal_of_the_gateway_empties_the_budget():
 def test_a_reserve_must_leave_something():
     with pytest.raises(ValueError, match="leaves nothing"):
         Budget(5, SECOND, reserve=5)
+
+
+def test_what_a_killed_process_sent_counts_for_the_next(tmp_path):
+    first = Budget(5, 10 * SECOND, spent=SpentFile(tmp_path / "sent"))
+    assert [first.take(at) for at in (100, 200, 300)] == [0, 0, 0]
+    following = Budget(5, 10 * SECOND, spent=SpentFile(tmp_path / "sent"))
+    assert following.left(400) == 2
+    following.exhaust(500)
+    assert Budget(5, 10 * SECOND, spent=SpentFile(tmp_path / "sent")).left(600) == 0
+
+
+def test_after_a_reboot_what_is_later_than_now_is_nothing(tmp_path):
+    Budget(5, 10 * SECOND, spent=SpentFile(tmp_path / "sent")).take(10**12)
+    assert Budget(5, 10 * SECOND, spent=SpentFile(tmp_path / "sent")).left(7 * SECOND) == 5
+
+
+def test_the_file_keeps_the_newest_and_its_size(tmp_path):
+    path = tmp_path / "sent"
+    spent = SpentFile(path)
+    size = path.stat().st_size
+    for at in range(1, 3 * SLOTS):
+        spent.note(at)
+    assert path.stat().st_size == size
+    assert SpentFile(path).times(10**9) == list(range(2 * SLOTS, 3 * SLOTS))
+    assert path.stat().st_mode & 0o777 == 0o600
