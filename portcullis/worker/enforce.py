@@ -294,12 +294,10 @@ class Enforcer:
             return "unconfirmed", errand.refusal or "not confirmed by the deadline"
 
     def _left(self, errand: Errand) -> int:
-        """Time until the deadline, microseconds. A program's order is not sent long after it was
-        approved, so its own begins then; all others' when their turn comes.
+        """Time until the deadline, microseconds: it counts from the decision, so that a person is
+        told of what waited for its turn as soon as of what the venue does not confirm.
         """
-        is_order = isinstance(errand.issued.command, Submit)
-        waited = self._core.time.now() - errand.durable_at if is_order else 0
-        return max(0, self._within - waited)
+        return max(0, self._within - (self._core.time.now() - errand.durable_at))
 
     async def _until_done(
         self, errand: Errand, procedure: procedures.Procedure
