@@ -16,13 +16,15 @@ from portcullis import __version__
 from portcullis.clock import SystemClock
 from portcullis.config.files import FILES, read_configuration
 from portcullis.config.settings import Settings
+from portcullis.domain.events import HostStated
 from portcullis.domain.plan import Plan
-from portcullis.errors import ConfigError, StoreError
+from portcullis.errors import ConfigError, StoreError, UsageError
 from portcullis.ports import Venue
 from portcullis.store import credential
 from portcullis.store.inbox import SqliteInbox
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.writer import GroupCommit
+from portcullis.venues.projectx import host
 from portcullis.venues.projectx.rest import Login
 from portcullis.venues.projectx.spent import SpentFile
 from portcullis.venues.projectx.venue import ProjectXVenue
@@ -74,6 +76,7 @@ def is_default(settings: Settings) -> bool:
 def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
     """Run the worker until SIGTERM or Control-C; raises the error that ended it."""
     configured_plan(settings)  # judged before a file is opened or a connection made
+    host_stated(settings)
     home = prepare_home(settings)
     venue = make_venue(settings)
     if credential.establish(home):
@@ -121,6 +124,7 @@ async def _work(
         settings.snapshot_every,
         os.getpid(),
         gate,
+        host_stated=host_stated(settings),
     )
     worker = Worker(ports, terms)
     loop = asyncio.get_running_loop()
@@ -148,6 +152,24 @@ def make_venue(settings: Settings) -> Venue:
         return _projectx(settings)
     token = settings.venue_token or token_in(settings.home_path)
     return SimulatedVenue(settings.venue_url, token)
+
+
+def host_stated(settings: Settings) -> HostStated | None:
+    """What is recorded of the machine. Raises UsageError where the venue's policy forbids it to
+    enforce and no person has stated otherwise.
+    """
+    if settings.venue != "projectx" or settings.simulate:
+        return None
+    found = host.host()
+    if settings.own_device and found.kind != "own":
+        return HostStated(found.looks_like, "PORTCULLIS_OWN_DEVICE=true")
+    if found.kind == "rented":
+        raise UsageError(
+            f"this machine looks like {found.looks_like}, and {host.POLICY}",
+            remedy="run the worker on your own device; if this is yours, set "
+            "PORTCULLIS_OWN_DEVICE=true, which is recorded",
+        )
+    return None
 
 
 def _projectx(settings: Settings) -> Venue:

@@ -11,6 +11,7 @@ from portcullis.cli import (
     accounts,
     audit,
     configuration,
+    doctor,
     events,
     explain,
     gate,
@@ -35,6 +36,7 @@ app.command("worker")(processes.worker)
 app.command("venue")(processes.venue)
 app.command("demo")(processes.demo)
 app.add_typer(processes.simulators, name="simulate")
+app.command("doctor")(doctor.doctor)
 app.command("prove")(prove.prove)
 app.command("status")(status.status)
 app.command("replay")(ledger.replay)

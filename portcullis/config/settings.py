@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True):
     projectx_user: str = ""
     projectx_key: str = ""
     products: str = ""
+    own_device: bool = False
     market_data: str = ""
     market_instrument: Ticker = "ES"
     demo_seed: Count = 7

@@ -23,6 +23,7 @@ from portcullis.domain.events import (
     CommandSent,
     DataFault,
     DayRolled,
+    HostStated,
     InstrumentListed,
     LedgerCreated,
     OrderGone,
@@ -87,6 +88,7 @@ class Engine:
             CommandSent: self._on_nothing,
             DataFault: self._on_nothing,
             WorkerStopped: self._on_nothing,
+            HostStated: self._on_nothing,
         }
         self._index_all()
         self._rest()

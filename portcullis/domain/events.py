@@ -185,6 +185,13 @@ class WorkerStopped(Fact, frozen=True, tag="worker_stopped"):
     reason: str
 
 
+class HostStated(Fact, frozen=True, tag="host_stated"):
+    """A person states that enforcement may run on this machine, whatever it looks like."""
+
+    looks_like: str
+    statement: str
+
+
 class RulesLoaded(Fact, frozen=True, tag="rules_loaded"):
     """The whole effective configuration, so that a replay needs nothing but the ledger.
 
@@ -374,6 +381,7 @@ AnyFact = (
     | LedgerCreated
     | WorkerStarted
     | WorkerStopped
+    | HostStated
     | RulesLoaded
     | TimePassed
     | ClockStepped

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from portcullis.clock import Clock
 from portcullis.domain.events import (
+    HostStated,
     LedgerCreated,
     RulesLoaded,
     WorkerStarted,
@@ -61,6 +62,7 @@ class Terms(NamedTuple):
     pid: int = 0
     gate: tuple[str, int, Path | None] | None = None
     inbox_every: int = 100_000
+    host_stated: HostStated | None = None
 
 
 class Worker:
@@ -112,6 +114,8 @@ class Worker:
             self.core.enter(LedgerCreated(self.terms.ledger_name, self.terms.version))
         clean = self.recovered.clean or self.recovered.is_new
         self.core.enter(WorkerStarted(self.terms.version, self.terms.pid, clean))
+        if self.terms.host_stated is not None:
+            self.core.enter(self.terms.host_stated)
         self.load(plan)
         for issued, trace in left:
             self.enforcer.start(issued, trace, recovered=True)

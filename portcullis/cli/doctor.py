@@ -1,0 +1,55 @@
+"""`portcullis doctor`: is everything as it must be?"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import typer
+
+from portcullis.cli import context
+from portcullis.cli.output import Form, FormOption, console, show, table
+from portcullis.clock import SystemClock
+from portcullis.config.settings import Settings
+from portcullis.doctor import gateway, machine
+from portcullis.doctor.row import Row, failed
+from portcullis.errors import PortcullisError
+from portcullis.venues.projectx.venue import ProjectXVenue
+from portcullis.wiring import configured_plan, make_venue
+
+
+def doctor(
+    offline: bool = typer.Option(False, "--offline", help="look at this machine only"),
+    output: Form = FormOption,
+) -> None:
+    """Look at machine, configuration and venue. Every row ok, warn, fail or skip, with a remedy.
+
+    Sends no order and changes nothing. Ends with 1 when a row fails.
+    """
+    settings = context.settings()
+    found = machine.examine(settings)
+    found += [] if offline else _venue(settings)
+    failures = sum(row.state == "fail" for row in found)
+    body = {"rows": [msgspec.to_builtins(row) for row in found], "failures": failures}
+    show(body, output, _draw)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _venue(settings: Settings) -> list[Row]:
+    if settings.venue != "projectx":
+        return [Row("venue", "skip", "the simulated venue comes with `portcullis up`")]
+    try:
+        venue, plan = make_venue(settings), configured_plan(settings)
+    except PortcullisError as error:
+        return [failed("venue", error)]
+    assert isinstance(venue, ProjectXVenue)
+    return asyncio.run(gateway.examine(settings, venue, plan, SystemClock()))
+
+
+def _draw(body: dict[str, Any]) -> None:
+    rows = [(row["state"], row["name"], row["says"], row["remedy"]) for row in body["rows"]]
+    console.print(table("", ("", "what", "says", "remedy"), rows))
+    count = body["failures"]
+    console.print("nothing fails" if not count else f"{count} of {len(rows)} fail", markup=False)
