@@ -142,6 +142,9 @@ async def _work(
     await worker.run()
 
 
+KEY_FILE = "projectx.key"
+"""Where the home keeps the API key that `portcullis init` was given."""
+
 SIMULATED_USER = "trader"
 """Who logs in at the simulated gateway; the key is the token of the home."""
 
@@ -152,6 +155,11 @@ def make_venue(settings: Settings) -> Venue:
         return _projectx(settings)
     token = settings.venue_token or token_in(settings.home_path)
     return SimulatedVenue(settings.venue_url, token)
+
+
+def _kept(path: Path) -> str:
+    """A secret of the home; empty where there is none."""
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 
 def host_stated(settings: Settings) -> HostStated | None:
@@ -174,7 +182,8 @@ def host_stated(settings: Settings) -> HostStated | None:
 
 def _projectx(settings: Settings) -> Venue:
     url, hubs = settings.projectx_url, settings.projectx_hubs
-    login = Login(settings.projectx_user, settings.projectx_key)
+    key = settings.projectx_key or _kept(settings.home_path / KEY_FILE)
+    login = Login(settings.projectx_user, key)
     if settings.simulate:
         url = hubs = settings.venue_url
         login = Login(SIMULATED_USER, settings.venue_token or token_in(settings.home_path))

@@ -15,6 +15,7 @@ from portcullis.cli import (
     events,
     explain,
     gate,
+    init,
     ledger,
     modes,
     processes,
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The risk gate that falls shut when anything goes wrong.",
 )
+app.command("init")(init.init)
 app.command("up")(processes.up)
 app.command("worker")(processes.worker)
 app.command("venue")(processes.venue)

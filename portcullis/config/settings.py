@@ -22,13 +22,18 @@ from portcullis.domain.units import Count, Span, Ticker
 from portcullis.errors import ConfigError
 
 PREFIX = "PORTCULLIS_"
+HOME_SETTINGS = "settings.env"
+"""Settings that are kept in the home, for every process of it."""
+
+DEFAULT_HOME = "~/.portcullis"
+
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 
 
 class Settings(msgspec.Struct, frozen=True):
     """Everything a process can be told besides the configuration files. All state is in `home`."""
 
-    home: str = "~/.portcullis"
+    home: str = DEFAULT_HOME
     config: str = ""
     host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
     gate_port: Port = 4180
@@ -110,9 +115,13 @@ SECRETS = frozenset(("venue_token", "projectx_key", "administrator_key"))
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings of this process; raises ConfigError with every fault."""
+    """The settings of this process: the environment before `.env` before those of the home. Raises
+    ConfigError with every fault.
+    """
     environment = os.environ if environment is None else environment
     given = {**_dotenv(Path(".env")), **environment}
+    home = Path(given.get(f"{PREFIX}HOME") or DEFAULT_HOME).expanduser()
+    given = {**_dotenv(home / HOME_SETTINGS), **given}
     hints = get_type_hints(Settings, include_extras=True)
     faults: list[str] = []
     values: dict[str, Any] = {}

@@ -14,10 +14,10 @@ from portcullis.doctor.row import Row, checked
 from portcullis.domain.plan import Plan
 from portcullis.store.database import check_sqlite
 from portcullis.venues.projectx import host
-from portcullis.wiring import configured_plan, is_default
+from portcullis.wiring import KEY_FILE, configured_plan, is_default
 
 ROOM_WARN, ROOM_FAIL = 5 * 2**30, 2**29
-SECRET_FILES = ("administrator.key", "venue.token")
+SECRET_FILES = ("administrator.key", "venue.token", KEY_FILE)
 
 
 def examine(settings: Settings) -> list[Row]:

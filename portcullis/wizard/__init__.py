@@ -1,0 +1,1 @@
+"""`portcullis init`: a configuration from a person's choices, judged before it is in force."""
