@@ -48,8 +48,8 @@ class VenueCapabilities(msgspec.Struct, frozen=True):
     reads_a_minute: int | None = None
 
 
-class VenueCalls(Protocol):
-    """What may be asked of a venue. An account's records are the truth.
+class VenueRecords(Protocol):
+    """What a venue tells when it is asked. An account's records are the truth.
 
     Calls raise `VenueUnreachable` (nothing was sent), `VenueTimeout` (outcome unknown) or
     `VenueRefused` (the venue said no). An empty list is an answer; a failed read raises.
@@ -77,6 +77,10 @@ class VenueCalls(Protocol):
     async def order_by_key(self, account: str, key: str) -> OrderReported | None:
         """The order that carries an idempotency key, whatever its status."""
 
+
+class VenueCalls(VenueRecords, Protocol):
+    """Everything that may be asked of a venue; the only way to an order."""
+
     async def close_position(self, account: str, instrument: str, key: str) -> None:
         """Close whatever is there at the moment the venue acts; nothing there is success."""
 
@@ -95,8 +99,8 @@ class VenueCalls(Protocol):
         """Change a working order's stop price (ticks) or size."""
 
 
-class Venue(VenueCalls, Protocol):
-    """A place where accounts trade, with a connection to it. The stream is a hint."""
+class ObservedVenue(VenueRecords, Protocol):
+    """A venue to look at, with a connection to it. The stream is a hint."""
 
     async def connect(self) -> None:
         """Open the connection and authorize."""
@@ -106,6 +110,10 @@ class Venue(VenueCalls, Protocol):
 
     def stream(self) -> AsyncIterator[VenueEvent]:
         """What the venue pushes. Raises `VenueUnreachable` when the stream ends."""
+
+
+class Venue(VenueCalls, ObservedVenue, Protocol):
+    """A place where accounts trade, with a connection to it."""
 
     def for_protection(self) -> VenueCalls:
         """The same venue, for calls that protect an account: they may use what the venue's limits

@@ -19,15 +19,15 @@ from portcullis.config.settings import Settings
 from portcullis.domain.events import HostStated
 from portcullis.domain.plan import Plan
 from portcullis.errors import ConfigError, StoreError, UsageError
-from portcullis.ports import Venue
+from portcullis.ports import ObservedVenue, Venue
 from portcullis.store import credential
 from portcullis.store.inbox import SqliteInbox
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.writer import GroupCommit
 from portcullis.venues.projectx import host
+from portcullis.venues.projectx.observed import ObservedGateway
 from portcullis.venues.projectx.rest import Login
 from portcullis.venues.projectx.spent import SpentFile
-from portcullis.venues.projectx.venue import ProjectXVenue
 from portcullis.venues.projectx.wire import HttpWire
 from portcullis.venues.simulated.client import SimulatedVenue
 from portcullis.venues.simulated.token import token_in
@@ -100,7 +100,7 @@ async def _work(
     ledger: SqliteLedger,
     writer: GroupCommit,
     inbox: SqliteInbox,
-    venue: Venue,
+    venue: Venue | ObservedVenue,
     say: Callable[[str], None],
 ) -> None:
     home = settings.home_path
@@ -125,6 +125,7 @@ async def _work(
         os.getpid(),
         gate,
         host_stated=host_stated(settings),
+        observes=settings.role == "observe",
     )
     worker = Worker(ports, terms)
     loop = asyncio.get_running_loop()
@@ -149,10 +150,14 @@ SIMULATED_USER = "trader"
 """Who logs in at the simulated gateway; the key is the token of the home."""
 
 
-def make_venue(settings: Settings) -> Venue:
+def make_venue(settings: Settings) -> Venue | ObservedVenue:
     """The adapter of the venue that the settings name. Raises ConfigError without credentials."""
     if settings.venue == "projectx":
         return _projectx(settings)
+    if settings.role == "observe":
+        raise ConfigError(
+            ("  environment: PORTCULLIS_ROLE: observe is for projectx; given: simulated",)
+        )
     token = settings.venue_token or token_in(settings.home_path)
     return SimulatedVenue(settings.venue_url, token)
 
@@ -166,7 +171,7 @@ def host_stated(settings: Settings) -> HostStated | None:
     """What is recorded of the machine. Raises UsageError where the venue's policy forbids it to
     enforce and no person has stated otherwise.
     """
-    if settings.venue != "projectx" or settings.simulate:
+    if settings.venue != "projectx" or settings.simulate or settings.role == "observe":
         return None
     found = host.host()
     if settings.own_device and found.kind != "own":
@@ -180,7 +185,7 @@ def host_stated(settings: Settings) -> HostStated | None:
     return None
 
 
-def _projectx(settings: Settings) -> Venue:
+def _projectx(settings: Settings) -> Venue | ObservedVenue:
     url, hubs = settings.projectx_url, settings.projectx_hubs
     key = settings.projectx_key or _kept(settings.home_path / KEY_FILE)
     login = Login(settings.projectx_user, key)
@@ -195,5 +200,10 @@ def _projectx(settings: Settings) -> Venue:
     if missing:
         raise ConfigError(tuple(missing))
     wire = HttpWire(url, hubs)
-    spent = SpentFile(settings.home_path / "requests.sent")
-    return ProjectXVenue(wire, login, SystemClock(), tickers=settings.product_list, spent=spent)
+    home = settings.home_path
+    spent = SpentFile(home / "requests.sent") if home.is_dir() else None
+    kind = ObservedGateway
+    if settings.role == "enforce":
+        # What can reach an order is loaded by who enforces, and by nobody else.
+        from portcullis.venues.projectx.venue import ProjectXVenue as kind  # noqa: N813
+    return kind(wire, login, SystemClock(), tickers=settings.product_list, spent=spent)

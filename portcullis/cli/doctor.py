@@ -15,7 +15,7 @@ from portcullis.config.settings import Settings
 from portcullis.doctor import gateway, machine
 from portcullis.doctor.row import Row, failed
 from portcullis.errors import PortcullisError
-from portcullis.venues.projectx.venue import ProjectXVenue
+from portcullis.venues.projectx.observed import ObservedGateway
 from portcullis.wiring import configured_plan, make_venue
 
 
@@ -41,10 +41,12 @@ def _venue(settings: Settings) -> list[Row]:
     if settings.venue != "projectx":
         return [Row("venue", "skip", "the simulated venue comes with `portcullis up`")]
     try:
-        venue, plan = make_venue(settings), configured_plan(settings)
+        # Looking needs nothing that could reach an order.
+        venue = make_venue(msgspec.structs.replace(settings, role="observe"))
+        plan = configured_plan(settings)
     except PortcullisError as error:
         return [failed("venue", error)]
-    assert isinstance(venue, ProjectXVenue)
+    assert isinstance(venue, ObservedGateway)
     return asyncio.run(gateway.examine(settings, venue, plan, SystemClock()))
 
 

@@ -18,9 +18,8 @@ from portcullis.domain.events import AccountReported
 from portcullis.domain.money import money
 from portcullis.errors import UsageError
 from portcullis.venues.projectx import host
-from portcullis.venues.projectx.records import Records
+from portcullis.venues.projectx.observed import ObservedGateway
 from portcullis.venues.projectx.rest import Login
-from portcullis.venues.projectx.venue import ProjectXVenue
 from portcullis.venues.projectx.wire import HttpWire
 from portcullis.wiring import KEY_FILE, defaults_folder
 from portcullis.wizard.choices import Choice, Limits, accounts_file, proposed
@@ -124,7 +123,7 @@ def _explain() -> None:
 async def _accounts_of(settings: Settings, login: Login) -> list[AccountReported]:
     """The user's accounts. Nothing else is asked, and nothing that could trade is made."""
     wire = HttpWire(settings.projectx_url, settings.projectx_hubs)
-    venue: Records = ProjectXVenue(wire, login, SystemClock())
+    venue = ObservedGateway(wire, login, SystemClock())
     await venue.gateway.open()
     try:
         return await venue.accounts()

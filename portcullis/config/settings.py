@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True):
     projectx_key: str = ""
     products: str = ""
     own_device: bool = False
+    role: Literal["enforce", "observe"] = "enforce"
     market_data: str = ""
     market_instrument: Ticker = "ES"
     demo_seed: Count = 7

@@ -16,14 +16,16 @@ from portcullis.domain.money import money
 from portcullis.domain.plan import AccountPlan, Plan
 from portcullis.errors import PortcullisError
 from portcullis.venues.projectx import fence
-from portcullis.venues.projectx.venue import ProjectXVenue
+from portcullis.venues.projectx.observed import ObservedGateway
 
 ANSWER_SECONDS = 10
 SKEW_WARN, SKEW_FAIL = 2, 10
 BETWEEN = "something else answers: a proxy, a network that wants a login, or a wrong address"
 
 
-async def examine(settings: Settings, venue: ProjectXVenue, plan: Plan, clock: Clock) -> list[Row]:
+async def examine(
+    settings: Settings, venue: ObservedGateway, plan: Plan, clock: Clock
+) -> list[Row]:
     """Every row, as far as the first that makes the next ones pointless."""
     found = await asked("gateway", lambda: _is_there(venue.gateway.wire.url, clock))
     if found[0].state == "fail":
@@ -75,7 +77,7 @@ def _clock(told: str, clock: Clock) -> Row:
     return Row("clock", "ok", f"within {SKEW_WARN} s of the gateway's")
 
 
-async def _accounts(venue: ProjectXVenue, plan: Plan) -> list[Row]:
+async def _accounts(venue: ObservedGateway, plan: Plan) -> list[Row]:
     listed = {told.account: told for told in await venue.accounts()}
     found = [_account(each, listed) for each in plan.accounts]
     watched = {each.account for each in plan.accounts}
@@ -111,7 +113,7 @@ def _fence(planned: AccountPlan) -> Row | None:
     return Row(name, "ok", "ours come no later than the firm's published limits")
 
 
-async def _products(venue: ProjectXVenue, settings: Settings) -> list[Row]:
+async def _products(venue: ObservedGateway, settings: Settings) -> list[Row]:
     known: Sequence[str] = sorted({each.ticker for each in await venue.instruments()})
     unknown = [ticker for ticker in settings.product_list if ticker not in known]
     if unknown:

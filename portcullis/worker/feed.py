@@ -11,7 +11,7 @@ from collections.abc import Callable
 from portcullis.domain.events import AuthorizationLost, DataFault, Quote, VenueLinked
 from portcullis.domain.model import MICRO, SECOND
 from portcullis.errors import Retryable, VenueRefused
-from portcullis.ports import Venue, VenueEvent
+from portcullis.ports import ObservedVenue, VenueEvent
 from portcullis.worker.core import Core
 from portcullis.worker.reconcile import Reconciler
 
@@ -25,7 +25,7 @@ UNAUTHORIZED = "Unauthorized"
 class Feed:
     """Keeps the connection to one venue and enters what it says."""
 
-    def __init__(self, core: Core, venue: Venue, reconciler: Reconciler) -> None:
+    def __init__(self, core: Core, venue: ObservedVenue, reconciler: Reconciler) -> None:
         self._core = core
         self._venue = venue
         self._reconciler = reconciler

@@ -24,7 +24,7 @@ from portcullis.domain.events import (
 from portcullis.domain.model import FAILED_COMPARES_MAX, MINUTE
 from portcullis.domain.state import AccountState, Row, State
 from portcullis.errors import Retryable, VenueRefused
-from portcullis.ports import Venue
+from portcullis.ports import VenueRecords
 from portcullis.worker.core import Core
 
 OVERLAP = 2 * MINUTE
@@ -140,7 +140,7 @@ def _gap(account: AccountState, balance: int) -> bool:
 class Reconciler:
     """Compares accounts with the venue and enters what differs."""
 
-    def __init__(self, core: Core, venue: Venue) -> None:
+    def __init__(self, core: Core, venue: VenueRecords) -> None:
         self._core = core
         self._venue = venue
         self._complete: dict[str, bool] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from portcullis.clock import Clock
 from portcullis.domain.events import (
@@ -23,17 +23,20 @@ from portcullis.domain.events import (
 from portcullis.domain.plan import Plan, decode_plan, digest, encode_plan
 from portcullis.domain.plan_difference import differences
 from portcullis.errors import PortcullisError
-from portcullis.ports import Inbox, Ledger, Venue
+from portcullis.ports import Inbox, Ledger, ObservedVenue, Venue
 from portcullis.store.writer import Commit
 from portcullis.worker import routine
 from portcullis.worker.core import Core
-from portcullis.worker.enforce import Enforcer
 from portcullis.worker.feed import Feed
 from portcullis.worker.gate_server import GateServer
 from portcullis.worker.ledger_time import LedgerTime
+from portcullis.worker.onlooker import Onlooker
 from portcullis.worker.reconcile import Reconciler
 from portcullis.worker.recovery import Recovered, recover, unfinished
 from portcullis.worker.requests import InboxTaker
+
+if TYPE_CHECKING:
+    from portcullis.worker.enforce import Enforcer
 
 DRAIN_SECONDS = 30.0
 
@@ -45,7 +48,7 @@ class Ports(NamedTuple):
     ledger: Ledger
     writer: Commit
     inbox: Inbox
-    venue: Venue
+    venue: Venue | ObservedVenue
     is_administrator: Callable[[bytes, str], bool]
     read_plan: Callable[[], Plan]
     run_blocking: Callable[[Callable[[], None]], Awaitable[None]]
@@ -63,6 +66,7 @@ class Terms(NamedTuple):
     gate: tuple[str, int, Path | None] | None = None
     inbox_every: int = 100_000
     host_stated: HostStated | None = None
+    observes: bool = False
 
 
 class Worker:
@@ -77,7 +81,7 @@ class Worker:
         self.core = Core(recovered.engine, ports.writer, time)
         self.reconciler = Reconciler(self.core, ports.venue)
         self.feed = Feed(self.core, ports.venue, self.reconciler)
-        self.enforcer = Enforcer(self.core, ports.venue, terms.enforce_within)
+        self.enforcer = self._enforcer()
         self.inbox = InboxTaker(self.core, ports.inbox, ports.is_administrator, self.reload)
         self.snapshots = routine.Snapshots(
             self.core, ports.ledger, terms.snapshot_every, ports.run_blocking
@@ -86,6 +90,14 @@ class Worker:
         self.gate = GateServer(self.core, *terms.gate) if terms.gate else None
         self.feed.when_ready.append(self.vouching.once)
         self._stopping = asyncio.Event()
+
+    def _enforcer(self) -> Enforcer | Onlooker:
+        """Who carries commands out. What can act is not even loaded where a worker observes."""
+        if self.terms.observes:
+            return Onlooker(self.core)
+        from portcullis.worker.enforce import Enforcer
+
+        return Enforcer(self.core, cast("Venue", self.ports.venue), self.terms.enforce_within)
 
     def _run_name(self) -> str:
         return f"{self.core.last_position + 1}"

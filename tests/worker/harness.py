@@ -56,6 +56,7 @@ class World:
         self.ledger: Ledger = MemoryLedger()
         self.inbox = MemoryInbox()
         self.worker: Worker | None = None
+        self.observes = False
         self._task: asyncio.Task[None] | None = None
 
     # --- running ---------------------------------------------------------------------------
@@ -73,7 +74,8 @@ class World:
     async def start(self, *, settle: float = 0.2) -> Worker:
         """Start a worker; returns when it had time to connect and compare."""
         self.venue = LocalVenue(self.exchange, plan=self.faults)
-        self.worker = Worker(self._ports(), WorkerTerms("test", "L", 5 * MICRO, 20 * MICRO, 10**9))
+        terms = WorkerTerms("test", "L", 5 * MICRO, 20 * MICRO, 10**9, observes=self.observes)
+        self.worker = Worker(self._ports(), terms)
         self._task = asyncio.create_task(self.worker.run(), name="worker")
         if settle:
             await self.pass_time(settle)

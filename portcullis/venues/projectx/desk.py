@@ -11,7 +11,6 @@ from portcullis.domain.events import Quote
 from portcullis.domain.model import BUY, Instrument, OrderRequest, OrderType
 from portcullis.domain.money import price as written
 from portcullis.errors import VenueRefused, VenueTimeout
-from portcullis.ports import VenueCapabilities
 from portcullis.venues.projectx.answers import Placed
 from portcullis.venues.projectx.facts import ASK, BID
 from portcullis.venues.projectx.records import Records, order_number
@@ -26,11 +25,6 @@ ORDER_TYPES: dict[OrderType, int] = {
 }
 LIMIT, STOP = 1, 4
 
-READS_A_MINUTE = 100
-"""Of the 140 a minute that are not kept for protection, what comparisons may use: the rest is for
-reads that a fill without its row or a program's order brings along.
-"""
-
 NOTHING = Quote("", None, None, None, 0)
 
 
@@ -38,9 +32,6 @@ class Desk(Records):
     """Orders and closes. No key is known to the gateway but an order's tag, and no close answers
     with an order: what came of it is read from the records.
     """
-
-    name = "projectx"
-    capabilities = VenueCapabilities(deduplicates="never", reads_a_minute=READS_A_MINUTE)
 
     def for_protection(self) -> Desk:
         """The same desk with a way past the requests that are kept for protection."""

@@ -15,6 +15,7 @@ from portcullis.domain.events import (
 )
 from portcullis.domain.model import HOUR, MICRO, MINUTE, Instrument
 from portcullis.errors import VenueRefused, VenueUnreachable
+from portcullis.ports import VenueCapabilities
 from portcullis.venues.projectx import answers
 from portcullis.venues.projectx.books import Books
 from portcullis.venues.projectx.payloads import OrderRow, PositionRow
@@ -26,6 +27,11 @@ CONTRACTS_LAST = HOUR
 HISTORY = 7 * 24 * HOUR
 """How far back an order may have been sent that still works or is asked for by its key."""
 
+READS_A_MINUTE = 100
+"""Of the 140 a minute that are not kept for protection, what comparisons may use: the rest is for
+reads that a fill without its row or a program's order brings along.
+"""
+
 RECENT = 2 * MINUTE
 READS_MAX = 3
 PAGE = 200
@@ -36,6 +42,8 @@ MAY_FILL = (1, 6, 7, 8)
 class Records:
     """The records of the accounts that the key may see. Calls raise as the Venue port says."""
 
+    name = "projectx"
+    capabilities = VenueCapabilities(deduplicates="never", reads_a_minute=READS_A_MINUTE)
     protective = False
 
     def __init__(self, gateway: Gateway, books: Books, clock: Clock, *, live_data: bool) -> None:

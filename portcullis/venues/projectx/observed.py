@@ -1,0 +1,68 @@
+"""The ProjectX Gateway to look at: records over REST, both hubs as the stream, no orders."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+from portcullis.clock import Clock
+from portcullis.errors import VenueUnreachable
+from portcullis.ports import VenueEvent
+from portcullis.venues.projectx.books import Books
+from portcullis.venues.projectx.records import Records
+from portcullis.venues.projectx.rest import Gateway, Login
+from portcullis.venues.projectx.spent import Spent
+from portcullis.venues.projectx.stream import Stream
+from portcullis.venues.projectx.wire import Wire
+
+
+class ObservedGateway(Records):
+    """The gateway behind a wire, for the accounts that `login` may see.
+
+    `tickers` names products (MNQ) whose prices are wanted from the start; those that an account
+    holds or has orders in are added by themselves. `spent` is what outlives this process of the
+    requests it sent.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        login: Login,
+        clock: Clock,
+        *,
+        tickers: Iterable[str] = (),
+        live_data: bool = False,
+        spent: Spent | None = None,
+    ) -> None:
+        super().__init__(Gateway(wire, login, clock, spent), Books(), clock, live_data=live_data)
+        self._tickers = frozenset(tickers)
+        self._stream: Stream | None = None
+
+    async def connect(self) -> None:
+        """Log in, open both hubs and subscribe. Raises VenueRefused for a wrong user or key."""
+        await self.close()
+        await self.gateway.open()
+        try:
+            await self._listen()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.close()
+        await self.gateway.close()
+
+    def stream(self) -> AsyncIterator[VenueEvent]:
+        """What both hubs say since `connect`."""
+        if self._stream is None:
+            raise VenueUnreachable("stream before connect", remedy="connect to the venue first")
+        return self._stream.events()
+
+    async def _listen(self) -> None:
+        listed = await self.instruments()
+        await self.accounts()
+        contracts = [each.id for each in listed if each.ticker in self._tickers]
+        self._stream = Stream(self.gateway.wire, self, self._clock, self.name)
+        token = await self.gateway.token()
+        await self._stream.open(token, self.books.accounts.values(), contracts)
