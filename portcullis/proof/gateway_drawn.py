@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from typing import get_args
 
 import msgspec
 
 from portcullis.domain.model import HOUR, MINUTE, SECOND
-from portcullis.proof.story import Mood, Story, Unsettle
+from portcullis.proof.story import Hinder, Mood, Story, Unsettle
+from portcullis.venues.simulated import Fault
 from portcullis.venues.simulated.chance import chance
 from portcullis.venues.simulated_gateway.terms import GatewayTerms
+
+ANSWERS = ("HTTP 429", "HTTP 502", "HTTP 401", "HTML")
+"""What comes instead of an answer: over the limit, maintenance, a spoilt token, a proxy."""
 
 MOODS = get_args(Mood)
 EVERY = 300 * SECOND
@@ -37,5 +42,18 @@ def behind(story: Story) -> Story:
     while moods and at < story.lasting:
         unsettled.append(Unsettle(at, lot.choice(moods)))
         at += lot.randrange(2 * EVERY)
-    acts = sorted((*story.acts, *unsettled), key=lambda act: act.at)
+    odd = _odd_answers(lot, story.lasting)
+    acts = sorted((*story.acts, *unsettled, *odd), key=lambda act: act.at)
     return msgspec.structs.replace(story, gateway=terms, acts=tuple(acts))
+
+
+def _odd_answers(lot: random.Random, lasting: int) -> list[Hinder]:
+    """Some answers that are none, a few in a row."""
+    wanted = lot.sample(ANSWERS, lot.randint(0, len(ANSWERS)))
+    found: list[Hinder] = []
+    at = lot.randrange(EVERY)
+    while wanted and at < lasting:
+        fault = Fault("call", "reject", count=lot.randint(1, 6), code=lot.choice(wanted))
+        found.append(Hinder(at, fault))
+        at += lot.randrange(EVERY)
+    return found

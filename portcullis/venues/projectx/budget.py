@@ -51,9 +51,11 @@ class Budget:
         return self.limit - len(self._sent)
 
     def exhaust(self, now: int) -> None:
-        """The gateway said that the budget is used up: somebody else spends from it too."""
+        """The gateway said that the budget is used up: somebody else spends from it too. What is
+        kept for protection is left, since nobody knows when there is room again.
+        """
         self._forget(now)
-        for _ in range(self.limit - len(self._sent)):
+        for _ in range(self.limit - self.reserve - len(self._sent)):
             self._sent.append(now)
             self._spent.note(now)
 

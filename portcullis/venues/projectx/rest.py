@@ -135,7 +135,13 @@ class Gateway:
 
     async def _log_in(self) -> Token:
         body = {"userName": self._login.user, "apiKey": self._login.key}
-        found = await self._answered(LOGIN, body, TokenAnswer, None, protective=True)
+        try:
+            found = await self._answered(LOGIN, body, TokenAnswer, None, protective=True)
+        except _TokenSpoilt as error:
+            raise VenueUnreachable(
+                "the login was answered with 401, as if it needed a token",
+                remedy="it is tried again by itself; is a proxy between us and the venue?",
+            ) from error
         if not found.token:
             raise VenueRefused(
                 "NoToken", "the login was answered without a token", remedy="try again later"

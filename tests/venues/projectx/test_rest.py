@@ -109,6 +109,21 @@ def test_one_login_serves_many_calls():
     play(story)
 
 
+def test_a_login_that_is_unauthorized_is_tried_again_later():
+    async def story(scripted, gateway):
+        scripted.will("Auth/loginKey", web.Response(status=401))
+        with pytest.raises(VenueUnreachable, match="401"):
+            await gateway.open()
+        await gateway.open()
+        scripted.will("Position/searchOpen", web.Response(status=401))
+        scripted.will("Auth/loginKey", web.Response(status=401))
+        with pytest.raises(VenueUnreachable, match="401"):
+            await positions(gateway)
+        assert (await positions(gateway)).success
+
+    play(story)
+
+
 def test_a_wrong_key_is_refused_and_never_shown():
     async def story(_scripted, gateway):
         with pytest.raises(VenueRefused) as refused:
