@@ -91,7 +91,7 @@ def _will_be_tried(a: Account, moment: Moment, finding: Finding) -> bool:
     While the venue forbids the account to trade nothing is tried again. The bound of commands a
     minute, which the configuration sets, lets one out every 3 s.
     """
-    if a.book.can_trade is False and any(a.outbox.failures.values()):
+    if a.book.can_trade is False and a.outbox.failed:
         return True
     if a.outbox.is_paced(moment.at) or a.outbox.given_up():
         return True

@@ -39,8 +39,8 @@ def _has_cause(a: Account, moment: Moment, event: Event) -> bool:
     causes = {
         e.body["rule"] for e in moment.decisions if e.kind in ("breach_found", "automation_planned")
     }
-    again = {rule for rule, failed in a.outbox.failures.items() if failed}
     name = event.body["command"].get("instrument")
+    again = {rule for rule, where in a.outbox.failed if None in (name, where) or name == where}
     if event.body["command"]["type"] in WIDENING and name in a.planned:
         again.add("trade_management")
         a.planned.discard(name)

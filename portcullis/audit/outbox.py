@@ -41,7 +41,8 @@ class Outbox:
         self.waiting: dict[str, Issued] = {}
         self.recent: list[Issued] = []
         self.keys: set[str] = set()
-        self.failures: dict[str, int] = {}
+        self.failed: set[tuple[str, str | None]] = set()
+        """Rules whose last command failed, each with its instrument (None: the account)."""
         self.failed_in_row = 0
         self.failed_stops = 0
         self.bound = 20
@@ -71,15 +72,25 @@ class Outbox:
         if issued is not None:
             issued.concluded_at, issued.outcome = at, body["outcome"]
             self.recent = [c for c in self.recent if _counts(c, at)] + [issued]
-            for rule in issued.rules:
-                failed = body["outcome"] in FAILED
-                self.failures[rule] = self.failures.get(rule, 0) + 1 if failed else 0
             failed = body["outcome"] in FAILED
+            self._note(issued, failed=failed)
             if issued.kind in PROTECTIVE:
                 self.failed_in_row = self.failed_in_row + 1 if failed else 0
             elif issued.rules == AUTOMATION:
                 self.failed_stops = self.failed_stops + 1 if failed else 0
         return issued
+
+    def _note(self, issued: Issued, *, failed: bool) -> None:
+        """What succeeded in an instrument says nothing of another; on the account, of all."""
+        for rule in issued.rules:
+            if failed:
+                self.failed.add((rule, issued.instrument))
+            else:
+                self.failed = {
+                    (name, where)
+                    for name, where in self.failed
+                    if name != rule or issued.instrument not in (None, where)
+                }
 
     def given_up(self) -> bool:
         """Whether the account's commands failed as often in a row as they are tried."""
