@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from portcullis.domain.model import SECOND
-from portcullis.errors import PortcullisError, VenueRefused, VenueTimeout, VenueUnreachable
+from portcullis.errors import VenueRefused, VenueTimeout, VenueUnreachable
 from portcullis.venues.projectx import signalr
 from portcullis.venues.projectx.wire import HubSocket, Wire, ended
 
@@ -44,7 +44,7 @@ class Hub:
         self._records = signalr.Records()
         self._calls: dict[str, asyncio.Future[None]] = {}
         self._numbers = 0
-        self._events: asyncio.Queue[signalr.Invocation | PortcullisError] = asyncio.Queue()
+        self._events: asyncio.Queue[signalr.Invocation | Exception] = asyncio.Queue()
         self._waiting_max = waiting_max
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -90,7 +90,7 @@ class Hub:
         """What the hub says, until the connection ends; then VenueUnreachable says why."""
         while True:
             event = await self._events.get()
-            if isinstance(event, PortcullisError):
+            if isinstance(event, Exception):
                 raise event
             yield event
 
@@ -127,7 +127,7 @@ class Hub:
                     self._take(record)
         except TimeoutError:
             self._end(ended(self.url, f"silent for {self._server_timeout:.0f} s"))
-        except PortcullisError as error:
+        except Exception as error:  # noqa: BLE001 - raised to whoever reads
             self._end(error)
 
     async def _keep(self, socket: HubSocket) -> None:
@@ -159,7 +159,7 @@ class Hub:
                 VenueRefused("HubError", message.error, remedy="this is a defect: report it")
             )
 
-    def _end(self, why: PortcullisError) -> None:
+    def _end(self, why: Exception) -> None:
         """Tell everyone who waits; what came before is read first."""
         self._events.put_nowait(why)
         for answered in self._calls.values():

@@ -14,7 +14,7 @@ import msgspec
 from portcullis.clock import Clock
 from portcullis.domain.events import DataFault
 from portcullis.domain.model import SECOND
-from portcullis.errors import PortcullisError, VenueRefused, VenueUnreachable
+from portcullis.errors import VenueRefused, VenueUnreachable
 from portcullis.ports import VenueEvent
 from portcullis.venues.projectx.facts import microseconds
 from portcullis.venues.projectx.hub import Hub
@@ -59,7 +59,7 @@ class Stream:
         self._clock = clock
         self._name = name
         self._faults: dict[str, None] = {}
-        self._facts: asyncio.Queue[VenueEvent | PortcullisError] = asyncio.Queue(WAITING_MAX)
+        self._facts: asyncio.Queue[VenueEvent | Exception] = asyncio.Queue(WAITING_MAX)
         self._wanted: asyncio.Queue[str] = asyncio.Queue()
         self._early: list[_Early] = []
         self._are_early = asyncio.Event()
@@ -96,10 +96,12 @@ class Stream:
         ]
 
     async def events(self) -> AsyncIterator[VenueEvent]:
-        """What comes, until the connection ends; then VenueUnreachable says why."""
+        """What comes, until the connection ends; then VenueUnreachable says why. A defect of ours
+        is raised as it is: a stream that has died must never look like one that is quiet.
+        """
         while True:
             fact = await self._facts.get()
-            if isinstance(fact, PortcullisError):
+            if isinstance(fact, Exception):
                 self._facts.put_nowait(fact)
                 raise fact
             yield fact
@@ -243,10 +245,10 @@ class Stream:
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
-        except PortcullisError as error:
+        except Exception as error:  # noqa: BLE001 - raised to whoever listens
             self._end(error)
 
-    def _end(self, why: PortcullisError) -> None:
+    def _end(self, why: Exception) -> None:
         while self._facts.full():
             self._facts.get_nowait()
         self._facts.put_nowait(why)

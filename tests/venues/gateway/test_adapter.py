@@ -189,3 +189,16 @@ async def test_a_read_during_a_fill_contains_what_it_says():
             for row in rows:
                 held = sum(t.side * t.size for t in truth if t.executed_at <= row.as_of)
                 assert held == row.size
+
+
+async def test_a_defect_of_ours_is_raised_and_not_taken_for_a_quiet_market():
+    async with on_stage() as stage:
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError("oops")
+
+        waiting = asyncio.ensure_future(hears(stage.venue.stream(), lambda _: False))
+        stage.venue.books.order = broken  # type: ignore[method-assign, assignment]
+        await stage.trade(BUY, 1)
+        with pytest.raises(ZeroDivisionError):
+            await waiting
