@@ -38,7 +38,8 @@ class VenueCapabilities(msgspec.Struct, frozen=True):
 
     `deduplicates`: how far the venue itself refuses a second request with the same key: never,
     for `window` microseconds, or for good. `reads_a_minute`: how many reads its limits of requests
-    leave for comparisons; None where there is no limit.
+    leave for comparisons; None where there is no limit. `reads_unlinked`: whether records can be
+    read while the stream is broken.
     """
 
     deduplicates: Literal["never", "window", "always"]
@@ -46,6 +47,7 @@ class VenueCapabilities(msgspec.Struct, frozen=True):
     partial_close: bool = True
     finds_by_key: bool = True
     reads_a_minute: int | None = None
+    reads_unlinked: bool = False
 
 
 class VenueRecords(Protocol):
@@ -107,6 +109,11 @@ class ObservedVenue(VenueRecords, Protocol):
 
     async def close(self) -> None:
         """Let go of every resource; safe to call twice."""
+
+    async def hang_up(self) -> None:
+        """Let go of the stream after it ended; where the venue can still be asked without it,
+        calls go on working. Safe to call twice.
+        """
 
     def stream(self) -> AsyncIterator[VenueEvent]:
         """What the venue pushes. Raises `VenueUnreachable` when the stream ends."""

@@ -82,6 +82,8 @@ class Supervisor:
         self._children = {child.name: child for child in children(settings)}
         logs = settings.home_path / "logs"
         self._relays = {name: Relay(name, console, log_to(logs, name)) for name in self._children}
+        self._down: set[str] = set()
+        """Processes whose end is known: they are started again, or were given up."""
         self._restarts = {name: Restarts() for name in self._children}
         self._watchers: dict[str, Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -113,6 +115,7 @@ class Supervisor:
             await arbiter.start()
             gate = GateWatch(self._settings, self._console)
             self._spawn(gate.run())
+            self._spawn(self._look_after(arbiter))
             await self._stopping.wait()
         finally:
             await self._stop(arbiter)
@@ -163,8 +166,10 @@ class Supervisor:
         if self._stopping.is_set() or watcher.is_stopping():
             return True
         name = watcher.name
+        self._down.add(name)
         wait = self._restarts[name].after(exit_code)
         how = f"by signal {-exit_code}" if exit_code and exit_code < 0 else f"with {exit_code}"
+        how = "unseen" if exit_code is None else how
         if wait is not None:
             say(self._console, name, f"ended {how}; starting again in {wait:g} s", "yellow")
             self._spawn(self._again(arbiter, watcher, wait))
@@ -186,6 +191,23 @@ class Supervisor:
             await asyncio.sleep(CHECK_SECONDS / 5)
         if not self._stopping.is_set():
             await arbiter.start_watcher(watcher)
+            self._down.discard(watcher.name)
+
+    async def _look_after(self, arbiter: Any) -> None:
+        """Notice an end that circus did not tell of: it calls no hook for a process that dies
+        between its two looks at its children. Seen twice, so that a hook on its way comes first.
+        """
+        seen: set[str] = set()
+        while True:
+            await asyncio.sleep(2 * CHECK_SECONDS)
+            stopped = {
+                name
+                for name, watcher in self._watchers.items()
+                if watcher.is_stopped() and name not in self._down
+            }
+            for name in sorted(stopped & seen):
+                self._ended(self._watchers[name], arbiter)
+            seen = stopped - self._down
 
     def _spawn(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.ensure_future(work)

@@ -48,7 +48,7 @@ class Feed:
                     self._was_connected = False
                     self._core.enter(AuthorizationLost(self._venue.name, str(error)))
                 self._note(connected=False, reason=str(error))
-                await self._venue.close()
+                await self._venue.hang_up()
             await asyncio.sleep(pause / MICRO)
             pause = min(2 * pause, BACKOFF_MAX)
 

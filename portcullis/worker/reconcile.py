@@ -149,6 +149,11 @@ class Reconciler:
         self._round = 0
 
     @property
+    def can_ask_unlinked(self) -> bool:
+        """Whether the records can be read while the stream is broken."""
+        return self._venue.capabilities.reads_unlinked
+
+    @property
     def state(self) -> State:
         return self._core.engine.world
 

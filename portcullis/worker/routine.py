@@ -53,7 +53,7 @@ async def compare(feed: Feed, reconciler: Reconciler, every: int) -> None:
     """Read the venue's records on a timer; a failed read is what the stream's loop deals with."""
     while True:
         await asyncio.sleep(every / MICRO)
-        if not feed.connected:
+        if not feed.connected and not reconciler.can_ask_unlinked:
             continue
         try:
             await reconciler.instruments()

@@ -109,7 +109,8 @@ class Books:
         told = facts.position(row, self._listed(row.contract_id), self._name(row.account_id), 0)
         if told.size:
             self._deal(told.instrument)
-        at = self._size(row.account_id, row.contract_id).moment(told.size)
+        opened_at = told.opened_at if told.size else None
+        at = self._size(row.account_id, row.contract_id).moment(told.size, opened_at)
         return (
             None
             if at is None
@@ -120,7 +121,7 @@ class Books:
         """A position that contains every known fill and everything until `as_of`."""
         told = facts.position(row, self._listed(row.contract_id), self._name(row.account_id), 0)
         figure = self._size(row.account_id, row.contract_id)
-        at = figure.settle(told.size, max(figure.newest(), as_of))
+        at = figure.settle(told.size, max(figure.newest(), as_of, told.opened_at))
         return facts.position(row, self._listed(row.contract_id), self._name(row.account_id), at)
 
     def flat(self, account: int, held: Collection[str], as_of: int) -> None:

@@ -27,7 +27,7 @@ from portcullis.domain.model import (
     OrderStatus,
     OrderType,
 )
-from portcullis.domain.money import micros, ticks
+from portcullis.domain.money import ticks
 from portcullis.venues.projectx.payloads import (
     AccountRow,
     ContractRow,
@@ -39,6 +39,8 @@ from portcullis.venues.projectx.payloads import (
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CURRENCY = "USD"
+NOISE = Decimal("0.001")
+"""Of a tick or a micro-unit: what a number loses that was a binary fraction on its way."""
 BID, ASK = 0, 1
 
 TYPES: dict[int, OrderType] = {
@@ -79,7 +81,7 @@ def instrument(row: ContractRow) -> Instrument:
         ticker,
         root,
         format(row.tick_size, "f"),
-        micros(row.tick_value),
+        exact(row.tick_value),
         CURRENCY,
         is_micro=ticker in MICROS,
     )
@@ -87,7 +89,7 @@ def instrument(row: ContractRow) -> Instrument:
 
 def account(row: AccountRow, name: str, as_of: int) -> AccountReported:
     """An account's word on itself; it goes by its name here, which is what people see of it."""
-    return AccountReported(name, row.can_trade, micros(row.balance), CURRENCY, as_of)
+    return AccountReported(name, row.can_trade, exact(row.balance), CURRENCY, as_of)
 
 
 def position(row: PositionRow, listed: Instrument, account: str, as_of: int) -> PositionReported:
@@ -126,7 +128,7 @@ def order(row: OrderRow, listed: Instrument, account: str) -> OrderReported:
 
 def trade(row: TradeRow, listed: Instrument, account: str, key: str = "") -> TradeReported:
     """A fill; `key` is its order's, which trades do not carry."""
-    gross = None if row.profit_and_loss is None else micros(row.profit_and_loss)
+    gross = None if row.profit_and_loss is None else exact(row.profit_and_loss)
     return TradeReported(
         account,
         str(row.id),
@@ -136,8 +138,8 @@ def trade(row: TradeRow, listed: Instrument, account: str, key: str = "") -> Tra
         row.size,
         cast("int", _ticks(row.price, listed)),
         gross,
-        micros(row.fees),
-        micros(row.commissions or Decimal(0)),
+        exact(row.fees),
+        exact(row.commissions or Decimal(0)),
         microseconds(row.creation_timestamp),
         row.voided,
         key,
@@ -156,6 +158,16 @@ def quote(row: QuoteRow, listed: Instrument, came_at: int) -> Quote:
     )
 
 
+def exact(amount: Decimal) -> int:
+    """Micro-units of an amount, which may carry the noise of binary fractions; raises ValueError
+    where it is really finer than a micro-unit.
+    """
+    whole = round(amount * MICRO)
+    if abs(amount * MICRO - whole) > NOISE:
+        raise ValueError(f"{amount} is finer than a micro-unit")
+    return whole
+
+
 def microseconds(moment: datetime) -> int:
     """Microseconds since 1970 UTC; a time without an offset is UTC."""
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
@@ -163,4 +175,9 @@ def microseconds(moment: datetime) -> int:
 
 
 def _ticks(price: Decimal | None, listed: Instrument) -> int | None:
-    return None if price is None else ticks(price, listed.tick_size)
+    """Whole ticks, with the same allowance."""
+    if price is None:
+        return None
+    count = price / Decimal(listed.tick_size)
+    whole = round(count)
+    return whole if abs(count - whole) <= NOISE else ticks(price, listed.tick_size)

@@ -34,25 +34,47 @@ class Figure:
         self._fills.clear()
         self._known = None
 
-    def moment(self, value: int) -> int | None:
-        """The time of the newest fill that `value` contains; None where no fill makes it so."""
+    def moment(self, value: int, opened_at: int | None = None) -> int | None:
+        """The time of the newest fill that `value` contains; None where no fill makes it so.
+
+        `opened_at` is when a position of this size began: what came after it ended since belongs to
+        another one.
+        """
         if self._known is None:
             return None
         at, after = self._known
         after += sum(change for when, _, change in self._fills if when > at)
-        later = None
+        found, later = None, None
         for when, _, change in reversed(self._fills):
-            if after == value and when != later:
-                return self.settle(value, when) if when > at else when
+            if after == value and when != later and found is None:
+                found = when
+            if opened_at is not None and when > opened_at and _ends(after - change, after):
+                found = None
             after -= change
             later = when
-        return later - 1 if later is not None and after == value else None
+        if found is None and later is not None and after == value:
+            found = later - 1
+        if found is None:
+            return None
+        if found > at:
+            return self.settle(value, found)
+        is_the_known_word = all(when <= found or when > at for when, _, _ in self._fills)
+        return at if is_the_known_word else found
 
     def settle(self, value: int, as_of: int) -> int:
-        """Say that `value` contains what was executed up to `as_of`, and answer that."""
+        """Say that `value` contains what was executed up to `as_of`, at least up to what is known
+        already, and answer until when.
+        """
+        if self._known is not None:
+            as_of = max(as_of, self._known[0])
         self._known = (as_of, value)
         return as_of
 
     def newest(self) -> int:
         """When the newest known fill was executed, 0 without any."""
         return self._fills[-1][0] if self._fills else 0
+
+
+def _ends(before: int, after: int) -> bool:
+    """Whether a fill ends a position, by closing it or by turning it round."""
+    return before != 0 and (before > 0) != (after > 0)

@@ -39,18 +39,22 @@ class ObservedGateway(Records):
 
     async def connect(self) -> None:
         """Log in, open both hubs and subscribe. Raises VenueRefused for a wrong user or key."""
-        await self.close()
+        await self.hang_up()
         await self.gateway.open()
         try:
             await self._listen()
         except BaseException:
-            await self.close()
+            await self.hang_up()
             raise
 
-    async def close(self) -> None:
+    async def hang_up(self) -> None:
+        """End the hubs' connections alone: REST is another host, and protection needs it."""
         stream, self._stream = self._stream, None
         if stream is not None:
             await stream.close()
+
+    async def close(self) -> None:
+        await self.hang_up()
         await self.gateway.close()
 
     def stream(self) -> AsyncIterator[VenueEvent]:
@@ -61,7 +65,8 @@ class ObservedGateway(Records):
 
     async def _listen(self) -> None:
         listed = await self.instruments()
-        await self.accounts()
+        if not self.books.accounts:
+            await self.accounts()
         contracts = [each.id for each in listed if each.ticker in self._tickers]
         self._stream = Stream(self.gateway.wire, self, self._clock, self.name)
         token = await self.gateway.token()

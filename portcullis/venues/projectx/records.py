@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from portcullis.clock import Clock
@@ -43,7 +44,9 @@ class Records:
     """The records of the accounts that the key may see. Calls raise as the Venue port says."""
 
     name = "projectx"
-    capabilities = VenueCapabilities(deduplicates="never", reads_a_minute=READS_A_MINUTE)
+    capabilities = VenueCapabilities(
+        deduplicates="never", reads_a_minute=READS_A_MINUTE, reads_unlinked=True
+    )
     protective = False
 
     def __init__(self, gateway: Gateway, books: Books, clock: Clock, *, live_data: bool) -> None:
@@ -65,7 +68,9 @@ class Records:
                 "Contract/available", {"live": self._live_data}, answers.Contracts
             )
             for row in found.contracts:
-                self.books.list_contract(row)
+                # One that cannot be told exactly is not known: who deals in it is told so.
+                with contextlib.suppress(ValueError):
+                    self.books.list_contract(row)
             self._contracts_at = now
         return list(self.books.instruments.values())
 
@@ -79,7 +84,8 @@ class Records:
                     raise VenueRefused(
                         "ContractNotFound", contract, remedy="look the contract up on the platform"
                     )
-                self.books.list_contract(found.contract)
+                with _told_exactly(contract):
+                    self.books.list_contract(found.contract)
 
     async def accounts(self) -> list[AccountReported]:
         """Every account, those that may not trade too."""
@@ -87,10 +93,11 @@ class Records:
         found = await self._call("Account/search", {"onlyActiveAccounts": False}, answers.Accounts)
         for row in found.accounts:
             self.books.meet(row)
-        return [
-            self.books.account(row) or self.books.settled_account(row, asked_at)
-            for row in found.accounts
-        ]
+        told = []
+        for row in found.accounts:
+            with _told_exactly(row.name):
+                told.append(self.books.account(row) or self.books.settled_account(row, asked_at))
+        return told
 
     async def positions(self, account: str) -> list[PositionReported]:
         """Open positions, each as of the last fill it contains. Where a fill is not known yet the
@@ -107,7 +114,10 @@ class Records:
             asked_at, rows = await self._positions(account)
             if before == rows:
                 books = self.books
-                known = [books.position(r) or books.settled_position(r, asked_at) for r in rows]
+                # Without a time of the gateway's the trades that were read first say enough; the
+                # machine's clock may be ahead, and what is dated too late hides what follows.
+                until = asked_at if books.skew.there(self._clock.monotonic()) is not None else 0
+                known = [books.position(r) or books.settled_position(r, until) for r in rows]
                 return self._listed_alone(account, asked_at, known)
         raise VenueUnreachable(
             f"the positions of {account} changed with every read",
@@ -118,14 +128,16 @@ class Records:
         """Orders that may still fill, with the suspended legs of brackets."""
         rows = await self._live_orders(account)
         await self.know(*(row.contract_id for row in rows))
-        return [self.books.order(row) for row in rows]
+        with _told_exactly(account):
+            return [self.books.order(row) for row in rows]
 
     async def trades(self, account: str, since: int) -> list[TradeReported]:
         """Half-turns from `since` on, oldest first."""
         body = {"accountId": self.account_number(account), "startTimestamp": _written(since)}
         found = (await self._call("Trade/search", body, answers.Trades)).trades
         await self.know(*(row.contract_id for row in found))
-        told = [self.books.trade(row) for row in found]
+        with _told_exactly(account):
+            told = [self.books.trade(row) for row in found]
         told.sort(key=lambda trade: (trade.executed_at, int(trade.trade_id)))
         return [trade for trade in told if trade.executed_at >= since]
 
@@ -149,6 +161,10 @@ class Records:
 
     def account_number(self, account: str) -> int:
         """The gateway's number of an account; raises VenueRefused where it listed no such."""
+        if not self.books.accounts:
+            raise VenueUnreachable(
+                "the accounts have not been listed yet", remedy="it is tried again by itself"
+            )
         number = self.books.accounts.get(account)
         if number is None:
             raise VenueRefused(
@@ -184,7 +200,7 @@ class Records:
             try:
                 return await self._queried(account)
             except VenueRefused as error:
-                if error.code != "NotFound":
+                if error.code not in ("NotFound", "BadRequest"):
                     raise
                 self._can_query = False
         return [row for row in await self._history(account) if row.status in MAY_FILL]
@@ -212,6 +228,19 @@ class Records:
 
     async def _call(self, endpoint: str, body: Mapping[str, object], answer: type[B]) -> B:
         return await self.gateway.call(endpoint, body, answer, protective=self.protective)
+
+
+@contextlib.contextmanager
+def _told_exactly(whose: str) -> Iterator[None]:
+    """A number that no tick or micro-unit makes is a fault of what was read, and of no more."""
+    try:
+        yield
+    except ValueError as error:
+        raise VenueRefused(
+            "DataFault",
+            f"{whose}: {error}",
+            remedy="look at the platform; the account is read again by itself",
+        ) from error
 
 
 def order_number(order: str) -> int:

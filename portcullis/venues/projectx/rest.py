@@ -32,6 +32,9 @@ CHANGING = frozenset(
 RESERVE = 60
 """Requests of a minute that only what protects an account may use."""
 
+RENEW_PAUSE = 60 * SECOND
+"""Between two tries to renew a token that still holds."""
+
 WAIT_MAX = 10 * SECOND
 """A call waits no longer than this for its budget."""
 
@@ -75,16 +78,18 @@ class Gateway:
         self._clock = clock
         self._token: Token | None = None
         self._renewing = asyncio.Lock()
+        self._renew_after = 0
         self.budget = Budget(200, 60 * SECOND, RESERVE, spent)
         self.bars_budget = Budget(50, 30 * SECOND)
 
     async def open(self) -> None:
         """Open the wire and log in. Raises VenueRefused when user or key are wrong."""
-        await self.wire.open()
+        is_new = await self.wire.open()
         try:
             await self.token()
         except BaseException:
-            await self.close()
+            if is_new:
+                await self.close()
             raise
 
     async def close(self) -> None:
@@ -97,7 +102,7 @@ class Gateway:
             now, held = self._clock.now(), self._token
             if held is None or held.is_over(now) or held.text == spoilt:
                 self._token = await self._log_in()
-            elif held.is_due(now):
+            elif held.is_due(now) and self._clock.monotonic() >= self._renew_after:
                 self._token = await self._renewed(held)
             assert self._token is not None
             return self._token.text
@@ -155,6 +160,8 @@ class Gateway:
         except (_TokenSpoilt, VenueRefused):
             return await self._log_in()
         except (VenueUnreachable, VenueTimeout):
+            # It holds for half an hour yet, and everybody waits while another is asked for.
+            self._renew_after = self._clock.monotonic() + RENEW_PAUSE
             return held
         return token_of(found.new_token, self._clock.now()) if found.new_token else held
 
@@ -187,7 +194,7 @@ class Gateway:
             raise VenueRefused(
                 "BadRequest", f"{endpoint}: {_shown(content)}", remedy="this is a defect: report it"
             )
-        if status == 404:
+        if status in (404, 405):
             raise VenueRefused(
                 "NotFound",
                 f"{endpoint}: {self.wire.url} has no such endpoint",

@@ -40,7 +40,8 @@ class Wire(Protocol):
 
     url: str
 
-    async def open(self) -> None: ...
+    async def open(self) -> bool:
+        """Make ready; what is open stays so, with its requests. Says whether it was not open."""
 
     async def close(self) -> None:
         """Let go of everything; safe to call twice."""
@@ -65,9 +66,11 @@ class HttpWire:
         self._timeout = aiohttp.ClientTimeout(total=timeout / SECOND)
         self._session: aiohttp.ClientSession | None = None
 
-    async def open(self) -> None:
-        await self.close()
-        self._session = aiohttp.ClientSession(timeout=self._timeout)
+    async def open(self) -> bool:
+        is_new = self._session is None
+        if is_new:
+            self._session = aiohttp.ClientSession(timeout=self._timeout)
+        return is_new
 
     async def close(self) -> None:
         session, self._session = self._session, None

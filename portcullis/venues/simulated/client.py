@@ -93,6 +93,10 @@ class SimulatedVenue:
             await socket.close()
         raise _ended(f"close code {socket.close_code}")
 
+    async def hang_up(self) -> None:
+        """Stream and calls are one connection here."""
+        await self.close()
+
     def for_protection(self) -> SimulatedVenue:
         """The venue itself: it has no limit of requests."""
         return self

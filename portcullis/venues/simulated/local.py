@@ -75,6 +75,10 @@ class LocalVenue:
         self._streams.append(stream)
         return stream
 
+    async def hang_up(self) -> None:
+        """Stream and calls are one connection here."""
+        await self.close()
+
     def for_protection(self) -> LocalVenue:
         """The venue itself: it has no limit of requests."""
         return self

@@ -35,8 +35,9 @@ class LocalWire:
         """Requests on their way."""
         return len(self._travelling)
 
-    async def open(self) -> None:
-        self._is_open = True
+    async def open(self) -> bool:
+        is_new, self._is_open = not self._is_open, True
+        return is_new
 
     async def close(self) -> None:
         self._is_open = False

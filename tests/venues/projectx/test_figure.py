@@ -49,9 +49,31 @@ def test_a_row_that_came_before_its_fill_explains_those_after_it():
     assert held.moment(3) is None
     held.settle(3, 25)
     held.note("t2", 20, 2)
-    assert held.moment(3) == 20
+    assert held.moment(3) == 25
     held.note("t3", 30, -3)
     assert held.moment(0) == 30
+
+
+def test_a_word_that_was_dated_too_late_gives_way_to_the_next():
+    """A clock ahead of the venue's: the fill that comes is taken as contained, its row is not."""
+    held = Figure()
+    assert held.settle(1, 1_000) == 1_000
+    held.note("t1", 500, 2)
+    assert held.moment(3) is None
+    assert held.settle(3, 600) == 1_000, "never behind what was told before"
+    assert held.moment(3) == 1_000
+
+
+def test_a_row_of_the_position_before_is_older_than_the_end_of_that_one():
+    """Out and in again with one size: its time of opening tells the two apart."""
+    held = figure(2, -2, 2)
+    assert held.moment(2, opened_at=30) == 30
+    assert held.moment(2, opened_at=10) == 10
+    assert held.moment(2) == 30
+    turned = figure(2, -4)
+    assert turned.moment(2, opened_at=10) == 10
+    assert turned.moment(-2, opened_at=20) == 20
+    assert turned.moment(-2, opened_at=10) is None
 
 
 def test_what_is_kept_is_bounded_and_still_right():
