@@ -73,10 +73,22 @@ def is_default(settings: Settings) -> bool:
     return False
 
 
+def refuse_demonstration(settings: Settings) -> None:
+    """Raises UsageError where a real gateway would be watched by the demonstration's accounts."""
+    if settings.venue != "projectx" or settings.simulate:
+        return
+    if is_default(settings) or not settings.config_path.exists():
+        raise UsageError(
+            f"{settings.config_path}: the accounts are those of the demonstration",
+            remedy="write your own with `portcullis init`",
+        )
+
+
 def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
     """Run the worker until SIGTERM or Control-C; raises the error that ended it."""
     configured_plan(settings)  # judged before a file is opened or a connection made
     host_stated(settings)
+    refuse_demonstration(settings)
     home = prepare_home(settings)
     venue = make_venue(settings)
     if credential.establish(home):
@@ -132,6 +144,8 @@ async def _work(
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows: Control-C ends it anyway
             loop.add_signal_handler(number, worker.stop)
+    if settings.role == "observe":
+        say("this worker only observes: breaches are told as alerts, nothing is sent to the venue")
     say(
         f"recovered {worker.recovered.folded} facts after snapshot "
         f"{worker.recovered.snapshot_position}; watching {len(worker.core.engine.watches)} accounts"

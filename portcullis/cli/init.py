@@ -62,7 +62,8 @@ def init(
     login = _login(settings, user, key_file, asks=asks)
     listed = asyncio.run(_accounts_of(settings, login))
     chosen = _choose(listed, accounts, asks=asks)
-    choices = [Choice(name, _limits(name, asks=asks)) for name in chosen]
+    balances = {told.account: told.balance for told in listed}
+    choices = [Choice(name, _limits(name, balances[name], asks=asks)) for name in chosen]
     products = products or (_ask("Tickers you trade, as MNQ, MES", "MNQ, MES") if asks else "")
     _write(settings, login, choices, products, replace=replace)
     doctor.doctor(offline=False)
@@ -90,9 +91,10 @@ def _login(settings: Settings, user: str, key_file: Path | None, *, asks: bool) 
     if key_file is not None:
         try:
             key = key_file.expanduser().read_text(encoding="utf-8").strip()
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "this is no text"
             raise UsageError(
-                f"--key-file {key_file}: {error.strerror}", remedy="name a file with the key in it"
+                f"--key-file {key_file}: {why}", remedy="name a file with the key in it"
             ) from error
     if asks:
         _explain()
@@ -152,9 +154,9 @@ def _choose(listed: list[AccountReported], wanted: list[str] | None, *, asks: bo
     return chosen
 
 
-def _limits(account: str, *, asks: bool) -> Limits:
+def _limits(account: str, balance: int, *, asks: bool) -> Limits:
     """Limits of an account, each with its default; a person may change the two that matter most."""
-    limits = proposed(account)
+    limits = proposed(account, balance)
     if not asks:
         return limits
     console.print(f"{account}: {limits.why}", markup=False)

@@ -14,6 +14,7 @@ from portcullis.domain.events import AccountReported
 from portcullis.domain.model import SECOND
 from portcullis.domain.money import money
 from portcullis.domain.plan import AccountPlan, Plan
+from portcullis.domain.rules import trailing_drawdown
 from portcullis.errors import PortcullisError
 from portcullis.venues.projectx import fence
 from portcullis.venues.projectx.observed import ObservedGateway
@@ -97,6 +98,10 @@ def _account(planned: AccountPlan, listed: dict[str, AccountReported]) -> Row:
         there = ", ".join(sorted(listed)) or "none"
         return Row(name, "fail", "the user has no such account", f"name one of these: {there}")
     says = f"balance {money(told.balance, told.currency)}, {len(planned.rules)} rules"
+    start = next((r.start for r in planned.rules if isinstance(r, trailing_drawdown.Params)), None)
+    if start is not None and not start // 2 < told.balance < 2 * start:
+        what = f"{says}; trailing_drawdown starts at {money(start, told.currency)}"
+        return Row(name, "fail", what, "give it the start of this account: the floor hangs on it")
     if told.can_trade is not True:
         return Row(name, "warn", f"{says}; it may not trade", "look at the platform why")
     return Row(name, "ok", says)

@@ -6,10 +6,14 @@ import json
 from typing import NamedTuple
 
 from portcullis.domain.model import MICRO
+from portcullis.domain.money import money
+from portcullis.errors import UsageError
 from portcullis.venues.projectx.fence import SIZES, Published, published
 
 PROVENANCE = "the firm's published numbers for this size, as of 2026-11"
-OWN = "nobody's published numbers: half a day's loss of the smallest account"
+BY_BALANCE = "the firm's published numbers for the size that the balance tells, as of 2026-11"
+FITS = 4
+"""A balance fits a size when it is within one part in four of its start."""
 
 
 class Limits(NamedTuple):
@@ -30,14 +34,23 @@ class Choice(NamedTuple):
     limits: Limits
 
 
-def proposed(account: str) -> Limits:
-    """Limits for an account: the firm's own where the name tells its size, else small ones."""
-    firm = published(account)
-    if firm is None:
-        smallest = SIZES[50]
-        return _limits("topstep-50k", smallest, smallest.daily_loss // 2, OWN)
-    size = next(each for each, numbers in SIZES.items() if numbers == firm)
-    return _limits(f"topstep-{size}k", firm, firm.daily_loss, PROVENANCE)
+def proposed(account: str, balance: int) -> Limits:
+    """Limits for an account: the firm's own for the size that its name or its balance (micro-units)
+    tells. Raises UsageError where neither does: a floor from a wrong start would lock the account
+    at once, or never.
+    """
+    named = published(account)
+    for size, firm in SIZES.items():
+        fits = abs(balance - firm.start) * FITS <= firm.start
+        if fits and named in (None, firm):
+            why = PROVENANCE if named else BY_BALANCE
+            return _limits(f"topstep-{size}k", firm, firm.daily_loss, why)
+    told = "its name and its balance tell different sizes" if named else "no published size fits"
+    raise UsageError(
+        f"account {account!r} with a balance of {money(balance)}: {told}",
+        remedy="leave it out with --account, or write it into accounts.yaml by hand: its "
+        "trailing_drawdown needs the start and the allowance that the firm told you",
+    )
 
 
 def _limits(profile: str, firm: Published, daily: int, why: str) -> Limits:

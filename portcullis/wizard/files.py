@@ -59,8 +59,13 @@ def write_secret(home: Path, name: str, secret: str) -> Path:
 
 def write_settings(home: Path, values: Mapping[str, str]) -> Path:
     """Keep settings in the home, where every process of it finds them."""
-    lines = ["# Settings of this home; the environment and a .env come first. docs/settings.md"]
-    lines += [f"{PREFIX}{name.upper()}={value}" for name, value in values.items()]
     path = home / HOME_SETTINGS
+    ours = {f"{PREFIX}{name.upper()}": value for name, value in values.items()}
+    lines = ["# Settings of this home; the environment and a .env come first. docs/settings.md"]
+    if path.exists():
+        # What somebody else put there stays: a role, a bound, a note.
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = [line for line in lines if line.partition("=")[0].strip() not in ours]
+    lines += [f"{name}={value}" for name, value in ours.items()]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -183,8 +183,14 @@ class Reconciler:
         that time: those that hold something or have orders first, then whoever waited longest.
         """
         self._round += 1
-        reported = {row.account: row for row in await self._venue.accounts()}
         names = list(self._core.engine.watches)
+        try:
+            reported = {row.account: row for row in await self._venue.accounts()}
+        except (Retryable, VenueRefused) as error:
+            if within is not None:
+                for name in names:
+                    self._fail(name, str(error))
+            raise
         if within is not None:
             names = self._in_turn(names, within)
         self._compared.update(dict.fromkeys(names, self._round))
@@ -199,10 +205,12 @@ class Reconciler:
         return sorted(names, key=self._waited)[:places]
 
     def _waited(self, name: str) -> tuple[bool, int]:
-        """A place in the queue; one that is busy never waits for one that is flat for long."""
+        """A place in the queue: never compared, then busy or long waited, then idle."""
         account = self.state.accounts[name]
-        idle = not (account.positions or account.orders)
         last = self._compared.get(name, 0)
+        if not account.reconciled_at:
+            return False, last - IDLE_ROUNDS
+        idle = not (account.positions or account.orders)
         return idle and self._round - last < IDLE_ROUNDS, last
 
     async def _account(self, name: str, reported: AccountReported | None) -> None:
@@ -223,6 +231,8 @@ class Reconciler:
     def _fail(self, name: str, detail: str) -> None:
         """Enter a failed comparison as often as it takes to count, not for as long as it lasts."""
         self._failed[name] = self._failed.get(name, 0) + 1
+        # Asked again before a whole lap, and not before everybody else each time.
+        self._compared[name] = self._round - IDLE_ROUNDS // 2
         if self._failed[name] <= FAILED_COMPARES_MAX:
             self._core.enter(Reconciled(name, 0, False, detail))
 

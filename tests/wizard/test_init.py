@@ -15,10 +15,10 @@ from portcullis.config.files import read_configuration
 from portcullis.config.settings import read_settings
 from portcullis.domain.model import MICRO
 from portcullis.domain.rules import daily_realized_loss, max_contracts
-from portcullis.errors import ConfigError
+from portcullis.errors import ConfigError, UsageError
 from portcullis.wiring import defaults_folder
 from portcullis.wizard.choices import Choice, accounts_file, proposed
-from portcullis.wizard.files import write_configuration
+from portcullis.wizard.files import write_configuration, write_settings
 from tests.venues.gateway.stage import ACCOUNT, KEY, USER, GatewayStage, on_stage
 
 
@@ -154,7 +154,7 @@ async def _read(terminal: int) -> bytes:
 
 def test_what_was_there_is_put_aside_and_a_faulty_one_changes_nothing(tmp_path):
     folder = tmp_path / "config"
-    first = accounts_file([Choice("100KTC-1", proposed("100KTC-1"))])
+    first = accounts_file([Choice("100KTC-1", proposed("100KTC-1", 100_000 * MICRO))])
     assert write_configuration(folder, defaults_folder(), first, replace=False) is None
     aside = write_configuration(folder, defaults_folder(), first, replace=True)
     assert aside == tmp_path / "config.1"
@@ -166,24 +166,43 @@ def test_what_was_there_is_put_aside_and_a_faulty_one_changes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("account", "profile", "daily"),
+    ("account", "balance", "profile", "daily"),
     [
-        ("50KTC-V2-1-1", "topstep-50k", 1_000),
-        ("EXPRESS-100K-7", "topstep-100k", 2_000),
-        ("150ktc", "topstep-150k", 3_000),
-        ("PRAC-V2-1-1", "topstep-50k", 500),
-        ("1150K", "topstep-50k", 500),
+        ("50KTC-V2-1-1", 48_100, "topstep-50k", 1_000),
+        ("COMBINE-100K-7", 101_500, "topstep-100k", 2_000),
+        ("150ktc", 150_000, "topstep-150k", 3_000),
+        ("PRAC-V2-1-1", 50_000, "topstep-50k", 1_000),
+        ("PRAC-V2-1-1", 149_000, "topstep-150k", 3_000),
     ],
 )
-def test_limits_are_the_firms_where_the_name_tells_the_size(account, profile, daily):
-    limits = proposed(account)
+def test_limits_are_the_firms_for_the_size_that_name_or_balance_tell(
+    account, balance, profile, daily
+):
+    limits = proposed(account, balance * MICRO)
     assert (limits.profile, limits.daily_loss) == (profile, daily)
     assert limits.why
 
 
+@pytest.mark.parametrize(
+    ("account", "balance"), [("EXPRESS-50K-1", 300), ("PRAC-1", 300), ("50KTC", 150_000)]
+)
+def test_a_start_that_nobody_told_is_not_guessed(account, balance):
+    with pytest.raises(UsageError, match="balance of"):
+        proposed(account, balance * MICRO)
+
+
+def test_settings_that_somebody_else_wrote_stay(tmp_path):
+    (tmp_path / "settings.env").write_text(
+        "# mine\nPORTCULLIS_ROLE=observe\nPORTCULLIS_VENUE=simulated\n"
+    )
+    write_settings(tmp_path, {"venue": "projectx"})
+    text = (tmp_path / "settings.env").read_text()
+    assert text == "# mine\nPORTCULLIS_ROLE=observe\nPORTCULLIS_VENUE=projectx\n"
+
+
 def test_a_name_is_written_as_text_whatever_is_in_it(tmp_path):
     odd = 'x: "y" # z'
-    text = accounts_file([Choice(odd, proposed(odd))])
+    text = accounts_file([Choice(odd, proposed(odd, 50_000 * MICRO))])
     write_configuration(tmp_path / "config", defaults_folder(), text, replace=False)
     (account,) = read_configuration(tmp_path / "config").plan.accounts
     assert account.account == odd

@@ -73,18 +73,19 @@ class Hub:
         if self._socket is None:
             raise ended(self.url, "it is not open")
         self._numbers += 1
+        number = self._numbers
         answered = asyncio.get_running_loop().create_future()
-        self._calls[str(self._numbers)] = answered
+        self._calls[str(number)] = answered
         try:
             async with asyncio.timeout(self._answer_within):
-                await self._socket.send(signalr.call(self._numbers, target, *arguments))
+                await self._socket.send(signalr.call(number, target, *arguments))
                 await answered
         except TimeoutError:
             raise VenueTimeout(
                 f"{target}: {self.url} did not answer", remedy="the connection is made anew"
             ) from None
         finally:
-            self._calls.pop(str(self._numbers), None)
+            self._calls.pop(str(number), None)
 
     async def events(self) -> AsyncIterator[signalr.Invocation]:
         """What the hub says, until the connection ends; then VenueUnreachable says why."""

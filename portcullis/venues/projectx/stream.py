@@ -42,8 +42,9 @@ LOGGED_OUT = "GatewayLogout"
 
 
 class _Early(NamedTuple):
-    """A row that contains a fill which has not come yet."""
+    """A row that contains a fill which has not come yet; `of` is its account and contract."""
 
+    of: tuple[int, str]
     came_at: int
     explain: Callable[[], VenueEvent | None]
     settle: Callable[[int], VenueEvent]
@@ -81,9 +82,7 @@ class Stream:
         """Connect and subscribe, so that what is read afterwards misses nothing."""
         await self._user.open(token)
         await self._user.call("SubscribeAccounts")
-        for account in accounts:
-            for target in SUBSCRIPTIONS:
-                await self._user.call(target, account)
+        await asyncio.gather(*(self._follow(account) for account in accounts))
         await self._market.open(token)
         self._books.when_dealt = self._want
         for contract in dict.fromkeys((*contracts, *self._books.dealt)):
@@ -94,6 +93,17 @@ class Stream:
             asyncio.create_task(self._guarded(self._widen)),
             asyncio.create_task(self._guarded(self._settle)),
         ]
+
+    async def _follow(self, account: int) -> None:
+        """Subscribe to an account; one that the hub refuses, a closed one perhaps, harms no other:
+        its records are read all the same.
+        """
+        for target in SUBSCRIPTIONS:
+            try:
+                await self._user.call(target, account)
+            except VenueRefused as error:
+                for fact in self._fault(f"account {account} is not streamed: {error}"):
+                    await self._facts.put(fact)
 
     async def events(self) -> AsyncIterator[VenueEvent]:
         """What comes, until the connection ends; then VenueUnreachable says why. A defect of ours
@@ -150,7 +160,9 @@ class Stream:
         return [
             fact
             for row in rows(AccountRow, arguments[0])
-            for fact in self._told(partial(books.account, row), partial(books.settled_account, row))
+            for fact in self._told(
+                (row.id, ""), partial(books.account, row), partial(books.settled_account, row)
+            )
         ]
 
     async def _positions(self, arguments: list[msgspec.Raw]) -> list[VenueEvent]:
@@ -160,18 +172,26 @@ class Stream:
             fact
             for row in found
             for fact in self._told(
-                partial(books.position, row), partial(books.settled_position, row)
+                (row.account_id, row.contract_id),
+                partial(books.position, row),
+                partial(books.settled_position, row),
             )
         ]
 
     def _told(
-        self, explain: Callable[[], VenueEvent | None], settle: Callable[[int], VenueEvent]
+        self,
+        of: tuple[int, str],
+        explain: Callable[[], VenueEvent | None],
+        settle: Callable[[int], VenueEvent],
     ) -> list[VenueEvent]:
-        """A row whose fills are known; one that is ahead of its fill waits a moment for it."""
+        """A row whose fills are known; one that is ahead of its fill waits a moment for it. The one
+        that waited before it has nothing more to say.
+        """
+        self._early = [early for early in self._early if early.of != of]
         fact = explain()
         if fact is not None:
             return [fact]
-        self._early.append(_Early(self._clock.monotonic(), explain, settle))
+        self._early.append(_Early(of, self._clock.monotonic(), explain, settle))
         self._are_early.set()
         return []
 

@@ -98,6 +98,8 @@ def test_a_call_is_done_when_the_hub_says_so():
 
     async def story(hub):
         await asyncio.gather(hub.call("SubscribeAccounts"), hub.call("SubscribeOrders", 7))
+        many = [hub.call("SubscribeTrades", number) for number in range(40)]
+        await asyncio.gather(*many)
         with pytest.raises(VenueRefused, match="no such method"):
             await hub.call("WrongCase", 7)
 
