@@ -29,7 +29,8 @@ def free_ports(count):
 class Up:
     """One `portcullis up` with everything below it."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, program: str = "", **settings: str) -> None:
+        self.program = ["-c", program] if program else ["-m", "portcullis"]
         self.home = folder / "home"
         self.log = folder / "up.log"
         self.ports = dict(zip(PORTS, free_ports(3), strict=True))
@@ -45,7 +46,7 @@ class Up:
         """As a shell's background job: interrupts ignored, which children would inherit."""
         with self.log.open("wb") as output:
             return subprocess.Popen(
-                ["sh", "-c", 'trap "" INT; exec "$0" -m portcullis up', sys.executable],
+                ["sh", "-c", 'trap "" INT; exec "$0" "$@" up', sys.executable, *self.program],
                 env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -164,6 +165,37 @@ def test_a_worker_that_cannot_live_ends_everything_and_says_why(up):
     assert "nonsense" in up.text()
     assert "remedy" in up.text()
     assert psutil.wait_procs(family, timeout=1)[1] == []
+
+
+UNSEEN = """
+import os, signal, time
+from circus.arbiter import Arbiter
+
+looks, reap = [], Arbiter.reap_processes
+
+def reap_then_kill(self):
+    reap(self)
+    looks.append(0)
+    if len(looks) == 8:  # the worker dies between circus's two looks at its children
+        (worker,) = [each for each in self.iter_watchers() if each.name == "worker"]
+        os.kill(next(iter(worker.processes)), signal.SIGKILL)
+        time.sleep(0.3)
+
+Arbiter.reap_processes = reap_then_kill
+from portcullis.cli.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "up", [{"PORTCULLIS_OPERATIONS": "false", "program": UNSEEN}], indirect=True
+)
+def test_a_death_that_the_process_manager_misses_is_seen_all_the_same(up):
+    up.wait_for("ended unseen; starting again", 40)
+    up.wait_for("watching", 40, times=2)
+    code, alive = up.stop()
+    assert code == 0, up.text()
+    assert not alive
 
 
 def test_a_wrong_configuration_starts_nothing(tmp_path):
