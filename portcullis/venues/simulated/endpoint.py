@@ -58,15 +58,8 @@ class VenueServer:
         app.router.add_post("/calls/{name}", self._on_call)
         app.router.add_post("/control/{name}", self._on_control)
         app.router.add_get("/stream", self._on_stream)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            await runner.cleanup()
-            raise port_error(host, port, error) from error
-        self._runner = runner
-        bound = int(runner.addresses[0][1])
+        self._runner = await listen(app, host, port)
+        bound = int(self._runner.addresses[0][1])
         log.info("the simulated venue listens on %s:%s", host, bound)
         return bound
 
@@ -195,7 +188,19 @@ async def never_answer(request: web.Request) -> web.StreamResponse:
     return web.Response(status=504)
 
 
-def port_error(host: str, port: int, error: OSError) -> PortcullisError:
+async def listen(app: web.Application, host: str, port: int) -> web.AppRunner:
+    """Serve an application; `port` 0 has one chosen. Raises PortTaken."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise _port_error(host, port, error) from error
+    return runner
+
+
+def _port_error(host: str, port: int, error: OSError) -> PortcullisError:
     if error.errno == errno.EADDRINUSE:
         return PortTaken(
             f"port {port} on {host} is taken",

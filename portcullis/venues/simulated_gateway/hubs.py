@@ -72,7 +72,7 @@ class HubConnection:
         latency = plan.latency.fixed // 2
         self._stream = PushStream(books.exchange, plan, latency=latency, tell=self._tell)
         self._socket = socket
-        self._kept: dict[type, Callable[[Any], Pushes]] = {
+        self._tellers: dict[type, Callable[[Any], Pushes]] = {
             AccountReported: self._account,
             OrderReported: self._order,
             PositionReported: self._position,
@@ -194,7 +194,7 @@ class HubConnection:
 
     def _tell(self, event: VenueEvent) -> Pushes | None:
         """The pushes of an event, as it is at this moment; None where nobody asked for any."""
-        tell = self._kept.get(type(event))
+        tell = self._tellers.get(type(event))
         return (tell(event) or None) if tell is not None else None
 
     def _account(self, told: AccountReported) -> Pushes:

@@ -21,7 +21,7 @@ from aiohttp import WSMsgType, web
 
 from portcullis.errors import PortcullisError, VenueTimeout, VenueUnreachable
 from portcullis.venues.simulated.control import ACTS, Control
-from portcullis.venues.simulated.endpoint import break_connection, never_answer, port_error
+from portcullis.venues.simulated.endpoint import break_connection, listen, never_answer
 from portcullis.venues.simulated.faults import ConnectionBroken
 from portcullis.venues.simulated_gateway.control import OWN_ACTS
 from portcullis.venues.simulated_gateway.gateway import (
@@ -58,15 +58,8 @@ class GatewayServer:
         app.router.add_post("/hubs/{hub}/negotiate", self._on_negotiate)
         app.router.add_get("/hubs/{hub}", self._on_hub)
         app.router.add_post("/control/{name}", self._on_control)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            await runner.cleanup()
-            raise port_error(host, port, error) from error
-        self._runner = runner
-        bound = int(runner.addresses[0][1])
+        self._runner = await listen(app, host, port)
+        bound = int(self._runner.addresses[0][1])
         log.info("the simulated gateway listens on %s:%s", host, bound)
         return bound
 
