@@ -73,6 +73,7 @@ class Books:
         self._orders: dict[str, tuple[str, str]] = {}
         self._sizes: dict[int, dict[str, Figure]] = defaultdict(dict)
         self._read_at: dict[int, int] = {}
+        self._busted: dict[str, None] = {}
         self._balances: dict[int, Figure] = defaultdict(Figure)
 
     def list_contract(self, row: ContractRow) -> Instrument:
@@ -144,8 +145,11 @@ class Books:
         told = facts.trade(row, self._listed(row.contract_id), self._name(row.account_id), key)
         size, balance = self._size(row.account_id, row.contract_id), self._balances[row.account_id]
         if told.voided:
-            size.forget()
-            balance.forget()
+            if told.trade_id not in self._busted:  # every read lists it again
+                self._busted[told.trade_id] = None
+                forget_oldest(self._busted, ORDERS_MAX)
+                size.forget()
+                balance.forget()
         else:
             net = (told.gross or 0) - told.fees - told.commission
             size.note(told.trade_id, told.executed_at, told.side * told.size)

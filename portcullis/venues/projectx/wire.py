@@ -83,7 +83,10 @@ class HttpWire:
             headers["Authorization"] = f"Bearer {token}"
         session = self._opened()
         try:
-            async with session.post(f"{self.url}{path}", data=body, headers=headers) as reply:
+            # Not followed: a login that is redirected would hand the key to whoever redirects.
+            async with session.post(
+                f"{self.url}{path}", data=body, headers=headers, allow_redirects=False
+            ) as reply:
                 return reply.status, await reply.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise VenueUnreachable(

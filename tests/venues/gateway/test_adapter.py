@@ -202,3 +202,19 @@ async def test_a_defect_of_ours_is_raised_and_not_taken_for_a_quiet_market():
         await stage.trade(BUY, 1)
         with pytest.raises(ZeroDivisionError):
             await waiting
+
+
+async def test_a_busted_trade_is_news_once():
+    """Every read lists it again; what is known of the position since must stay known."""
+    async with on_stage() as stage:
+        await stage.trade(BUY, 1)
+        (trade,) = await stage.venue.trades(ACCOUNT, 0)
+        stage.exchange.void_trade(ACCOUNT, trade.trade_id)
+        await stage.venue.trades(ACCOUNT, 0)
+        await stage.trade(BUY, 2)
+        await stage.venue.trades(ACCOUNT, 0)
+        (before,) = await stage.venue.positions(ACCOUNT)
+        await stage.venue.trades(ACCOUNT, 0)
+        stage.plan.add(Fault("call", "drop", on="Trade/search", count=5))
+        (after,) = await stage.venue.positions(ACCOUNT)
+        assert (after.size, after.as_of) == (before.size, before.as_of)

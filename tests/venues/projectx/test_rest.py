@@ -124,6 +124,19 @@ def test_a_login_that_is_unauthorized_is_tried_again_later():
     play(story)
 
 
+def test_a_redirected_login_is_not_followed():
+    """It would carry the key on to whoever answers there."""
+
+    async def story(scripted, gateway):
+        there = {"Location": "/api/elsewhere"}
+        scripted.will("Auth/loginKey", web.Response(status=307, headers=there))
+        with pytest.raises(VenueUnreachable, match="307"):
+            await gateway.open()
+        assert scripted.calls == ["Auth/loginKey"]
+
+    play(story)
+
+
 def test_a_wrong_key_is_refused_and_never_shown():
     async def story(_scripted, gateway):
         with pytest.raises(VenueRefused) as refused:
