@@ -228,11 +228,6 @@ def failure(endpoint: str, code: int, text: str | None) -> PortcullisError | Non
     return VenueRefused(name, message, remedy=remedy)
 
 
-def needs_person(endpoint: str, code: int) -> bool:
-    """Whether no repetition helps until a person did something."""
-    return _next(endpoint, code) == "person"
-
-
 def needs_login(endpoint: str, code: int) -> bool:
     """Whether the token is no longer any good."""
     return _next(endpoint, code) == "login"

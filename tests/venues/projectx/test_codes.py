@@ -47,7 +47,7 @@ def test_every_code_of_every_endpoint_has_an_answer(endpoint):
 
 
 def test_who_must_act_and_when_to_log_in():
-    assert codes.needs_person("Order/cancel", 6)
-    assert not codes.needs_person("Position/partialCloseContract", 6)
+    assert codes.NEXT[codes.CancelOrderError(6)] == "person"
+    assert codes.PartialCloseError(6) not in codes.NEXT, "there 6 is a plain refusal"
     assert codes.needs_login("Auth/validate", 3)
     assert not codes.needs_login("Auth/loginKey", 3)
