@@ -18,16 +18,14 @@ UNCLIPPED = {"zone": "UTC", "flat_by": None, "calendar": None, "holidays": False
 
 
 class Uncovered(msgspec.Struct):
-    """Since when a position has had no covering stop: at the earliest and at the latest.
-
-    `size` is the position it was judged for; `covered` whether it is covered now.
+    """Since when a position has had no covering stop: by the strictest and by the mildest reading;
+    None where it has one by that reading. `size` is the position it was judged for.
     """
 
     size: int
-    covered: bool
-    earliest: int
-    latest: int
     opened_at: int
+    earliest: int | None = None
+    latest: int | None = None
 
 
 class Best(msgspec.Struct):

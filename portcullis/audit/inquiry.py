@@ -14,8 +14,16 @@ from typing import Any
 
 import msgspec
 
-from portcullis.audit import breaches, frame_commands, frame_days, frame_gate, frame_locks, judge
-from portcullis.audit.account import Account
+from portcullis.audit import (
+    breaches,
+    frame_commands,
+    frame_days,
+    frame_gate,
+    frame_locks,
+    judge,
+    rules_stops,
+)
+from portcullis.audit.account import NEVER, Account
 from portcullis.audit.book import Trade
 from portcullis.audit.finding import Finding
 from portcullis.audit.market import Market
@@ -173,11 +181,18 @@ class Inquiry:
 
     def _quoted(self, a: Account, moment: Moment) -> None:
         """A price that nothing was decided on: only the rules on prices can have changed."""
-        judge.follow_prices(a, self.market, moment.fact)
+        moved = judge.follow(a, self.market, moment.fact)
         findings: list[Finding] = judge.priced(a, self.market, moment.at)
         self.report.judgements += 1
+        asked = {*judge.PRICED}
+        if moved:
+            asked.add("no_stop_loss_grace")
+            rule = a.rules["no_stop_loss_grace"]
+            findings += rules_stops.no_stop_loss_grace(a, rule, moment.at)
+            a.due = min(a.due, *rules_stops.due(a, rule), NEVER)
+            self._due = min(self._due, a.due)
         if findings or a.standing:
-            breaches.compare(a, moment, findings, judge.PRICED)
+            breaches.compare(a, moment, findings, asked)
 
     def _apply(self, a: Account, moment: Moment) -> tuple[Trade | None, bool]:
         """Fold a fact of the account; answers a fill that is news, and whether its order is."""

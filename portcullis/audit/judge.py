@@ -33,15 +33,9 @@ PRICED = {
 }
 
 
-def follow(a: Account, market: Market, fact: Event) -> None:
-    """Bring what is remembered from moment to moment up to this one."""
-    if "no_stop_loss_grace" in a.rules:
-        rules_stops.follow(a, a.rules["no_stop_loss_grace"], fact.at)
-    follow_prices(a, market, fact)
-
-
-def follow_prices(a: Account, market: Market, fact: Event) -> None:
-    """As `follow`, for a quote.
+def follow(a: Account, market: Market, fact: Event) -> bool:
+    """Bring what is remembered from moment to moment up to this one; says whether a position began
+    or ceased to be without a stop.
 
     Whether the high of a day is taken at every fact or at prices only, the text leaves open:
     between two rows of the venue the sum of positions and trades may be of no moment at all.
@@ -56,6 +50,9 @@ def follow_prices(a: Account, market: Market, fact: Event) -> None:
             if fact.kind == "quote" and fact.body["instrument"] in a.book.positions:
                 low = max(low, min(seen))
             a.highs = low, max(high, *seen)
+    stops = a.rules.get("no_stop_loss_grace")
+    by_price = fact.kind == "quote"
+    return stops is not None and rules_stops.follow(a, stops, market, at, by_price=by_price)
 
 
 def priced(a: Account, market: Market, at: int) -> list[Finding]:

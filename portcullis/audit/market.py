@@ -45,9 +45,15 @@ class Market:
         return None if found is None else at - found["quoted_at"]
 
     def mark(self, name: str, size: int) -> int | None:
-        """The price at which a position could be closed: bid for a long one, ask for a short."""
+        """The price at which a position could be closed: bid for a long one, ask for a short; the
+        last trade's where that side is not known.
+        """
         found = self.quotes.get(name)
-        return None if found is None else found["bid" if size > 0 else "ask"]
+        if found is None:
+            return None
+        price: int | None = found["bid" if size > 0 else "ask"]
+        last: int | None = found["last"]
+        return last if price is None else price
 
     def open_pnl(self, name: str, held: Position, at: int, max_age: int) -> int | Fraction | None:
         """Open profit or loss of a position, micro-units; None where it cannot be judged.

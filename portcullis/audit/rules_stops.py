@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from portcullis.audit.account import Account, Uncovered
+from portcullis.audit.book import Position
 from portcullis.audit.finding import Finding
+from portcullis.audit.market import Market
 
 STOPS = frozenset(("stop", "stop_limit", "trailing"))
 
@@ -31,32 +33,77 @@ def covered(a: Account, name: str, size: int, cover: str) -> bool:
     return bool(stops >= abs(size) if cover == "full" else stops > 0)
 
 
-def follow(a: Account, p: dict[str, Any], at: int) -> None:
-    """Keep since when each position has been uncovered, after every fact of the account."""
+def passed(a: Account, order: dict[str, Any], market: Market, at: int) -> tuple[bool, bool]:
+    """Whether the market has passed a stop: possibly, and certainly.
+
+    The text wants both the price the position could be closed at and the last trade beyond it. By
+    which price the first is judged when the newest came too late to judge by, it leaves open.
+    """
+    name, stop = order["instrument"], order["stop_price"]
+    quote, mark = market.quotes.get(name), market.mark(name, -order["side"])
+    if stop is None or quote is None:
+        return False, False
+    is_old = at - quote["quoted_at"] > a.max_age
+    beyond = mark is not None and (mark - stop) * order["side"] > 0
+    traded = quote["last"] is None or (quote["last"] - stop) * order["side"] > 0
+    return beyond or is_old, beyond and traded and not is_old
+
+
+def bare(a: Account, name: str, cover: str, market: Market, at: int) -> tuple[bool, bool]:
+    """Whether a position is without cover: possibly, and certainly."""
+    size = a.book.positions[name].size
+    stops = [order for order in a.book.live(name) if is_working_stop(a, order, size)]
+    wanted = abs(size) if cover == "full" else 1
+    ways = [(order["remaining"], *passed(a, order, market, at)) for order in stops]
+    sound = sum(size for size, maybe, _ in ways if not maybe)
+    at_best = sum(size for size, _, surely in ways if not surely)
+    return sound < wanted, at_best < wanted
+
+
+def follow(a: Account, p: dict[str, Any], market: Market, at: int, *, by_price: bool) -> bool:
+    """Keep since when each position has been uncovered, after every fact of the account and every
+    price; says whether one changed. `by_price`: the fact was a price.
+    """
+    before = {name: (u.earliest, u.latest) for name, u in a.uncovered.items()}
     for name in [name for name in a.uncovered if name not in a.book.positions]:
         del a.uncovered[name]
     for name, held in a.book.positions.items():
+        maybe, surely = bare(a, name, p["cover"], market, at)
         known = a.uncovered.get(name)
-        is_covered = covered(a, name, held.size, p["cover"])
         if known is None or known.size * held.size < 0 or held.opened_at > known.opened_at:
             # The time before the position was first seen counts; when exactly, the venue says.
-            known = Uncovered(
-                held.size, is_covered, min(held.opened_at, at), held.opened_at, held.opened_at
-            )
-        elif known.covered and not is_covered:
-            known.earliest, known.latest = held.opened_at, at
-            known.earliest = max(held.opened_at, a.moved.get(name, at))
-        elif not known.covered and not is_covered and held.opened_at > known.latest:
-            known.latest = held.opened_at
-        elif not known.covered and held.opened_at < known.earliest and known.latest < at:
-            known.earliest = held.opened_at
-        known.size, known.covered = held.size, is_covered
+            known = Uncovered(held.size, held.opened_at)
+            first, last = min(held.opened_at, at), held.opened_at
+        else:
+            # The venue's clock may be ahead of ours.
+            opened_at = min(held.opened_at, at)
+            first = at if by_price else max(opened_at, a.moved.get(name, at))
+            last = at
+        known.earliest = _since(known.earliest, first) if maybe else None
+        known.latest = _since(known.latest, last) if surely else None
+        _reopened(known, held, at)
+        known.size = held.size
         a.uncovered[name] = known
+    return before != {name: (u.earliest, u.latest) for name, u in a.uncovered.items()}
+
+
+def _since(known: int | None, now: int) -> int:
+    return now if known is None else known
+
+
+def _reopened(known: Uncovered, held: Position, at: int) -> None:
+    """What the venue says later of when the position opened."""
+    if known.latest is not None and held.opened_at > known.latest:
+        known.latest = held.opened_at
+        return
+    is_news = known.latest is None or known.latest < at
+    if is_news and known.earliest is not None and held.opened_at < known.earliest:
+        known.earliest = held.opened_at
 
 
 def due(a: Account, p: dict[str, Any]) -> list[int]:
     """When the grace of each uncovered position ends."""
-    return [u.latest + p["grace"] + 1 for u in a.uncovered.values() if not u.covered]
+    return [u.latest + p["grace"] + 1 for u in a.uncovered.values() if u.latest is not None]
 
 
 def no_stop_loss_grace(a: Account, p: dict[str, Any], at: int) -> Iterator[Finding]:
@@ -66,13 +113,13 @@ def no_stop_loss_grace(a: Account, p: dict[str, Any], at: int) -> Iterator[Findi
     from the later on, accepted from the earlier.
     """
     for name, since in a.uncovered.items():
-        if not since.covered and at - since.earliest >= p["grace"]:
+        if since.earliest is not None and at - since.earliest >= p["grace"]:
             yield Finding(
                 "no_stop_loss_grace",
                 name,
-                at - since.latest > p["grace"],
+                since.latest is not None and at - since.latest > p["grace"],
                 (),
                 False,
-                f"{since.size:+d} without a covering stop since {since.latest}",
+                f"{since.size:+d} without a covering stop since {since.latest or since.earliest}",
                 "close",
             )

@@ -344,19 +344,23 @@ def raise_high(account: AccountState) -> None:
         account.high = equity
 
 
-def watch_cover(account: AccountState, now: int, *, any_stop: bool) -> None:
-    """Keep the time since which each position is without a covering stop.
+def watch_cover(account: AccountState, world: State, *, any_stop: bool) -> bool:
+    """Keep the time since which each position is without a covering stop; says whether one changed.
 
     The clock of a position that was never covered starts when it opened at the venue, so time
     during which nobody watched counts; one that lost its stop gets the grace anew.
     """
+    changed = False
     for position in account.positions.values():
-        covered = exposure.covered(account, position.instrument)
+        before = position.naked_since
+        covered = exposure.protected(account, position, world)
         if covered >= (1 if any_stop else abs(position.size)):
             position.naked_since = None
-        elif position.naked_since is None:
-            position.naked_since = now if position.watched else position.opened_at
+        elif before is None:
+            position.naked_since = world.now if position.watched else position.opened_at
         position.watched = True
+        changed = changed or position.naked_since != before
+    return changed
 
 
 def roll_day(account: AccountState, following: TradingDay) -> None:

@@ -146,9 +146,10 @@ class Engine:
                 self._arm(account)
             if watch.trails_intraday:
                 book.raise_high(account)
+            rearm = watch.needs_stops and book.watch_cover(account, state, any_stop=watch.any_stop)
             decided = len(self.judge.out)
             self.judge.judge_price(account, watch, holding.position)
-            if len(self.judge.out) > decided:
+            if rearm or len(self.judge.out) > decided:
                 self._arm(account)
 
     def _on_position(self, fact: PositionReported) -> None:
@@ -164,7 +165,7 @@ class Engine:
         watch = self.watches[account.id]
         locks.shrink_kept(account)
         concerned = self._concerned(account, "position")
-        book.watch_cover(account, self.world.now, any_stop=watch.any_stop)
+        book.watch_cover(account, self.world, any_stop=watch.any_stop)
         self.judge.judge_quotes(account, watch)
         book.raise_peak(account)
         self.judge.judge(account, concerned, lockout=True)
@@ -196,7 +197,7 @@ class Engine:
     def _orders_changed(self, account: AccountState, *, is_stop: bool) -> None:
         """Judge the orders anew; of them, only stops and what is decided can move a band."""
         watch, decided = self.watches[account.id], len(self.judge.out)
-        book.watch_cover(account, self.world.now, any_stop=watch.any_stop)
+        book.watch_cover(account, self.world, any_stop=watch.any_stop)
         self.judge.judge(account, watch.by_trigger["order"], lockout=True)
         if is_stop or len(self.judge.out) > decided:
             self._touched.append(account)
@@ -356,7 +357,9 @@ class Engine:
         for account in state.accounts.values():
             account.unjudged = {}
             if account.id in self.watches:
-                self.judge.judge_quotes(account, self.watches[account.id])
+                watch = self.watches[account.id]
+                self.judge.judge_quotes(account, watch)
+                book.watch_cover(account, state, any_stop=watch.any_stop)
             self._end_config_locks(account)
         self._index_all()
         for account in state.accounts.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portcullis.domain.events import OrderReported
 from portcullis.domain.model import STOP_TYPES, OrderType
-from portcullis.domain.state import AccountState
+from portcullis.domain.state import AccountState, Position, State
 
 
 def size_of(account: AccountState, instrument: str) -> int:
@@ -106,16 +106,43 @@ def covered(account: AccountState, instrument: str) -> int:
 
     A suspended bracket child counts only while its parent still works.
     """
+    return sum(order.remaining for order in covering(account, instrument))
+
+
+def protected(account: AccountState, position: Position, world: State) -> int:
+    """As `covered`, without the stops that the market has passed."""
+    return sum(
+        order.remaining
+        for order in covering(account, position.instrument)
+        if not is_passed(order, position, world)
+    )
+
+
+def covering(account: AccountState, instrument: str) -> list[OrderReported]:
+    """The stops that count as cover of a position."""
     size = size_of(account, instrument)
-    total = 0
-    for order in account.orders.values():
-        if order.instrument != instrument or order.type not in STOP_TYPES:
-            continue
-        if order.side * size >= 0:
-            continue
-        if order.status == "working" or _parent_works(account, order):
-            total += order.remaining
-    return total
+    return [
+        order
+        for order in account.orders.values()
+        if order.instrument == instrument
+        and order.type in STOP_TYPES
+        and order.side * size < 0
+        and (order.status == "working" or _parent_works(account, order))
+    ]
+
+
+def is_passed(order: OrderReported, position: Position, world: State) -> bool:
+    """Whether the market stands beyond a stop: it fired and did not fill, or will not fire.
+
+    The last trade must be beyond it too: one side alone may be far away where nobody quotes.
+    """
+    if order.stop_price is None or position.mark is None:
+        return False
+    if (position.mark - order.stop_price) * order.side <= 0:
+        return False
+    quote = world.quotes.get(order.instrument)
+    last = quote.last if quote else None
+    return last is None or (last - order.stop_price) * order.side > 0
 
 
 def _parent_works(account: AccountState, order: OrderReported) -> bool:

@@ -90,10 +90,9 @@ class AccountWatch:
             isinstance(params, trailing_drawdown.Params) and params.trail == "intraday"
             for _, params in rules
         )
-        self.any_stop = any(
-            isinstance(params, no_stop_loss_grace.Params) and params.cover == "any"
-            for _, params in rules
-        )
+        on_stops = [p for _, p in rules if isinstance(p, no_stop_loss_grace.Params)]
+        self.needs_stops = bool(on_stops)
+        self.any_stop = any(params.cover == "any" for params in on_stops)
 
     def next_check(self, account: AccountState, world: State) -> int | None:
         """When a rule may answer otherwise by the passing of time alone."""

@@ -100,6 +100,8 @@ class Errand:
         self.confirmed_at = 0
         self.attempts = 0
         self.round_trips = 0
+        self.listed: tuple[str, ...] = ()
+        """Instruments in which the newest read of the venue's rows held something."""
         self.refusal = ""
         self.gave_way = ""
         self.turn: asyncio.Lock | None = None
@@ -157,6 +159,7 @@ class Errand:
             self.core.enter(fact, self.trace)
         for fact in position_differences(account, before, positions):
             self.core.enter(fact, self.trace)
+        self.listed = tuple(row.instrument for row in positions if row.size)
 
     def conclusion(self, outcome: Outcome, detail: str) -> CommandConcluded:
         self.confirmed_at = self.core.time.now()

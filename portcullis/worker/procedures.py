@@ -51,9 +51,11 @@ async def _close(errand: Errand) -> Done | None:
     if command.unless_covered:
         await errand.look()
         account = errand.account
-        size = abs(exposure.size_of(account, command.instrument))
-        needed = 1 if errand.watch is not None and errand.watch.any_stop else size
-        if size and exposure.covered(account, command.instrument) >= needed:
+        held = account.positions.get(command.instrument)
+        any_stop = errand.watch is not None and errand.watch.any_stop
+        if held is not None and exposure.protected(account, held, errand.core.engine.world) >= (
+            1 if any_stop else abs(held.size)
+        ):
             return "superseded", "the venue's own orders hold a covering stop"
         await errand.take_over()
     return await _empty(errand, command.instrument)
@@ -77,8 +79,9 @@ async def _empty(errand: Errand, instrument: str | None) -> Done | None:
 
 
 def _emptying(errand: Errand, instrument: str | None) -> list[Call]:
-    """What must still be cancelled and closed. The round makes the key of a repeated close new
-    only after the venue was read and still held the position.
+    """What must still be cancelled and closed: flat is what the venue's rows say and the books do,
+    which add fills to a row that they are newer than. The round makes the key of a repeated close
+    new only after the venue was read and still held the position.
     """
     account, venue = errand.account, errand.venue
     calls: list[Call] = [
@@ -86,7 +89,7 @@ def _emptying(errand: Errand, instrument: str | None) -> list[Call]:
         for order in account.orders.values()
         if instrument in (None, order.instrument)
     ]
-    for name in account.positions:
+    for name in dict.fromkeys((*account.positions, *errand.listed)):
         if instrument in (None, name):
             key = f"{errand.key}/{name}/{errand.attempts}"
             calls.append(partial(venue.close_position, account.id, name, key))

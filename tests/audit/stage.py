@@ -291,9 +291,10 @@ class Stage:
         return self.held.get(ticker, (0, 0, 0))[0]
 
     def _covered(self, ticker: str) -> bool:
-        held = self.held.get(ticker, (0, 0, 0))[0]
+        held, price = self.held.get(ticker, (0, 0, 0))[0], self.prices[ticker]
         stops = [o for o in self.orders.values() if o["ticker"] == ticker and o["type"] == "stop"]
-        return sum(o["size"] for o in stops if o["side"] * held < 0) >= abs(held)
+        sound = [o for o in stops if o["side"] * held < 0 and o["side"] * (price - o["price"]) <= 0]
+        return sum(o["size"] for o in sound) >= abs(held)
 
     def _close(self, tickers: Any, key: str) -> None:
         for order_id, order in list(self.orders.items()):

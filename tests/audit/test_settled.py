@@ -152,6 +152,25 @@ def test_a_refusal_in_one_instrument_does_not_hold_back_another():
     assert found == [], LISTED["ES"].id
 
 
+def test_a_stop_the_market_has_passed_is_no_cover():
+    stage = Stage(9, no_stop_loss_grace.Params(grace=30 * SECOND))
+    stage.quote("ES", 0)
+    stage.fill("ES", 1, 1)
+    stage.rest("ES", -1, 1, "stop", far=10)
+    stage.fresh = True
+    stage.wait(60 * SECOND)
+    assert not breaches(stage)
+    stage.quote("ES", -11)
+    stage.wait(20 * SECOND)
+    stage.quote("ES", 5)
+    stage.wait(20 * SECOND)
+    stage.quote("ES", -5)
+    assert not breaches(stage)
+    stage.wait(31 * SECOND)
+    assert len(breaches(stage)) == 1
+    assert differences(stage) == []
+
+
 @pytest.mark.parametrize(("side", "move", "limit"), [(1, -3, 312_500_000), (-1, 3, 387_500_000)])
 def test_a_loss_of_exactly_the_limit_is_a_breach_whatever_the_average_was_rounded_to(
     side, move, limit

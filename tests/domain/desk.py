@@ -90,9 +90,12 @@ class Desk:
 
     # --- the venue says ---------------------------------------------------------------------
 
-    def quote(self, ticker: str, bid: int, ask: int | None = None) -> list[Any]:
-        ask = bid if ask is None else ask
-        return self.do(Quote(LISTED[ticker].id, bid, ask, bid, self.now))
+    def quote(
+        self, ticker: str, bid: int, ask: int | None = None, last: int | None = None
+    ) -> list[Any]:
+        """A quote; ask and last trade are at the bid where they are not given."""
+        ask, last = (bid if price is None else price for price in (ask, last))
+        return self.do(Quote(LISTED[ticker].id, bid, ask, last, self.now))
 
     def holds(
         self, ticker: str, size: int, price: int = 20_000, opened_at: int | None = None

@@ -124,7 +124,8 @@ def step(pair: Pair, number: int, verb: str, *rest: Any) -> None:
     if verb == "quote":
         name, price, missing = rest
         bid, ask = None if missing & 1 else price, None if missing & 2 else price + 1
-        pair.do(Quote(name, bid, ask, price if number % 2 else None, now))
+        last = price + number % 7 - 3 if number % 2 else None
+        pair.do(Quote(name, bid, ask, last, now))
     elif verb == "position":
         account, name, size, price = rest
         pair.do(PositionReported(account, name, size, price * MICRO + number % 5 // 4, now, now))

@@ -176,6 +176,7 @@ def rules_of(rng: random.Random) -> tuple[Any, ...]:
             50_000 * USD, amount(), trail, rng.random() < 0.5, rng.choice((20, 60, 100))
         ),
         daily_realized_loss.Params(400 * USD),
+        no_stop_loss_grace.Params(rng.choice((1, 5, 30)) * SECOND, rng.choice(("full", "any"))),
     )
     return tuple(rule for rule in found if rng.random() < 0.4)
 

@@ -65,6 +65,56 @@ def test_a_suspended_child_counts_only_while_its_parent_works():
     assert desk.breaches("no_stop_loss_grace")
 
 
+def stopped(size: int, stop: int) -> Desk:
+    """A position entered at 20,000 with a stop that does not fire, whatever the price."""
+    desk = Desk(no_stop_loss_grace.Params(grace=30 * SECOND))
+    desk.quote("ES", 20_000)
+    desk.holds("ES", size)
+    desk.order("ES", SELL if size > 0 else BUY, abs(size), "stop", price=stop)
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("size", "stop", "quote", "is_passed"),
+    [
+        (2, 19_990, (19_991, 19_992, 19_991), False),
+        (2, 19_990, (19_990, 19_991, 19_990), False),
+        (2, 19_990, (19_989, 19_991, 19_989), True),
+        (2, 19_990, (19_989, 20_011, 19_990), False),  # nothing was traded beyond it
+        (-2, 20_010, (20_009, 20_010, 20_010), False),
+        (-2, 20_010, (20_010, 20_011, 20_011), True),
+        (-2, 20_010, (19_990, 20_011, 20_010), False),
+    ],
+)
+def test_a_stop_that_the_market_has_passed_covers_nothing(size, stop, quote, is_passed):
+    desk = stopped(size, stop)
+    desk.wait(MINUTE)
+    desk.quote("ES", *quote)
+    desk.wait(30 * SECOND)
+    assert not desk.breaches()
+    desk.wait(1)
+    assert desk.commands() == ([Close("A", ES, unless_covered=True)] if is_passed else [])
+
+
+def test_a_stop_that_the_market_came_back_over_covers_again():
+    desk = stopped(2, 19_990)
+    for price in (19_980, 19_995) * 3:
+        desk.quote("ES", price)
+        desk.wait(20 * SECOND)
+    assert not desk.breaches()
+
+
+def test_of_two_stops_the_one_that_was_not_passed_still_covers_its_part():
+    desk = stopped(1, 19_990)
+    desk.order("ES", SELL, 1, "stop", order_id="far", price=19_900)
+    desk.quote("ES", 19_980)
+    desk.wait(MINUTE)
+    assert not desk.breaches()
+    desk.holds("ES", 2)
+    desk.wait(MINUTE)
+    assert "the market has passed those of 1, unfilled" in desk.breaches()[0].reason.formula
+
+
 def test_a_grace_of_more_than_a_day_does_not_wrap():
     desk = Desk(no_stop_loss_grace.Params(grace=25 * HOUR))
     desk.holds("ES", 1)

@@ -244,6 +244,28 @@ def test_a_stop_in_the_venues_own_books_spares_the_position():
     world.play(story)
 
 
+def test_a_stop_that_fired_and_did_not_fill_becomes_a_market_exit():
+    """The market jumps over the limit of a stop-limit order: it is awake, and nobody buys."""
+    world = World(no_stop_loss_grace.Params(grace=10 * SECOND))
+    world.quote(ES, 20_000)
+
+    async def story(w):
+        await w.start()
+        w.order(ES, BUY, 1)
+        w.order(ES, SELL, 1, "stop_limit", stop_price=19_990, limit_price=19_988)
+        await w.pass_time(30)
+        assert w.size(ES) == 1
+        w.quote(ES, 19_950)
+        await w.pass_time(9)
+        assert w.size(ES) == 1
+        await w.pass_time(2)
+        assert w.size(ES) == 0
+        assert not w.exchange.orders("A")
+        assert outcomes(w) == ["confirmed"]
+
+    world.play(story)
+
+
 def test_a_managed_stop_never_opens_a_position():
     world = World(trade_management.Params(auto_stop=20))
     world.quote(ES, 20_000)

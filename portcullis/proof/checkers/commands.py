@@ -13,6 +13,9 @@ from portcullis.domain.events import CommandConcluded, CommandIssued
 from portcullis.domain.model import STOP_KEY
 from portcullis.proof.checkers.record import Record
 
+STAMPS_AHEAD = 1_000
+"""Each event of the venue has a microsecond of its own, so many at one instant run ahead of it."""
+
 
 def opening_orders_are_sent_once(record: Record) -> Iterator[str]:
     """An order we place is taken by the venue at most once, whatever was not answered."""
@@ -95,5 +98,6 @@ def confirmed_means_flat(record: Record) -> Iterator[str]:
         begun = record.story.start
         if start is None or end is None:
             continue
-        if not holdings.was_flat(event.account, instrument, start + begun, end + begun):
+        until = end + begun + STAMPS_AHEAD
+        if not holdings.was_flat(event.account, instrument, start + begun, until):
             yield f"{event.key} counts as flat at event {row.position}, and was not"
