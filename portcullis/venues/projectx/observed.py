@@ -35,6 +35,7 @@ class ObservedGateway(Records):
     ) -> None:
         super().__init__(Gateway(wire, login, clock, spent), Books(), clock, live_data=live_data)
         self._tickers = frozenset(tickers)
+        self.gateway.on_time = self._take_time
         self._stream: Stream | None = None
 
     async def connect(self) -> None:
@@ -46,6 +47,9 @@ class ObservedGateway(Records):
         except BaseException:
             await self.hang_up()
             raise
+
+    def _take_time(self, second: int) -> None:
+        self.books.skew.note_second(second, self._clock.monotonic())
 
     async def hang_up(self) -> None:
         """End the hubs' connections alone: REST is another host, and protection needs it."""

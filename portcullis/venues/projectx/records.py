@@ -114,10 +114,7 @@ class Records:
             asked_at, rows = await self._positions(account)
             if before == rows:
                 books = self.books
-                # Without a time of the gateway's the trades that were read first say enough; the
-                # machine's clock may be ahead, and what is dated too late hides what follows.
-                until = asked_at if books.skew.there(self._clock.monotonic()) is not None else 0
-                known = [books.position(r) or books.settled_position(r, until) for r in rows]
+                known = [books.position(r) or books.settled_position(r, asked_at) for r in rows]
                 return self._listed_alone(account, asked_at, known)
         raise VenueUnreachable(
             f"the positions of {account} changed with every read",
@@ -155,7 +152,9 @@ class Records:
         return self.books.order(row)
 
     def now_there(self) -> int:
-        """The gateway's time, as far as it can be told; the machine's before anything came."""
+        """The gateway's time, as far as it can be told. The machine's stands in where no answer
+        named one: it may be ahead, and what is dated too late hides what follows.
+        """
         told = self.books.skew.there(self._clock.monotonic())
         return self._clock.now() if told is None else told
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -79,6 +79,9 @@ class Gateway:
         self._token: Token | None = None
         self._renewing = asyncio.Lock()
         self._renew_after = 0
+        self._there: int | None = None
+        self.on_time: Callable[[int], None] = lambda _: None
+        """Told the second of the gateway's time that an answer names."""
         self.budget = Budget(200, 60 * SECOND, RESERVE, spent)
         self.bars_budget = Budget(50, 30 * SECOND)
 
@@ -99,10 +102,10 @@ class Gateway:
     async def token(self, spoilt: str | None = None) -> str:
         """A token that holds, renewed before its end; `spoilt` is one the gateway refused."""
         async with self._renewing:
-            now, held = self._clock.now(), self._token
+            now, held = self._clock.monotonic(), self._token
             if held is None or held.is_over(now) or held.text == spoilt:
                 self._token = await self._log_in()
-            elif held.is_due(now) and self._clock.monotonic() >= self._renew_after:
+            elif held.is_due(now) and now >= self._renew_after:
                 self._token = await self._renewed(held)
             assert self._token is not None
             return self._token.text
@@ -151,7 +154,7 @@ class Gateway:
             raise VenueRefused(
                 "NoToken", "the login was answered without a token", remedy="try again later"
             )
-        return token_of(found.token, self._clock.now())
+        return self._taken(found.token)
 
     async def _renewed(self, held: Token) -> Token:
         """A fresh token for one that still holds; a login where the gateway wants that."""
@@ -163,7 +166,10 @@ class Gateway:
             # It holds for half an hour yet, and everybody waits while another is asked for.
             self._renew_after = self._clock.monotonic() + RENEW_PAUSE
             return held
-        return token_of(found.new_token, self._clock.now()) if found.new_token else held
+        return self._taken(found.new_token) if found.new_token else held
+
+    def _taken(self, text: str) -> Token:
+        return token_of(text, self._there or self._clock.now(), self._clock.monotonic())
 
     # --- the wire -----------------------------------------------------------------------------
 
@@ -179,7 +185,7 @@ class Gateway:
         await self._afford(endpoint, protective=protective)
         try:
             sent = _encoder.encode(body)
-            status, content = await self.wire.post(f"/api/{endpoint}", sent, token)
+            status, content, told_at = await self.wire.post(f"/api/{endpoint}", sent, token)
         except NoAnswer as error:
             raise _no_answer(endpoint, str(error)) from error
         if status == 401:
@@ -202,7 +208,11 @@ class Gateway:
             )
         if status != 200:
             raise _no_answer(endpoint, f"HTTP {status}")
-        return _read(endpoint, content, answer)
+        found = _read(endpoint, content, answer)
+        self._there = told_at
+        if told_at is not None:
+            self.on_time(told_at)
+        return found
 
     def _budget_of(self, endpoint: str) -> Budget:
         return self.bars_budget if endpoint == BARS else self.budget

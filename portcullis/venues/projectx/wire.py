@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Protocol
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple, Protocol
 
 import aiohttp
 
@@ -20,6 +21,16 @@ CONNECT_WITHIN = 10 * SECOND
 
 class NoAnswer(Exception):
     """A request left, and no answer came: nobody knows what became of it."""
+
+
+class Reply(NamedTuple):
+    """HTTP status and content. `told_at` is the second of the gateway's time that its `Date` names,
+    microseconds; None where it names none.
+    """
+
+    status: int
+    content: bytes
+    told_at: int | None = None
 
 
 class HubSocket(Protocol):
@@ -46,9 +57,9 @@ class Wire(Protocol):
     async def close(self) -> None:
         """Let go of everything; safe to call twice."""
 
-    async def post(self, path: str, body: bytes, token: str | None) -> tuple[int, bytes]:
-        """HTTP status and content. Raises VenueUnreachable where nothing was sent, NoAnswer where
-        it may have been.
+    async def post(self, path: str, body: bytes, token: str | None) -> Reply:
+        """Send a request. Raises VenueUnreachable where nothing was sent, NoAnswer where it may
+        have been.
         """
 
     async def connect(self, path: str, token: str) -> HubSocket:
@@ -77,7 +88,7 @@ class HttpWire:
         if session is not None:
             await session.close()
 
-    async def post(self, path: str, body: bytes, token: str | None) -> tuple[int, bytes]:
+    async def post(self, path: str, body: bytes, token: str | None) -> Reply:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -87,7 +98,8 @@ class HttpWire:
             async with session.post(
                 f"{self.url}{path}", data=body, headers=headers, allow_redirects=False
             ) as reply:
-                return reply.status, await reply.read()
+                told_at = _second(reply.headers.get("Date"))
+                return Reply(reply.status, await reply.read(), told_at)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise VenueUnreachable(
                 f"{path}: {self.url} cannot be reached: {error}",
@@ -118,6 +130,13 @@ class HttpWire:
         if self._session is None:
             raise VenueUnreachable("a request before connect", remedy="connect to the venue first")
         return self._session
+
+
+def _second(date: str | None) -> int | None:
+    try:
+        return int(parsedate_to_datetime(date).timestamp()) * SECOND if date else None
+    except (ValueError, OverflowError):
+        return None
 
 
 class _WebSocket:

@@ -80,6 +80,10 @@ class SimulatedGateway:
         self._users = {name.lower(): key for name, key in users.items()}
         self._clock = clock
 
+    def now(self) -> int:
+        """The gateway's time, microseconds."""
+        return self._clock.now()
+
     def cut(self, why: str = "cut by the operator") -> None:
         """Break every connection to a hub."""
         for connection in self.connections:

@@ -8,7 +8,7 @@ from typing import Any
 
 from portcullis.domain.model import SECOND
 from portcullis.errors import VenueRefused, VenueTimeout, VenueUnreachable
-from portcullis.venues.projectx.wire import HubSocket, NoAnswer, ended
+from portcullis.venues.projectx.wire import HubSocket, NoAnswer, Reply, ended
 from portcullis.venues.simulated.faults import ConnectionBroken
 from portcullis.venues.simulated_gateway.gateway import Answer, SimulatedGateway
 
@@ -49,7 +49,7 @@ class LocalWire:
             socket.abort()
         self._sockets.clear()
 
-    async def post(self, path: str, body: bytes, token: str | None) -> tuple[int, bytes]:
+    async def post(self, path: str, body: bytes, token: str | None) -> Reply:
         if not self._is_open:
             raise VenueUnreachable("a request before connect", remedy="connect to the venue first")
         call = self._gateway.call(path.removeprefix("/api/"), body, token or "")
@@ -64,7 +64,7 @@ class LocalWire:
             raise NoAnswer("time-out") from error
         except TimeoutError as error:
             raise NoAnswer("time-out") from error
-        return answer.status, answer.body
+        return Reply(answer.status, answer.body, self._gateway.now() // SECOND * SECOND)
 
     async def connect(self, path: str, token: str) -> HubSocket:
         await asyncio.sleep(self._gateway.plan.travel() / SECOND)

@@ -15,10 +15,12 @@ import asyncio
 import contextlib
 import hmac
 import logging
+from email.utils import formatdate
 
 import msgspec
 from aiohttp import WSMsgType, web
 
+from portcullis.domain.model import SECOND
 from portcullis.errors import PortcullisError, VenueTimeout, VenueUnreachable
 from portcullis.venues.simulated.control import ACTS, Control
 from portcullis.venues.simulated.endpoint import break_connection, listen, never_answer
@@ -78,11 +80,13 @@ class GatewayServer:
     async def _on_call(self, request: web.Request) -> web.StreamResponse:
         name, body = request.match_info["endpoint"], await request.read()
         try:
-            return _response(await self.gateway.call(name, body, _token(request)))
+            answer = _response(await self.gateway.call(name, body, _token(request)))
         except (VenueUnreachable, ConnectionBroken):
             return break_connection(request)
         except VenueTimeout:
             return await never_answer(request)
+        answer.headers["Date"] = formatdate(self.gateway.now() / SECOND, usegmt=True)
+        return answer
 
     # --- hubs ---------------------------------------------------------------------------------
 

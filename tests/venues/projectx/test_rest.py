@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -37,6 +38,8 @@ class Scripted:
         self.good: set[str] = set()
         self.logins = 0
         self.life = 24 * HOUR
+        self.ahead = 0
+        """Microseconds by which its clock is ahead of the machine's."""
 
     def will(self, endpoint: str, *answers: web.Response | float) -> None:
         """The next answers of an endpoint; a number is seconds without one."""
@@ -59,9 +62,13 @@ class Scripted:
             return web.Response(status=401)
         return self.issue("newToken") if endpoint == "Auth/validate" else said(True)
 
+    async def name_the_time(self, _: web.Request, answer: web.StreamResponse) -> None:
+        told = self.clock.now() + self.ahead
+        answer.headers["Date"] = formatdate(told / SECOND, usegmt=True)
+
     def issue(self, name: str) -> web.Response:
         self.logins += 1
-        token = jwt(self.logins, self.clock.now() + self.life)
+        token = jwt(self.logins, self.clock.now() + self.ahead + self.life)
         self.good.add(token)
         return web.json_response({name: token, "success": True, "errorCode": 0})
 
@@ -76,6 +83,7 @@ def play(story: Story, *, key: str = "secret", timeout: int = SECOND) -> None:
         scripted = Scripted(clock)
         app = web.Application()
         app.router.add_post("/api/{rest:.*}", scripted.handle)
+        app.on_response_prepare.append(scripted.name_the_time)
         runner = web.AppRunner(app)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -153,6 +161,37 @@ def test_a_token_is_exchanged_before_it_ends():
         await gateway.open()
         scripted.clock.advance(24 * HOUR - REFRESH_BEFORE)
         await asyncio.gather(*(positions(gateway) for _ in range(3)))
+        assert scripted.calls.count("Auth/validate") == 1
+        assert scripted.calls.count("Auth/loginKey") == 1
+
+    play(story)
+
+
+@pytest.mark.parametrize("ahead", [-30 * HOUR, -HOUR, HOUR, 30 * HOUR])
+def test_a_machine_clock_that_is_wrong_ends_no_token(ahead):
+    async def story(scripted, gateway):
+        scripted.ahead = ahead
+        await gateway.open()
+        for _ in range(3):
+            scripted.clock.advance(HOUR)
+            await positions(gateway)
+        scripted.clock.step(5 * HOUR)
+        await positions(gateway)
+        assert scripted.calls == ["Auth/loginKey", *["Position/searchOpen"] * 4]
+        scripted.clock.advance(21 * HOUR - REFRESH_BEFORE)
+        await positions(gateway)
+        assert scripted.calls.count("Auth/validate") == 1
+
+    play(story)
+
+
+def test_a_token_of_short_life_is_not_renewed_with_every_call():
+    async def story(scripted, gateway):
+        scripted.life = 300 * SECOND
+        await gateway.open()
+        for _ in range(15):
+            scripted.clock.advance(20 * SECOND)
+            await positions(gateway)
         assert scripted.calls.count("Auth/validate") == 1
         assert scripted.calls.count("Auth/loginKey") == 1
 
@@ -296,9 +335,9 @@ def test_after_429_nothing_is_sent_until_the_window_is_over():
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", "a.e30.c", "a.bm90anNvbg.c"])
 def test_a_token_that_tells_no_end_holds_a_day(text):
-    assert token_of(text, START).ends_at == START + 24 * HOUR
+    assert token_of(text, START, 7).life == 24 * HOUR
 
 
 def test_neither_token_nor_key_is_ever_printed():
-    assert "h.secret.s" not in repr(token_of("h.secret.s", START))
+    assert "h.secret.s" not in repr(token_of("h.secret.s", START, 7))
     assert "secret" not in repr(Login("me", "secret"))
