@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
+
+Key = TypeVar("Key")
 
 
-def forget_oldest(table: dict[str, Any], keep: int) -> None:
+def forget_oldest(table: dict[Key, Any], keep: int) -> None:
     """Cut a table that outgrew `keep` back to it, oldest entries first.
 
     Many at once and seldom: what was deleted before the first entry of a dict is passed again

@@ -17,6 +17,9 @@ from portcullis.worker.reconcile import Reconciler
 
 BACKOFF_FIRST = SECOND // 10
 BACKOFF_MAX = 5 * SECOND
+HELD = 30.0
+"""Seconds a connection must have held for the next break to be mended without a pause again."""
+
 QUOTE_REPEAT = SECOND
 UNWATCHED_MAX = 1000
 UNAUTHORIZED = "Unauthorized"
@@ -32,17 +35,19 @@ class Feed:
         self._unwatched: dict[str, None] = {}
         self.connected = False
         self._was_connected = False
+        self._read_at: float | None = None
         self.last_event_at = 0
         self.when_ready: list[Callable[[], None]] = []
 
     async def run(self) -> None:
         """Connect, compare, listen; for ever, with growing pauses between failures."""
-        pause = BACKOFF_FIRST
+        pause, loop = BACKOFF_FIRST, asyncio.get_running_loop()
         while True:
+            began = loop.time()
             try:
                 await self._listen()
             except (Retryable, VenueRefused) as error:
-                if self.connected:
+                if self.connected and loop.time() - began >= HELD:
                     pause = BACKOFF_FIRST
                 if self._was_connected and getattr(error, "code", "") == UNAUTHORIZED:
                     self._was_connected = False
@@ -55,12 +60,21 @@ class Feed:
     async def _listen(self) -> None:
         await self._venue.connect()
         stream = self._venue.stream()
-        await self._reconciler.everything()
+        await self._read()
         self._note(connected=True, reason="connected and compared")
         for ready in self.when_ready:
             ready()
         async for event in stream:
             self._take(event)
+
+    async def _read(self) -> None:
+        """Compare every account the first time. After a break as many as the venue's limit has room
+        for since the last time, the busiest first; the others follow in their turns.
+        """
+        now = asyncio.get_running_loop().time()
+        since = None if self._read_at is None else round((now - self._read_at) * MICRO)
+        await self._reconciler.everything(within=since)
+        self._read_at = now
 
     def _note(self, *, connected: bool, reason: str) -> None:
         known = self._core.engine.world.system.venues.get(self._venue.name)

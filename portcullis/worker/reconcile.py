@@ -170,11 +170,11 @@ class Reconciler:
             if known is None or quote.quoted_at > known.quoted_at:
                 self._core.enter(quote)
 
-    async def everything(self) -> None:
-        """Contract data, prices, then every account that has a plan."""
+    async def everything(self, within: int | None = None) -> None:
+        """Contract data, prices, then accounts that have a plan: all, or as `accounts` says."""
         await self.instruments()
         await self.quotes()
-        await self.accounts()
+        await self.accounts(within)
 
     async def accounts(self, within: int | None = None) -> None:
         """Every account; one that fails is entered as not reconciled and does not hold others.
@@ -184,13 +184,7 @@ class Reconciler:
         """
         self._round += 1
         names = list(self._core.engine.watches)
-        try:
-            reported = {row.account: row for row in await self._venue.accounts()}
-        except (Retryable, VenueRefused) as error:
-            if within is not None:
-                for name in names:
-                    self._fail(name, str(error))
-            raise
+        reported = {row.account: row for row in await self._venue.accounts()}
         if within is not None:
             names = self._in_turn(names, within)
         self._compared.update(dict.fromkeys(names, self._round))
@@ -227,6 +221,11 @@ class Reconciler:
         gap = _gap(account, account.balance)
         if differences or not account.reconciled_at or gap or account.failed_compares:
             self._core.enter(Reconciled(name, differences, True))
+
+    def fail_all(self, why: str) -> None:
+        """Enter that no account could be compared."""
+        for name in self._core.engine.watches:
+            self._fail(name, why)
 
     def _fail(self, name: str, detail: str) -> None:
         """Enter a failed comparison as often as it takes to count, not for as long as it lasts."""

@@ -58,9 +58,12 @@ async def compare(feed: Feed, reconciler: Reconciler, every: int) -> None:
         try:
             await reconciler.instruments()
             await reconciler.quotes()
-            await reconciler.accounts(within=every)
         except (Retryable, VenueRefused):
             continue
+        try:
+            await reconciler.accounts(within=every)
+        except (Retryable, VenueRefused) as error:
+            reconciler.fail_all(str(error))
 
 
 class Vouching:

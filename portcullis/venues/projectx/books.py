@@ -6,8 +6,10 @@ how far rows go that have no time of their own.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
+
+import msgspec
 
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.events import (
@@ -17,10 +19,10 @@ from portcullis.domain.events import (
     Quote,
     TradeReported,
 )
-from portcullis.domain.model import MINUTE, SECOND, Instrument
+from portcullis.domain.model import Instrument
 from portcullis.errors import VenueUnreachable
 from portcullis.venues.projectx import facts
-from portcullis.venues.projectx.figure import Figure
+from portcullis.venues.projectx.figure import Figure, Moments
 from portcullis.venues.projectx.payloads import (
     AccountRow,
     ContractRow,
@@ -29,55 +31,9 @@ from portcullis.venues.projectx.payloads import (
     QuoteRow,
     TradeRow,
 )
+from portcullis.venues.projectx.skew import Skew
 
 ORDERS_MAX = 20_000
-SKEW_KEPT = 10 * MINUTE
-BELIEVED_AHEAD = 2 * SECOND
-
-
-class _Fastest:
-    """How far our clock is ahead by what came fastest of late, which bounds it best."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[int, int]] = deque()
-
-    def note(self, came_at: int, ahead: int) -> None:
-        while self._seen and self._seen[-1][1] >= ahead:
-            self._seen.pop()
-        self._seen.append((came_at, ahead))
-        while self._seen[0][0] < came_at - SKEW_KEPT:
-            self._seen.popleft()
-
-    def ahead(self) -> int | None:
-        return self._seen[0][1] if self._seen else None
-
-
-class Skew:
-    """The gateway's time by ours, the monotonic one: setting the machine's clock moves nothing.
-
-    Messages tell it exactly. Before the first the seconds that answers name must do, which is up to
-    a second early: what is dated too late would hide what follows. Nor is a message believed that
-    is ahead of those seconds.
-    """
-
-    def __init__(self) -> None:
-        self._told, self._named = _Fastest(), _Fastest()
-
-    def note_second(self, begins_at: int, came_at: int) -> None:
-        """Take the second that an answer names, and our time when it came."""
-        self._named.note(came_at, came_at - begins_at)
-
-    def note(self, told_at: int, came_at: int) -> None:
-        """Take the gateway's time of something, and ours when it came."""
-        ahead, named = came_at - told_at, self._named.ahead()
-        if named is None or ahead >= named - BELIEVED_AHEAD:
-            self._told.note(came_at, ahead)
-
-    def there(self, here: int) -> int | None:
-        """The gateway's time at ours; None where nothing is known."""
-        told = self._told.ahead()
-        ahead = self._named.ahead() if told is None else told
-        return None if ahead is None else here - ahead
 
 
 class Books:
@@ -98,6 +54,7 @@ class Books:
         self._read_at: dict[int, int] = {}
         self._busted: dict[str, None] = {}
         self._balances: dict[int, Figure] = defaultdict(Figure)
+        self._moments: dict[int, Moments] = defaultdict(Moments)
 
     def list_contract(self, row: ContractRow) -> Instrument:
         """Take a contract in. Raises ValueError where its tick value cannot be told exactly."""
@@ -166,6 +123,8 @@ class Books:
         """A fill, with its order's key where that is known."""
         _, key = self._orders.get(str(row.order_id), ("", ""))
         told = facts.trade(row, self._listed(row.contract_id), self._name(row.account_id), key)
+        at = self._moments[row.account_id].of(told.trade_id, told.executed_at)
+        told = msgspec.structs.replace(told, executed_at=at)
         size, balance = self._size(row.account_id, row.contract_id), self._balances[row.account_id]
         if told.voided:
             if told.trade_id not in self._busted:  # every read lists it again

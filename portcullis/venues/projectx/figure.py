@@ -10,8 +10,14 @@ from __future__ import annotations
 
 from bisect import insort
 
+from portcullis.domain.bounds import forget_oldest
+
 FILLS_MAX = 500
 """Fills kept of a figure: those of the minutes in which a row may be late."""
+
+
+MOMENTS_MAX = 20_000
+"""Fills of an account whose time is kept: those of a day that may be read again."""
 
 
 class Figure:
@@ -73,6 +79,29 @@ class Figure:
     def newest(self) -> int:
         """When the newest known fill was executed, 0 without any."""
         return self._fills[-1][0] if self._fills else 0
+
+
+class Moments:
+    """The times of an account's fills, each of its own: parts of an order may be told with the same
+    one, and then nobody could say which of them a row contains.
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[str, int] = {}
+        self._taken: dict[int, None] = {}
+
+    def of(self, trade: str, told_at: int) -> int:
+        """The told time of a fill, or the next that no other has."""
+        at = self._of.get(trade)
+        if at is None:
+            at = told_at
+            while at in self._taken:
+                at += 1
+            self._of[trade] = at
+            self._taken[at] = None
+            forget_oldest(self._of, MOMENTS_MAX)
+            forget_oldest(self._taken, MOMENTS_MAX)
+        return at
 
 
 def _ends(before: int, after: int) -> bool:

@@ -35,6 +35,9 @@ reads that a fill without its row or a program's order brings along.
 
 RECENT = 2 * MINUTE
 READS_MAX = 3
+QUERY_PAUSE = 10 * MINUTE
+"""Until the query endpoint is tried again after it was not there."""
+
 PAGE = 200
 MAY_FILL = (1, 6, 7, 8)
 """Open, pending, pending cancellation, suspended."""
@@ -58,7 +61,7 @@ class Records:
         self._clock = clock
         self._live_data = live_data
         self._contracts_at: int | None = None
-        self._can_query = True
+        self._query_after: int | None = None
 
     async def instruments(self) -> list[Instrument]:
         """Every contract that is known; asked for anew once an hour."""
@@ -134,8 +137,8 @@ class Records:
         found = (await self._call("Trade/search", body, answers.Trades)).trades
         await self.know(*(row.contract_id for row in found))
         with _told_exactly(account):
-            told = [self.books.trade(row) for row in found]
-        told.sort(key=lambda trade: (trade.executed_at, int(trade.trade_id)))
+            in_order = sorted(found, key=lambda row: (row.creation_timestamp, row.id))
+            told = [self.books.trade(row) for row in in_order]
         return [trade for trade in told if trade.executed_at >= since]
 
     async def quotes(self) -> list[Quote]:
@@ -195,13 +198,14 @@ class Records:
 
     async def _live_orders(self, account: str) -> Sequence[OrderRow]:
         """By query where the gateway has it: its list of open orders leaves suspended ones out."""
-        if self._can_query:
+        now = self._clock.monotonic()
+        if self._query_after is None or now >= self._query_after:
             try:
                 return await self._queried(account)
             except VenueRefused as error:
                 if error.code not in ("NotFound", "BadRequest"):
                     raise
-                self._can_query = False
+                self._query_after = now + QUERY_PAUSE
         return [row for row in await self._history(account) if row.status in MAY_FILL]
 
     async def _queried(self, account: str) -> list[OrderRow]:

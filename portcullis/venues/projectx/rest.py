@@ -15,7 +15,7 @@ from portcullis.venues.projectx import codes
 from portcullis.venues.projectx.budget import Budget
 from portcullis.venues.projectx.spent import Spent
 from portcullis.venues.projectx.token import Token, token_of
-from portcullis.venues.projectx.wire import NoAnswer, Wire
+from portcullis.venues.projectx.wire import NoAnswer, Reply, Wire
 
 LOGIN, VALIDATE, BARS = "Auth/loginKey", "Auth/validate", "History/retrieveBars"
 CHANGING = frozenset(
@@ -34,6 +34,9 @@ RESERVE = 60
 
 RENEW_PAUSE = 60 * SECOND
 """Between two tries to renew a token that still holds."""
+
+PATIENCE_MAX = 20 * SECOND
+"""A request waits no longer than this for its answer, however slow the last ones were."""
 
 WAIT_MAX = 10 * SECOND
 """A call waits no longer than this for its budget."""
@@ -79,6 +82,7 @@ class Gateway:
         self._token: Token | None = None
         self._renewing = asyncio.Lock()
         self._renew_after = 0
+        self._within = wire.patience
         self._there: int | None = None
         self.on_time: Callable[[int], None] = lambda _: None
         """Told the second of the gateway's time that an answer names."""
@@ -185,7 +189,7 @@ class Gateway:
         await self._afford(endpoint, protective=protective)
         try:
             sent = _encoder.encode(body)
-            status, content, told_at = await self.wire.post(f"/api/{endpoint}", sent, token)
+            status, content, told_at = await self._post(f"/api/{endpoint}", sent, token)
         except NoAnswer as error:
             raise _no_answer(endpoint, str(error)) from error
         if status == 401:
@@ -213,6 +217,21 @@ class Gateway:
         if told_at is not None:
             self.on_time(told_at)
         return found
+
+    async def _post(self, path: str, body: bytes, token: str | None) -> Reply:
+        """Send a request. One that times out makes the next wait longer, until answers come fast
+        again: a gateway that is slow for everybody is slow when it matters, too.
+        """
+        began, within = self._clock.monotonic(), self._within
+        try:
+            reply = await self.wire.post(path, body, token, within)
+        except NoAnswer:
+            if self._clock.monotonic() - began >= within:
+                self._within = min(max(self._within, 2 * within), PATIENCE_MAX)
+            raise
+        took = self._clock.monotonic() - began
+        self._within = max(self.wire.patience, min(2 * took, PATIENCE_MAX))
+        return reply
 
     def _budget_of(self, endpoint: str) -> Budget:
         return self.bars_budget if endpoint == BARS else self.budget

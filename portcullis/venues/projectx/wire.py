@@ -17,6 +17,7 @@ from portcullis.errors import VenueRefused, VenueUnreachable
 from portcullis.venues.projectx.signalr import BUFFER_MAX
 
 CONNECT_WITHIN = 10 * SECOND
+PATIENCE = 5 * SECOND
 
 
 class NoAnswer(Exception):
@@ -50,6 +51,8 @@ class Wire(Protocol):
     """What carries requests to a gateway."""
 
     url: str
+    patience: int
+    """How long a request waits for its answer, microseconds, as long as answers come."""
 
     async def open(self) -> bool:
         """Make ready; what is open stays so, with its requests. Says whether it was not open."""
@@ -57,9 +60,9 @@ class Wire(Protocol):
     async def close(self) -> None:
         """Let go of everything; safe to call twice."""
 
-    async def post(self, path: str, body: bytes, token: str | None) -> Reply:
-        """Send a request. Raises VenueUnreachable where nothing was sent, NoAnswer where it may
-        have been.
+    async def post(self, path: str, body: bytes, token: str | None, within: int) -> Reply:
+        """Send a request and wait `within` microseconds. Raises VenueUnreachable where nothing was
+        sent, NoAnswer where it may have been.
         """
 
     async def connect(self, path: str, token: str) -> HubSocket:
@@ -69,18 +72,18 @@ class Wire(Protocol):
 
 
 class HttpWire:
-    """REST at `url` and hubs at `hubs`. `timeout` bounds a request, microseconds."""
+    """REST at `url` and hubs at `hubs`."""
 
-    def __init__(self, url: str, hubs: str, *, timeout: int = 5 * SECOND) -> None:
+    def __init__(self, url: str, hubs: str, *, patience: int = PATIENCE) -> None:
         self.url = url.rstrip("/")
+        self.patience = patience
         self._hubs = hubs.rstrip("/")
-        self._timeout = aiohttp.ClientTimeout(total=timeout / SECOND)
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> bool:
         is_new = self._session is None
         if is_new:
-            self._session = aiohttp.ClientSession(timeout=self._timeout)
+            self._session = aiohttp.ClientSession()
         return is_new
 
     async def close(self) -> None:
@@ -88,15 +91,20 @@ class HttpWire:
         if session is not None:
             await session.close()
 
-    async def post(self, path: str, body: bytes, token: str | None) -> Reply:
+    async def post(self, path: str, body: bytes, token: str | None, within: int) -> Reply:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         session = self._opened()
+        wait = aiohttp.ClientTimeout(total=within / SECOND)
         try:
             # Not followed: a login that is redirected would hand the key to whoever redirects.
             async with session.post(
-                f"{self.url}{path}", data=body, headers=headers, allow_redirects=False
+                f"{self.url}{path}",
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=wait,
             ) as reply:
                 told_at = _second(reply.headers.get("Date"))
                 return Reply(reply.status, await reply.read(), told_at)

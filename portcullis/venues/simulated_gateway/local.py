@@ -8,11 +8,9 @@ from typing import Any
 
 from portcullis.domain.model import SECOND
 from portcullis.errors import VenueRefused, VenueTimeout, VenueUnreachable
-from portcullis.venues.projectx.wire import HubSocket, NoAnswer, Reply, ended
+from portcullis.venues.projectx.wire import PATIENCE, HubSocket, NoAnswer, Reply, ended
 from portcullis.venues.simulated.faults import ConnectionBroken
 from portcullis.venues.simulated_gateway.gateway import Answer, SimulatedGateway
-
-PATIENCE = 5 * SECOND
 
 
 class LocalWire:
@@ -24,7 +22,7 @@ class LocalWire:
     def __init__(self, gateway: SimulatedGateway, *, patience: int = PATIENCE) -> None:
         self.url = "the gateway in this process"
         self._gateway = gateway
-        self._patience = patience / SECOND
+        self.patience = patience
         self._travelling: dict[asyncio.Task[Any], None] = {}
         self._served: dict[asyncio.Task[Any], None] = {}
         self._sockets: list[_Pipe] = []
@@ -49,18 +47,18 @@ class LocalWire:
             socket.abort()
         self._sockets.clear()
 
-    async def post(self, path: str, body: bytes, token: str | None) -> Reply:
+    async def post(self, path: str, body: bytes, token: str | None, within: int) -> Reply:
         if not self._is_open:
             raise VenueUnreachable("a request before connect", remedy="connect to the venue first")
         call = self._gateway.call(path.removeprefix("/api/"), body, token or "")
         request = _begin(call, self._travelling)
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(within / SECOND):
                 answer: Answer = await asyncio.shield(request)
         except (VenueUnreachable, ConnectionBroken) as error:
             raise NoAnswer("the connection broke") from error
         except VenueTimeout as error:
-            await asyncio.sleep(self._patience)
+            await asyncio.sleep(within / SECOND)
             raise NoAnswer("time-out") from error
         except TimeoutError as error:
             raise NoAnswer("time-out") from error

@@ -52,7 +52,7 @@ class GatewayStage:
         await self.price(100, 101)
 
     def adapter(self, *, key: str = KEY, patience: int = 5 * SECOND) -> ProjectXVenue:
-        wire = HttpWire(self.url, self.url, timeout=patience)
+        wire = HttpWire(self.url, self.url, patience=patience)
         return ProjectXVenue(wire, Login(USER, key), self.clock, tickers=["ES"])
 
     async def price(self, bid: int, ask: int, contract: str = ES) -> None:

@@ -36,6 +36,16 @@ async def test_a_read_without_an_answer_has_done_nothing(kind):
         assert await stage.venue.positions(ACCOUNT) == []
 
 
+async def test_a_gateway_that_became_slow_is_waited_for():
+    async with on_stage(patience=QUICK) as stage:
+        slow = Fault("call", "delay", on="Position/searchOpen", micros=3 * QUICK // 2, count=3)
+        stage.plan.add(slow)
+        with pytest.raises(VenueUnreachable):
+            await stage.venue.positions(ACCOUNT)
+        assert await stage.venue.positions(ACCOUNT) == []
+        assert await stage.venue.positions(ACCOUNT) == []
+
+
 @pytest.mark.parametrize("kind", ["drop", "disconnect"])
 async def test_a_change_whose_connection_broke_is_unknown(kind):
     async with on_stage() as stage:

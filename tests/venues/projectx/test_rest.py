@@ -90,7 +90,7 @@ def play(story: Story, *, key: str = "secret", timeout: int = SECOND) -> None:
         await site.start()
         port = runner.addresses[0][1]
         url = f"http://127.0.0.1:{port}"
-        gateway = Gateway(HttpWire(url, url, timeout=timeout), Login("me", key), clock)
+        gateway = Gateway(HttpWire(url, url, patience=timeout), Login("me", key), clock)
         try:
             await story(scripted, gateway)
         finally:
