@@ -183,9 +183,10 @@ def _orders(a: Account, moment: Moment) -> None:
 def lockouts(a: Account, moment: Moment) -> None:
     """What is announced as done under a lock needs a lock and something to do.
 
-    A position that was announced so may be closed again and again until it is gone.
+    What was announced so may be answered again and again until it is gone, and later than at once
+    where the bound of commands holds the answer back.
     """
-    a.locked_out &= set(a.book.positions)
+    a.locked_out &= {*a.book.positions, *(order["instrument"] for order in a.book.live())}
     for event in moment.of("breach_found"):
         if event.body["rule"] != "lockout":
             continue
@@ -196,7 +197,7 @@ def lockouts(a: Account, moment: Moment) -> None:
         moment.report.breaches += 1
         if a.locks.over(name) and there:
             moment.report.agreed += 1
-            if name and a.book.size(name):
+            if name:
                 a.locked_out.add(name)
         else:
             moment.differ(
