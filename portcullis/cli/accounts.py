@@ -75,6 +75,7 @@ def _draw(row: dict[str, Any]) -> None:
                     "trading_day",
                     "can_trade",
                     "reconciled",
+                    "missed_fills",
                     "realized",
                     "open",
                     "equity",

@@ -54,12 +54,15 @@ def ask_worker(method: str, path: str, body: Any = None) -> tuple[int, Any]:
 
 
 def status() -> dict[str, Any]:
-    """What the worker sees now; from the records, marked so, when it is away."""
+    """What the worker sees now; from the records, marked so, when it is away: then nobody answers
+    a proposal, and the gate is shut whatever the records say.
+    """
     try:
         _, found = ask_worker("GET", "/api/v1/status")
     except WorkerAway:
-        engine = recorded_engine()
-        return {"live": False, **overview(engine, SystemClock().now())}
+        found = overview(recorded_engine(), SystemClock().now())
+        why = f"no worker answers; before: {found['why']}"
+        return {"live": False, **found, "gate_open": False, "why": why}
     return {"live": True, **found}
 
 

@@ -94,6 +94,8 @@ def _gate(found: dict[str, Any]) -> RenderableType:
         line.append(
             f"   worker {worker['pid']}, {worker['memory_mb']} MB, up {worker['uptime_s']} s"
         )
+        if worker["role"] == "observe":
+            line.append("   ONLY OBSERVES", style="bold red")
     for venue, connected in found["venues"].items():
         line.append(f"   venue {venue} ")
         line.append("up" if connected else "DOWN", style="green" if connected else "bold red")
@@ -137,6 +139,8 @@ def _accounts(found: dict[str, Any]) -> RenderableType:
             state = Text("enforcing", style="bold yellow")
         elif row["can_trade"] is not True:
             state = Text("may not trade", style="bold red")
+        if row["missed_fills"]:
+            state.append(f", {row['missed_fills']} fills missed", style="yellow")
         held = ", ".join(f"{p['size']:+d} {p['ticker']} {p['open']}" for p in row["positions"])
         largest = "  ".join(
             f"{ticker} {each['buy']}/{each['sell']}" for ticker, each in row["largest"].items()

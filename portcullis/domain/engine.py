@@ -251,6 +251,7 @@ class Engine:
                 account.reconciled_at = 0
             return
         account.failed_compares = 0
+        account.missed_fills += fact.missed
         account.reconciled_at = self.world.now
         self._settle_balance(account)
         self.judge.judge(account, self.watches[account.id].everything, lockout=True)
@@ -464,7 +465,7 @@ class Engine:
         balance = account.opening_balance or 0
         if account.opening_balance is not None:
             account.high = max(account.high or balance, balance)
-        account.failures = account.stop_failures = 0
+        account.failures = account.stop_failures = account.missed_fills = 0
         self.judge.out.append(DayRolled(account.id, ended.label, realized, balance, trades))
         self.judge.out += locks.end(account, locks.of_kind(account, "next_session"), "session")
         for key in [k for k, b in account.breaches.items() if not b.level or b.lock_ids]:

@@ -149,12 +149,16 @@ class AuthorizationLost(Fact, frozen=True, tag="authorization_lost"):
 
 
 class Reconciled(Fact, frozen=True, tag="reconciled"):
-    """The account was compared with the venue's records; differences were entered before this."""
+    """The account was compared with the venue's records; differences were entered before this.
+
+    `missed` counts fills among them that the venue's stream should have told and did not.
+    """
 
     account: str
     differences: int
     ok: bool
     detail: str = ""
+    missed: int = 0
 
 
 class DataFault(Fact, frozen=True, tag="data_fault"):

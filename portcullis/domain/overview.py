@@ -76,6 +76,7 @@ def account_overview(engine: Engine, account: AccountState, now: int) -> dict[st
         "trading_day": account.day.label,
         "can_trade": account.can_trade,
         "reconciled": bool(account.reconciled_at),
+        "missed_fills": account.missed_fills,
         "realized": money(account.realized, currency),
         "open": money(account.open_pnl, currency),
         "equity": None if equity is None else money(equity, currency),

@@ -14,7 +14,7 @@ from portcullis.domain.events import OrderReported, Quote
 from portcullis.domain.model import Instrument, Lock, Verdict
 from portcullis.domain.session import TradingDay
 
-STATE_VERSION = 5
+STATE_VERSION = 6
 Mode = Literal["STARTING", "ACTIVE", "OBSERVE_ONLY", "SHUTDOWN"]
 
 
@@ -115,7 +115,8 @@ class AccountState(msgspec.Struct):
     `entries` are the first fills of the last hour's trades, in order of time, and `entered` the
     same by order; `newest_exit` is the order whose fill was counted last; `kept` are the sizes a
     lock leaves in place, by lock id; `failures` and `stop_failures` count commands that failed in a
-    row, what protects the account and the automation's apart.
+    row, what protects the account and the automation's apart; `missed_fills` are those of the day
+    that the venue's stream lost and a comparison found.
     """
 
     id: str
@@ -160,6 +161,7 @@ class AccountState(msgspec.Struct):
     failures: int = 0
     stop_failures: int = 0
     failed_compares: int = 0
+    missed_fills: int = 0
     last_stop_change: dict[str, int] = {}
 
     def equity(self) -> int | None:

@@ -96,8 +96,11 @@ def as_order(proposal: Proposal, state: State) -> OrderRequest:
 class GateServer:
     """Serves the gate of one core."""
 
-    def __init__(self, core: Core, host: str, port: int, socket_path: Path | None) -> None:
+    def __init__(
+        self, core: Core, host: str, port: int, socket_path: Path | None, *, observes: bool = False
+    ) -> None:
         self._core = core
+        self._role = "observe" if observes else "enforce"
         self._host = host
         self._port = port
         self._socket_path = socket_path
@@ -219,6 +222,7 @@ class GateServer:
         return {
             "worker": {
                 "pid": os.getpid(),
+                "role": self._role,
                 "uptime_s": (core.time.now() - self._started) // 1_000_000,
                 "memory_mb": round(self._process.memory_info().rss / 2**20, 1),
                 "last_event": core.last_position,

@@ -21,7 +21,7 @@ from portcullis.domain.events import (
     Reconciled,
     TradeReported,
 )
-from portcullis.domain.model import FAILED_COMPARES_MAX, MINUTE
+from portcullis.domain.model import FAILED_COMPARES_MAX, MINUTE, SECOND
 from portcullis.domain.state import AccountState, Row, State
 from portcullis.errors import Retryable, VenueRefused
 from portcullis.ports import VenueRecords
@@ -30,6 +30,9 @@ from portcullis.worker.core import Core
 OVERLAP = 2 * MINUTE
 IDLE_ROUNDS = 12
 """After so many rounds an account that is flat comes before those that are not."""
+
+LATE = 2 * SECOND
+"""A fill that old by the venue's newest price, and not told, was lost on the stream."""
 
 READS_OF_ACCOUNT = 3
 """Trades, orders and positions."""
@@ -132,6 +135,10 @@ def trade_differences(account: AccountState, listed: list[TradeReported]) -> lis
     return found
 
 
+def _lost(missing: list[TradeReported], before: Picture) -> int:
+    return sum(1 for fill in missing if fill.executed_at <= before.venue_at - LATE)
+
+
 def _gap(account: AccountState, balance: int) -> bool:
     """Whether a balance is not the day's opening one and the day's result."""
     return balance - account.realized != account.opening_balance
@@ -147,6 +154,8 @@ class Reconciler:
         self._failed: dict[str, int] = {}
         self._compared: dict[str, int] = {}
         self._round = 0
+        self._followed: dict[str, None] = {}
+        """Accounts that were compared since the stream was opened: it owes them every fill."""
 
     @property
     def can_ask_unlinked(self) -> bool:
@@ -171,7 +180,10 @@ class Reconciler:
                 self._core.enter(quote)
 
     async def everything(self, within: int | None = None) -> None:
-        """Contract data, prices, then accounts that have a plan: all, or as `accounts` says."""
+        """Contract data, prices, then accounts that have a plan: all, or as `accounts` says. For
+        a stream that was just opened.
+        """
+        self._followed.clear()
         await self.instruments()
         await self.quotes()
         await self.accounts(within)
@@ -212,7 +224,7 @@ class Reconciler:
             self._fail(name, "the venue does not list this account")
             return
         try:
-            differences = await self.account(name, reported)
+            differences, missed = await self.account(name, reported)
         except (Retryable, VenueRefused) as error:
             self._fail(name, str(error))
             return
@@ -220,7 +232,7 @@ class Reconciler:
         self._failed.pop(name, None)
         gap = _gap(account, account.balance)
         if differences or not account.reconciled_at or gap or account.failed_compares:
-            self._core.enter(Reconciled(name, differences, True))
+            self._core.enter(Reconciled(name, differences, True, missed=missed))
 
     def fail_all(self, why: str) -> None:
         """Enter that no account could be compared."""
@@ -235,9 +247,10 @@ class Reconciler:
         if self._failed[name] <= FAILED_COMPARES_MAX:
             self._core.enter(Reconciled(name, 0, False, detail))
 
-    async def account(self, name: str, reported: AccountReported) -> int:
+    async def account(self, name: str, reported: AccountReported) -> tuple[int, int]:
         """Read the records, enter differences: orders before positions, so that a position is
-        never judged without its stop. Returns how many there were.
+        never judged without its stop. Returns how many there were, and how many of them were fills
+        that the stream lost.
         """
         account = self.state.accounts[name]
         since = self._core.time.now() - OVERLAP
@@ -257,10 +270,12 @@ class Reconciler:
         missing = trade_differences(account, trades)
         for fact in (*rows_before_trades(account, positions, missing), *missing):
             self._core.enter(fact)
+        missed = _lost(missing, before) if name in self._followed else 0
         self._complete[name] = True
+        self._followed[name] = None
         count = len(found) + len(missing) + len(moved)
         if (account.can_trade, account.balance) != (reported.can_trade, reported.balance) or (
             not account.reported
         ):
             self._core.enter(reported)
-        return count
+        return count, missed

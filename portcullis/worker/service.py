@@ -87,7 +87,9 @@ class Worker:
             self.core, ports.ledger, terms.snapshot_every, ports.run_blocking
         )
         self.vouching = routine.Vouching(self.core, self.feed, f"worker-{self._run_name()}")
-        self.gate = GateServer(self.core, *terms.gate) if terms.gate else None
+        self.gate = (
+            GateServer(self.core, *terms.gate, observes=terms.observes) if terms.gate else None
+        )
         self.feed.when_ready.append(self.vouching.once)
         self._stopping = asyncio.Event()
 

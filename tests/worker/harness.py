@@ -8,6 +8,7 @@ from typing import Any
 
 from portcullis.domain.events import Event, Quote, decode
 from portcullis.domain.model import MICRO, OrderRequest
+from portcullis.domain.overview import account_overview
 from portcullis.domain.plan import AccountPlan, Plan, Requirement
 from portcullis.domain.rules import RuleParams
 from portcullis.ports import Ledger
@@ -138,6 +139,12 @@ class World:
 
     def size(self, listed: Any, account: str = "A") -> int:
         return sum(p.size for p in self.exchange.positions(account) if p.instrument == listed.id)
+
+    def shown(self, account: str = "A") -> dict[str, Any]:
+        """The account as `status` has it."""
+        assert self.worker is not None
+        engine = self.worker.core.engine
+        return account_overview(engine, engine.state.accounts[account], self.clock.now())
 
     # --- what the ledger says --------------------------------------------------------------
 

@@ -198,7 +198,8 @@ def test_the_ledger_holds_replays_and_shows_where_it_was_touched(machine):
     assert machine.run("ledger", "verify").exit_code == 0
     assert machine.run("replay").exit_code == 0
     found = machine.data("status")
-    assert found["live"] is False
+    assert (found["live"], found["gate_open"]) == (False, False)
+    assert found["why"].startswith("no worker answers")
     ledger = dbapi2.connect(machine.home / "ledger.db")
     for trigger in [
         row[0] for row in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")

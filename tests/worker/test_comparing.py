@@ -1,4 +1,4 @@
-"""Who is compared with the venue, and how often, where its limits of requests leave few reads."""
+"""Who is compared with the venue and how often, where its limits leave few reads; what is found."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from portcullis.domain.events import Reconciled
 from portcullis.domain.model import BUY
-from portcullis.venues.simulated import LocalVenue
+from portcullis.venues.simulated import FaultPlan, LocalVenue
 from tests.worker.harness import ES, World
 
 ACCOUNTS = tuple("ABCDEFGH")
@@ -61,3 +61,44 @@ def test_an_account_that_is_left_out_of_a_round_does_not_count_as_failed():
     world = World(accounts=ACCOUNTS)
     reads(world, 20, 300)
     assert all(row.ok for row in world.events(Reconciled))
+
+
+def test_fills_that_the_stream_never_sent_are_found_counted_and_shown():
+    plan = FaultPlan()
+    world = World(faults=plan)
+    world.quote(ES, 20_000)
+
+    async def story(w: World) -> None:
+        await w.start()
+        w.order(ES, BUY, 1)
+        await w.pass_time(10)
+        assert w.shown()["missed_fills"] == 0
+        plan.set_rates(event_rates={"drop": 1.0})
+        w.order(ES, BUY, 2)
+        for _ in range(10):
+            await w.pass_time(1)
+            w.quote(ES, 20_000)
+        assert w.size(ES) == 3
+        assert w.shown()["missed_fills"] == 1
+        assert w.shown()["positions"][0]["size"] == 3
+
+    world.play(story)
+    assert [row.missed for row in world.events(Reconciled) if row.missed] == [1]
+
+
+def test_fills_while_nobody_listened_are_not_the_streams_fault():
+    world = World()
+    world.quote(ES, 20_000)
+
+    async def story(w: World) -> None:
+        await w.start()
+        await w.kill()
+        w.order(ES, BUY, 1)
+        await w.pass_time(10)
+        w.quote(ES, 20_000)
+        await w.start()
+        await w.pass_time(10)
+        assert w.shown()["missed_fills"] == 0
+        assert w.shown()["positions"][0]["size"] == 1
+
+    world.play(story)
