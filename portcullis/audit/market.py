@@ -12,11 +12,16 @@ AHEAD = 5_000_000
 
 
 class Market:
-    """Contract data and the newest quote of every instrument."""
+    """Contract data and the newest quote of every instrument.
+
+    A quote without one of its sides, and without a last trade, says nothing of that side: what was
+    told of it before stands, as old as it is.
+    """
 
     def __init__(self) -> None:
         self.instruments: dict[str, dict[str, Any]] = {}
         self.quotes: dict[str, dict[str, Any]] = {}
+        self._sides: dict[tuple[str, str], tuple[int, int]] = {}
 
     def listed(self, body: dict[str, Any]) -> None:
         """Contract data of an instrument."""
@@ -33,6 +38,10 @@ class Market:
         known = self.quotes.get(body["instrument"])
         if known is None or body["quoted_at"] >= known["quoted_at"]:
             self.quotes[body["instrument"]] = body
+            for side in ("bid", "ask"):
+                price = body["last"] if body[side] is None else body[side]
+                if price is not None:
+                    self._sides[body["instrument"], side] = price, body["quoted_at"]
 
     def ticker(self, name: str) -> str:
         """What people call an instrument; its id where it was never listed."""
@@ -48,12 +57,13 @@ class Market:
         """The price at which a position could be closed: bid for a long one, ask for a short; the
         last trade's where that side is not known.
         """
-        found = self.quotes.get(name)
-        if found is None:
-            return None
-        price: int | None = found["bid" if size > 0 else "ask"]
-        last: int | None = found["last"]
-        return last if price is None else price
+        found = self._sides.get((name, "bid" if size > 0 else "ask"))
+        return found[0] if found else None
+
+    def is_stale(self, name: str, size: int, at: int, max_age: int) -> bool:
+        """Whether that price is too old to judge a position by, or not known."""
+        found = self._sides.get((name, "bid" if size > 0 else "ask"))
+        return found is None or at - found[1] > max_age
 
     def open_pnl(self, name: str, held: Position, at: int, max_age: int) -> int | Fraction | None:
         """Open profit or loss of a position, micro-units; None where it cannot be judged.
@@ -61,8 +71,10 @@ class Market:
         The venue rounds averages to a micro-tick: what differs by less than half a thousandth of
         a tick of the whole position is the same.
         """
-        mark, age = self.mark(name, held.size), self.age(name, at)
-        if mark is None or age is None or age > max_age or name not in self.instruments:
+        mark = self.mark(name, held.size)
+        if mark is None or self.is_stale(name, held.size, at, max_age):
+            return None
+        if name not in self.instruments:
             return None
         value = self.instruments[name]["tick_value"]
         exact = Fraction((mark * MICRO - held.average) * held.size)

@@ -43,7 +43,7 @@ def passed(a: Account, order: dict[str, Any], market: Market, at: int) -> tuple[
     quote, mark = market.quotes.get(name), market.mark(name, -order["side"])
     if stop is None or quote is None:
         return False, False
-    is_old = at - quote["quoted_at"] > a.max_age
+    is_old = market.is_stale(name, -order["side"], at, a.max_age)
     beyond = mark is not None and (mark - stop) * order["side"] > 0
     traded = quote["last"] is None or (quote["last"] - stop) * order["side"] > 0
     return beyond or is_old, beyond and traded and not is_old
