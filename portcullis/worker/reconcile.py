@@ -151,6 +151,8 @@ class Reconciler:
         self._core = core
         self._venue = venue
         self._complete: dict[str, bool] = {}
+        # A day that ended while nobody ran may have had fills that nobody saw.
+        self._left_at = {name: a.day.start for name, a in self.state.accounts.items()}
         self._failed: dict[str, int] = {}
         self._compared: dict[str, int] = {}
         self._round = 0
@@ -254,7 +256,9 @@ class Reconciler:
         """
         account = self.state.accounts[name]
         since = self._core.time.now() - OVERLAP
-        if name not in self._complete or _gap(account, reported.balance):
+        if name not in self._complete:
+            since = min(account.day.start, self._left_at.get(name, account.day.start))
+        elif _gap(account, reported.balance):
             since = account.day.start  # a void of an old fill shows in the money first
         before = picture(account, self.state)
         trades = await self._venue.trades(name, since)

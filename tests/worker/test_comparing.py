@@ -6,7 +6,7 @@ from collections import Counter
 
 import msgspec
 
-from portcullis.domain.events import Reconciled
+from portcullis.domain.events import DayRolled, Reconciled
 from portcullis.domain.model import BUY
 from portcullis.venues.simulated import FaultPlan, LocalVenue
 from tests.worker.harness import ES, World
@@ -102,3 +102,25 @@ def test_fills_while_nobody_listened_are_not_the_streams_fault():
         assert w.shown()["positions"][0]["size"] == 1
 
     world.play(story)
+
+
+def test_fills_of_a_day_that_ended_while_nobody_ran_are_in_the_balance():
+    """The day's reset came and went; what was lost before it is no part of the new day."""
+    world = World()
+    world.quote(ES, 20_000)
+
+    async def story(w: World) -> None:
+        await w.start()
+        w.order(ES, BUY, 1)
+        await w.pass_time(10)
+        await w.kill()
+        w.quote(ES, 19_900)
+        w.exchange.close_position("A", ES.id, "")
+        await w.pass_time(12 * 3600)
+        worker = await w.start()
+        account = worker.core.engine.state.accounts["A"]
+        assert account.equity() == w.exchange.accounts()[0].balance
+        assert account.realized == 0
+
+    world.play(story)
+    assert world.events(DayRolled)
