@@ -52,7 +52,14 @@ def run_gateway(settings: Settings, say: Callable[[str], None]) -> None:
     exchange = _exchange(clock)
     users = {SIMULATED_USER: key}
     gateway = SimulatedGateway(exchange, FaultPlan(), users, clock)
-    say(f"user {SIMULATED_USER}; the API key is in {settings.home_path / 'venue.token'}")
+    key_file, url = settings.home_path / "venue.token", settings.venue_url
+    say(f"the simulated gateway is at {url}, REST and both hubs; user {SIMULATED_USER}")
+    say(f"the API key is in {key_file}; it opens the control API too")
+    say(
+        f"to watch it: PORTCULLIS_HOME=... PORTCULLIS_PROJECTX_URL={url} "
+        f"PORTCULLIS_PROJECTX_HUBS={url} portcullis init --venue projectx "
+        f"--user {SIMULATED_USER} --key-file {key_file}"
+    )
     _play(settings, say, GatewayServer(gateway, control_token=key), clock)
 
 

@@ -146,9 +146,12 @@ async def _work(
             loop.add_signal_handler(number, worker.stop)
     if settings.role == "observe":
         say("this worker only observes: breaches are told as alerts, nothing is sent to the venue")
+    watched = f"watching {len(configured_plan(settings).accounts)} accounts"
+    before = worker.recovered
     say(
-        f"recovered {worker.recovered.folded} facts after snapshot "
-        f"{worker.recovered.snapshot_position}; watching {len(worker.core.engine.watches)} accounts"
+        f"a new ledger in {settings.home_path}; {watched}"
+        if before.is_new
+        else f"recovered {before.folded} facts after snapshot {before.snapshot_position}; {watched}"
     )
     gc.collect()
     gc.freeze()

@@ -13,6 +13,8 @@ import typer
 from portcullis.cli import context
 from portcullis.cli.brief import brief
 from portcullis.cli.output import Form, FormOption, console, show, table
+from portcullis.config.source import nearest
+from portcullis.domain.events import KINDS
 from portcullis.errors import UsageError
 from portcullis.ports import StoredEvent
 from portcullis.store.export import as_plain, line_of
@@ -22,8 +24,22 @@ POLL_SECONDS = 0.3
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOISE = frozenset(("quote", "verdict_recorded", "time_passed"))
 
+
+def _known_kind(kind: str | None) -> str | None:
+    if kind is not None and kind not in KINDS:
+        close = nearest(kind, tuple(sorted(KINDS)))
+        hint = f"did you mean {close}? " if close else ""
+        raise UsageError(
+            f"--kind: there are no events of the kind {kind!r}",
+            remedy=f"{hint}`event list --all` shows what there is",
+        )
+    return kind
+
+
 AccountOption = typer.Option(None, "--account", help="only this account's")
-KindOption = typer.Option(None, "--kind", help="only this kind, such as breach_found")
+KindOption = typer.Option(
+    None, "--kind", help="only this kind, such as breach_found", callback=_known_kind
+)
 SinceOption = typer.Option(None, "--since", help="from this UTC time on, ISO form")
 AllOption = typer.Option(False, "--all", help="quotes, verdicts and timers too")
 LimitOption = typer.Option(50, "--limit", min=1, max=100_000, help="the newest so many")

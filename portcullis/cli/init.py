@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from portcullis.cli import context, doctor
-from portcullis.cli.output import Declined, console, messages
+from portcullis.cli.output import console, messages
 from portcullis.cli.processes import VENUES
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
@@ -23,7 +23,12 @@ from portcullis.venues.projectx.rest import Login
 from portcullis.venues.projectx.wire import HttpWire
 from portcullis.wiring import KEY_FILE, defaults_folder
 from portcullis.wizard.choices import Choice, Limits, accounts_file, proposed
-from portcullis.wizard.files import write_configuration, write_secret, write_settings
+from portcullis.wizard.files import (
+    refuse_existing,
+    write_configuration,
+    write_secret,
+    write_settings,
+)
 
 
 def init(
@@ -53,6 +58,7 @@ def init(
         raise UsageError(
             "nobody can answer here", remedy="use a terminal, or --non-interactive with options"
         )
+    refuse_existing(settings.config_path, replace=replace)
     venue = venue or (_ask("Venue: projectx (TopstepX) or simulated", "projectx") if asks else "")
     if venue not in VENUES:
         raise UsageError(f"there is no venue {venue!r}", remedy="--venue projectx or simulated")
@@ -60,17 +66,25 @@ def init(
         _simulated(settings, replace=replace)
         return
     login = _login(settings, user, key_file, asks=asks)
-    listed = asyncio.run(_accounts_of(settings, login))
+    listed, tickers = asyncio.run(_offered(settings, login))
     chosen = _choose(listed, accounts, asks=asks)
     balances = {told.account: told.balance for told in listed}
     choices = [Choice(name, _limits(name, balances[name], asks=asks)) for name in chosen]
     products = products or (_ask("Tickers you trade, as MNQ, MES", "MNQ, MES") if asks else "")
+    products = _known(products, tickers)
     _write(settings, login, choices, products, replace=replace)
     doctor.doctor(offline=False)
 
 
 def _ask(what: str, default: str) -> str:
     return str(typer.prompt(what, default=default)).strip()
+
+
+def _ask_number(what: str, default: int) -> int:
+    """A whole number above 0; asked again until it is one."""
+    while (number := int(typer.prompt(what, default=default, type=int))) < 1:
+        console.print("  it must be above 0")
+    return number
 
 
 def _simulated(settings: Settings, *, replace: bool) -> None:
@@ -81,6 +95,8 @@ def _simulated(settings: Settings, *, replace: bool) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     _told(write_configuration(settings.config_path, shipped, accounts, replace=replace))
     write_settings(home, {"venue": "simulated"})
+    if (home / KEY_FILE).exists():
+        messages.print(f"the API key is still in {home / KEY_FILE}; nothing reads it", markup=False)
     console.print(f"{settings.config_path}: the demonstration. Begin with `portcullis up`.")
 
 
@@ -100,6 +116,11 @@ def _login(settings: Settings, user: str, key_file: Path | None, *, asks: bool) 
         _explain()
         user = user or _ask("Login name at the platform (not the e-mail)", "")
         key = key or str(typer.prompt("API key (it is not shown)", hide_input=True)).strip()
+    if len(key.splitlines()) > 1:
+        raise UsageError(
+            "the API key has more than one line",
+            remedy="give the key alone, as the platform shows it",
+        )
     if not user or not key:
         what = "user name" if not user else "API key"
         raise UsageError(
@@ -122,15 +143,30 @@ def _explain() -> None:
     console.print("An API key is made on the platform under Settings, API.", markup=False)
 
 
-async def _accounts_of(settings: Settings, login: Login) -> list[AccountReported]:
-    """The user's accounts. Nothing else is asked, and nothing that could trade is made."""
+async def _offered(
+    settings: Settings, login: Login
+) -> tuple[list[AccountReported], frozenset[str]]:
+    """The user's accounts, and the tickers there are. Nothing that could trade is made."""
     wire = HttpWire(settings.projectx_url, settings.projectx_hubs)
     venue = ObservedGateway(wire, login, SystemClock())
     await venue.gateway.open()
     try:
-        return await venue.accounts()
+        listed = await venue.instruments()
+        return await venue.accounts(), frozenset(each.ticker for each in listed)
     finally:
         await venue.gateway.close()
+
+
+def _known(products: str, tickers: frozenset[str]) -> str:
+    """The products as they are kept. Raises UsageError for one that the gateway does not list."""
+    wanted = [part.strip().upper() for part in products.split(",") if part.strip()]
+    unknown = [name for name in wanted if name not in tickers]
+    if unknown:
+        raise UsageError(
+            f"the gateway lists no contract of {', '.join(unknown)}",
+            remedy="name tickers without a month, such as " + ", ".join(sorted(tickers)[:12]),
+        )
+    return ", ".join(wanted)
 
 
 def _choose(listed: list[AccountReported], wanted: list[str] | None, *, asks: bool) -> list[str]:
@@ -160,10 +196,8 @@ def _limits(account: str, balance: int, *, asks: bool) -> Limits:
     if not asks:
         return limits
     console.print(f"{account}: {limits.why}", markup=False)
-    daily = typer.prompt("  the day is over at a loss of", default=limits.daily_loss, type=int)
-    contracts = typer.prompt("  contracts (minis) at most", default=limits.contracts, type=int)
-    if daily < 1 or contracts < 1:
-        raise Declined("a limit of nothing was given", remedy="limits are positive; begin again")
+    daily = _ask_number("  the day is over at a loss of", limits.daily_loss)
+    contracts = _ask_number("  contracts (minis) at most", limits.contracts)
     changed = (daily, contracts) != (limits.daily_loss, limits.contracts)
     why = f"{limits.why}; changed by you" if changed else limits.why
     return limits._replace(daily_loss=daily, contracts=contracts, why=why)

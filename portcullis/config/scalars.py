@@ -15,6 +15,7 @@ from portcullis.domain.money import micros
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPANS = {"us": 1, "ms": 1000, "s": MICRO, "min": MINUTE, "h": HOUR, "d": 24 * HOUR}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?")
+_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _WALL = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)|(24):(00)")
 
 
@@ -82,6 +83,12 @@ def _pattern(text: str) -> str:
     return _ticker(text)
 
 
+def _url(text: str) -> str:
+    if not _URL.fullmatch(text.strip()):
+        raise Unreadable("no address", "http:// or https:// and a host, such as https://host:8080")
+    return text.strip().rstrip("/")
+
+
 def _weekday(text: str) -> int:
     word = text.strip().lower()[:3]
     if word not in WEEKDAYS:
@@ -96,6 +103,7 @@ UNITS: dict[str, Unit] = {
     "zone": Unit(_zone, "an IANA time zone"),
     "ticker": Unit(_ticker, "a ticker such as ES"),
     "pattern": Unit(_pattern, "a ticker, or a pattern with * and ?"),
+    "url": Unit(_url, "an address with http:// or https://"),
     "weekday": Unit(_weekday, "mon ... sun"),
 }
 

@@ -18,7 +18,7 @@ from portcullis.config.reader import parse
 from portcullis.config.scalars import Unreadable
 from portcullis.config.source import nearest
 from portcullis.domain.model import SECOND
-from portcullis.domain.units import Count, Span, Ticker
+from portcullis.domain.units import Count, Span, Ticker, Url
 from portcullis.errors import ConfigError
 
 PREFIX = "PORTCULLIS_"
@@ -42,8 +42,8 @@ class Settings(msgspec.Struct, frozen=True):
     venue: Literal["simulated", "projectx"] = "simulated"
     venue_token: str = ""
     simulate: bool = False
-    projectx_url: str = "https://api.topstepx.com"
-    projectx_hubs: str = "https://rtc.topstepx.com"
+    projectx_url: Url = "https://api.topstepx.com"
+    projectx_hubs: Url = "https://rtc.topstepx.com"
     projectx_user: str = ""
     projectx_key: str = ""
     products: str = ""

@@ -410,6 +410,11 @@ AnyDecision = (
 )
 Event = AnyFact | AnyDecision
 
+KINDS: frozenset[str] = frozenset(
+    str(event.__struct_config__.tag) for event in get_args(AnyFact) + get_args(AnyDecision)
+)
+"""The kinds of all events."""
+
 FACT_KINDS: frozenset[str] = frozenset(
     str(fact.__struct_config__.tag) for fact in get_args(AnyFact)
 )

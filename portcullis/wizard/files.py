@@ -13,6 +13,14 @@ from portcullis.config.settings import HOME_SETTINGS, PREFIX
 from portcullis.errors import UsageError
 
 
+def refuse_existing(folder: Path, *, replace: bool) -> None:
+    """Raises UsageError where there is a configuration already and `replace` was not asked for."""
+    if folder.exists() and not replace:
+        raise UsageError(
+            f"{folder} is there already", remedy="look at it, or replace it with --replace"
+        )
+
+
 def write_configuration(
     folder: Path, defaults: Path, accounts: str, *, replace: bool
 ) -> Path | None:
@@ -21,10 +29,7 @@ def write_configuration(
     The new one is judged as a whole before it takes the place. Raises ConfigError with its faults,
     UsageError where there is one already and `replace` was not asked for.
     """
-    if folder.exists() and not replace:
-        raise UsageError(
-            f"{folder} is there already", remedy="look at it, or replace it with --replace"
-        )
+    refuse_existing(folder, replace=replace)
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".config-") as made:
         fresh = Path(made) / "config"

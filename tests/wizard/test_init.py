@@ -85,6 +85,8 @@ async def test_a_script_gets_a_configuration_that_was_judged_and_tried(tmp_path)
         (SCRIPT, "", 2, "the API key is missing"),
         (("--venue", "kraken", "--non-interactive"), KEY, 2, "--venue projectx or simulated"),
         (("--venue", "projectx"), KEY, 2, "nobody can answer here"),
+        (SCRIPT, "two\nlines", 2, "the API key has more than one line"),
+        ((*SCRIPT, "--products", "MES, NONSENSE"), KEY, 2, "no contract of NONSENSE"),
     ],
 )
 async def test_what_cannot_be_leaves_nothing_behind(tmp_path, options, key, code, says):
@@ -102,12 +104,13 @@ async def test_without_a_network_nothing_is_written(tmp_path):
     code, said = await run(env, *SCRIPT)
     assert code == 1
     assert "cannot be reached" in said
+    assert "PORTCULLIS_PROJECTX_URL" in " ".join(said.split())
     assert not (tmp_path / "home" / "config").exists()
 
 
 async def test_a_person_is_asked_and_the_key_is_not_shown(tmp_path):
     home = tmp_path / "home"
-    answers = ["projectx", USER, KEY, ACCOUNT, "750", "3", "MES"]
+    answers = ["projectx", USER, KEY, ACCOUNT, "-750", "750", "3", "MES"]
     async with on_stage() as stage:
         mine, theirs = os.openpty()
         process = await asyncio.create_subprocess_exec(
@@ -120,7 +123,10 @@ async def test_a_person_is_asked_and_the_key_is_not_shown(tmp_path):
         os.close(theirs)
         os.set_blocking(mine, False)
         shown = b""
-        prompts = (b"simulated", b"e-mail)", b"not shown", b"between", b"loss of", b"most", b"MES]")
+        prompts = (
+            *(b"simulated", b"e-mail)", b"not shown", b"between"),
+            *(b"loss of", b"loss of", b"most", b"MES]"),
+        )
         async with asyncio.timeout(60):
             for prompt, answer in zip(prompts, answers, strict=True):
                 answered = len(shown)
@@ -147,6 +153,21 @@ async def _read(terminal: int) -> bytes:
     with contextlib.suppress(BlockingIOError, OSError):
         return os.read(terminal, 65_536)
     return b""
+
+
+async def test_what_is_there_is_not_touched_and_nothing_is_asked(tmp_path):
+    home = tmp_path / "home"
+    (home / "config").mkdir(parents=True)
+    code, said = await run(surroundings(home, None), *SCRIPT)
+    assert code == 2
+    assert "is there already" in said
+
+
+async def test_an_address_that_is_none_names_its_setting(tmp_path):
+    env = surroundings(tmp_path / "home", None, PORTCULLIS_PROJECTX_KEY=KEY)
+    code, said = await run(env | {"PORTCULLIS_PROJECTX_URL": "api.topstepx.com"}, *SCRIPT)
+    assert code == 2
+    assert "PORTCULLIS_PROJECTX_URL: no address" in " ".join(said.split())
 
 
 # --- files ----------------------------------------------------------------------------------------

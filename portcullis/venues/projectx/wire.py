@@ -111,7 +111,7 @@ class HttpWire:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise VenueUnreachable(
                 f"{path}: {self.url} cannot be reached: {error}",
-                remedy="check the network and the address; it is tried again by itself",
+                remedy="check the network and PORTCULLIS_PROJECTX_URL; it is tried again by itself",
             ) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise NoAnswer(str(error) or type(error).__name__) from error
@@ -178,5 +178,6 @@ def ended(url: str, why: str) -> VenueUnreachable:
     """The error of a connection that is no more."""
     return VenueUnreachable(
         f"the connection to {url} ended: {why}",
-        remedy="it is made anew by itself, and the account is read again",
+        remedy="it is made anew by itself, and the account is read again; where it never holds, "
+        "check PORTCULLIS_PROJECTX_HUBS",
     )
