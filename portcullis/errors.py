@@ -6,6 +6,7 @@
     │   └── NotFound      what was asked for does not exist
     ├── Retryable         a passing condition: back off, look, then try again
     │   ├── VenueUnreachable   nothing was sent
+    │   │   └── OverBudget     the venue's limit of requests leaves no room
     │   └── VenueTimeout       the outcome is unknown: look before sending anything again
     ├── VenueRefused      the venue said no: record it, do not loop
     ├── Unsafe            an assumption broke: OBSERVE_ONLY, a person must look
@@ -64,6 +65,10 @@ class Retryable(PortcullisError):
 
 class VenueUnreachable(Retryable):
     """The request did not reach the venue: nothing was sent."""
+
+
+class OverBudget(VenueUnreachable):
+    """Nothing was sent, since the venue's limit of requests leaves no room now."""
 
 
 class VenueTimeout(Retryable):

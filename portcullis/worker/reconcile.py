@@ -23,7 +23,7 @@ from portcullis.domain.events import (
 )
 from portcullis.domain.model import FAILED_COMPARES_MAX, MINUTE, SECOND
 from portcullis.domain.state import AccountState, Row, State
-from portcullis.errors import Retryable, VenueRefused
+from portcullis.errors import OverBudget, PortcullisError, Retryable, VenueRefused
 from portcullis.ports import VenueRecords
 from portcullis.worker.core import Core
 
@@ -33,6 +33,11 @@ IDLE_ROUNDS = 12
 
 LATE = 2 * SECOND
 """A fill that old by the venue's newest price, and not told, was lost on the stream."""
+
+PUT_OFF_MAX = MINUTE
+"""A comparison that the venue's limit of requests leaves no room for is put off this long before it
+counts as failed: enforcement goes first.
+"""
 
 READS_OF_ACCOUNT = 3
 """Trades, orders and positions."""
@@ -154,6 +159,7 @@ class Reconciler:
         # A day that ended while nobody ran may have had fills that nobody saw.
         self._left_at = {name: a.day.start for name, a in self.state.accounts.items()}
         self._failed: dict[str, int] = {}
+        self._agreed: dict[str, int] = {}
         self._compared: dict[str, int] = {}
         self._round = 0
         self._followed: dict[str, None] = {}
@@ -223,31 +229,35 @@ class Reconciler:
 
     async def _account(self, name: str, reported: AccountReported | None) -> None:
         if reported is None:
-            self._fail(name, "the venue does not list this account")
+            self._fail(name, PortcullisError("the venue does not list this account", remedy=""))
             return
         try:
             differences, missed = await self.account(name, reported)
         except (Retryable, VenueRefused) as error:
-            self._fail(name, str(error))
+            self._fail(name, error)
             return
         account = self.state.accounts[name]
         self._failed.pop(name, None)
+        self._agreed[name] = self._core.time.now()
         gap = _gap(account, account.balance)
         if differences or not account.reconciled_at or gap or account.failed_compares:
             self._core.enter(Reconciled(name, differences, True, missed=missed))
 
-    def fail_all(self, why: str) -> None:
+    def fail_all(self, error: PortcullisError) -> None:
         """Enter that no account could be compared."""
         for name in self._core.engine.watches:
-            self._fail(name, why)
+            self._fail(name, error)
 
-    def _fail(self, name: str, detail: str) -> None:
+    def _fail(self, name: str, error: PortcullisError) -> None:
         """Enter a failed comparison as often as it takes to count, not for as long as it lasts."""
-        self._failed[name] = self._failed.get(name, 0) + 1
         # Asked again before a whole lap, and not before everybody else each time.
         self._compared[name] = self._round - IDLE_ROUNDS // 2
+        age = self._core.time.now() - self._agreed.get(name, 0)
+        if isinstance(error, OverBudget) and age < PUT_OFF_MAX:
+            return
+        self._failed[name] = self._failed.get(name, 0) + 1
         if self._failed[name] <= FAILED_COMPARES_MAX:
-            self._core.enter(Reconciled(name, 0, False, detail))
+            self._core.enter(Reconciled(name, 0, False, str(error)))
 
     async def account(self, name: str, reported: AccountReported) -> tuple[int, int]:
         """Read the records, enter differences: orders before positions, so that a position is

@@ -63,7 +63,7 @@ async def compare(feed: Feed, reconciler: Reconciler, every: int) -> None:
         try:
             await reconciler.accounts(within=every)
         except (Retryable, VenueRefused) as error:
-            reconciler.fail_all(str(error))
+            reconciler.fail_all(error)
 
 
 class Vouching:

@@ -8,6 +8,7 @@ import msgspec
 
 from portcullis.domain.events import DayRolled, Reconciled
 from portcullis.domain.model import BUY
+from portcullis.errors import OverBudget
 from portcullis.venues.simulated import FaultPlan, LocalVenue
 from tests.worker.harness import ES, World
 
@@ -61,6 +62,27 @@ def test_an_account_that_is_left_out_of_a_round_does_not_count_as_failed():
     world = World(accounts=ACCOUNTS)
     reads(world, 20, 300)
     assert all(row.ok for row in world.events(Reconciled))
+
+
+def test_a_comparison_without_room_in_the_budget_is_put_off_for_a_minute():
+    world = World()
+    world.quote(ES, 20_000)
+
+    async def story(w: World) -> None:
+        await w.start()
+        await w.pass_time(10)
+
+        async def refuse(account: str):
+            raise OverBudget("no room", remedy="wait")
+
+        w.venue.positions = refuse  # type: ignore[method-assign]
+        await w.pass_time(55)
+        assert all(row.ok for row in w.events(Reconciled))
+        assert w.shown()["reconciled"]
+        await w.pass_time(20)
+        assert not w.shown()["reconciled"]
+
+    world.play(story)
 
 
 def test_fills_that_the_stream_never_sent_are_found_counted_and_shown():

@@ -10,7 +10,7 @@ import msgspec
 
 from portcullis.clock import Clock
 from portcullis.domain.model import SECOND
-from portcullis.errors import VenueRefused, VenueTimeout, VenueUnreachable
+from portcullis.errors import OverBudget, VenueRefused, VenueTimeout, VenueUnreachable
 from portcullis.venues.projectx import codes
 from portcullis.venues.projectx.budget import Budget
 from portcullis.venues.projectx.spent import Spent
@@ -244,7 +244,7 @@ class Gateway:
         ):
             waited += wait
             if waited > WAIT_MAX:
-                raise VenueUnreachable(
+                raise OverBudget(
                     f"{endpoint}: no room in the rate budget for {wait / SECOND:.0f} s",
                     remedy="fewer accounts, or longer between reads; protection has its reserve",
                 )
