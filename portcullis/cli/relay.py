@@ -39,6 +39,8 @@ class Relay:
         self.name = name
         self._log = log
         self._in_trace = False
+        self.only_logs = False
+        """Whether the terminal is spared the lines; the log gets them still."""
         self.last: deque[str] = deque(maxlen=KEPT_LINES)
         self._console = console
         self._rest = b""
@@ -53,7 +55,7 @@ class Relay:
                 self.last.append(text)
                 if self._log is not None:
                     self._log.handle(logging.makeLogRecord({"msg": text[:LINE_MAX]}))
-                if not self._is_frame(text):
+                if not self._is_frame(text) and not self.only_logs:
                     say(self._console, self.name, text[:LINE_MAX])
 
     def _is_frame(self, text: str) -> bool:

@@ -28,6 +28,7 @@ from portcullis.errors import Fatal
 from portcullis.wiring import configured_plan, prepare_home
 
 CHECK_SECONDS = 0.5
+SCHEDULED = ("operations", "prefect")
 STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 
 
@@ -220,6 +221,9 @@ class Supervisor:
         for task in list(self._tasks):
             task.cancel()
         say(self._console, "up", "stopping")
+        for name in SCHEDULED:  # a run that is cut short says so at length
+            if name in self._relays:
+                self._relays[name].only_logs = True
         arbiter.ctrl.caller.stop()  # its looking after them would collide with ours
         for name, watcher in self._watchers.items():
             if not watcher.is_stopped():

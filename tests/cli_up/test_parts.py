@@ -105,6 +105,17 @@ def test_of_a_traceback_only_the_error_is_shown_and_the_log_has_it_whole(tmp_pat
     assert "[SQL: INSERT]" in kept
 
 
+def test_what_is_said_while_stopping_is_for_the_log_alone(tmp_path):
+    shown = console()
+    log = log_to(tmp_path / "logs", "operations")
+    relay = Relay("operations", shown, log)
+    relay.only_logs = True
+    relay({"data": b"TerminationSignal\n"})
+    log.close()
+    assert text_of(shown) == ""
+    assert "TerminationSignal" in (tmp_path / "logs" / "operations.log").read_text()
+
+
 def test_names_have_colours_on_a_terminal():
     shown = console(force_terminal=True, color_system="standard")
     Relay("worker", shown)({"data": b"one\n"})
