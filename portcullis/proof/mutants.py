@@ -111,8 +111,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "found: the void of an old trade never seen",
         "worker/reconcile.py",
-        "if name not in self._complete or _gap(account, reported.balance):",
-        "if name not in self._complete:",
+        "elif _gap(account, reported.balance):",
+        "elif False:",
+    ),
+    Mutant(
+        "found: a stop that the market has passed counts as cover",
+        "domain/exposure.py",
+        "    if (position.mark - order.stop_price) * order.side <= 0:\n        return False\n",
+        "    if (position.mark - order.stop_price) * order.side <= 10_000:\n        return False\n",
     ),
     Mutant(
         "found: an entry approved though the venue forbids trading",
