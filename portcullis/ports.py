@@ -128,6 +128,10 @@ class Venue(VenueCalls, ObservedVenue, Protocol):
         """
 
 
+LEDGER_HEADER = "Portcullis-Ledger"
+"""Names the ledger whose worker gave an answer of the gate."""
+
+
 class Entry(NamedTuple):
     """An event on its way into the ledger."""
 

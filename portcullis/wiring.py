@@ -140,6 +140,11 @@ async def _work(
         observes=settings.role == "observe",
     )
     worker = Worker(ports, terms)
+    worker.feed.when_told.append(
+        lambda connected, reason: say(
+            f"venue {settings.venue} {'up' if connected else 'DOWN'}: {reason}"
+        )
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows: Control-C ends it anyway
@@ -209,6 +214,8 @@ def _projectx(settings: Settings) -> Venue | ObservedVenue:
     if settings.simulate:
         url = hubs = settings.venue_url
         login = Login(SIMULATED_USER, settings.venue_token or token_in(settings.home_path))
+    if len(login.key.splitlines()) > 1:
+        raise ConfigError(("  environment: PORTCULLIS_PROJECTX_KEY: it has more than one line",))
     missing = [
         f"  environment: PORTCULLIS_PROJECTX_{name}: missing; needed with PORTCULLIS_VENUE=projectx"
         for name, value in (("USER", login.user), ("KEY", login.key))

@@ -62,8 +62,12 @@ class Market:
 
     def is_stale(self, name: str, size: int, at: int, max_age: int) -> bool:
         """Whether that price is too old to judge a position by, or not known."""
+        return at - self.told_at(name, size) > max_age
+
+    def told_at(self, name: str, size: int) -> int:
+        """When that price was told, microseconds; 0 where it never was."""
         found = self._sides.get((name, "bid" if size > 0 else "ask"))
-        return found is None or at - found[1] > max_age
+        return found[1] if found else 0
 
     def open_pnl(self, name: str, held: Position, at: int, max_age: int) -> int | Fraction | None:
         """Open profit or loss of a position, micro-units; None where it cannot be judged.

@@ -10,6 +10,9 @@ from portcullis.audit.book import Position
 from portcullis.audit.finding import Finding
 from portcullis.audit.market import Market
 
+FRESH = 10_000_000
+"""Microseconds for which a price says of a stop that the market has passed it."""
+
 STOPS = frozenset(("stop", "stop_limit", "trailing"))
 
 
@@ -43,9 +46,12 @@ def passed(a: Account, order: dict[str, Any], market: Market, at: int) -> tuple[
     quote, mark = market.quotes.get(name), market.mark(name, -order["side"])
     if stop is None or quote is None:
         return False, False
-    is_old = market.is_stale(name, -order["side"], at, a.max_age)
+    told_at = market.told_at(name, -order["side"])
+    is_old = at - told_at > FRESH or told_at < a.book.positions[name].opened_at
     beyond = mark is not None and (mark - stop) * order["side"] > 0
-    traded = quote["last"] is None or (quote["last"] - stop) * order["side"] > 0
+    other = quote["bid" if order["side"] > 0 else "ask"]
+    beside = other if quote["last"] is None else quote["last"]
+    traded = beside is not None and (beside - stop) * order["side"] > 0
     return beyond or is_old, beyond and traded and not is_old
 
 

@@ -8,6 +8,7 @@ import typer
 
 from portcullis.cli import context
 from portcullis.cli.output import (
+    Declined,
     Form,
     FormOption,
     ReasonOption,
@@ -147,7 +148,15 @@ def flatten(
     if dry_run:
         return
     confirm(account, f"This flattens {account}", yes)
-    _report(context.request("flatten", reason, account=account), output)
+    answer = context.request("flatten", reason, account=account)
+    ended = context.concluded(account, answer)
+    body = {**answer._asdict(), "ended": ended.outcome, "says": ended.detail}
+    show(body, output, lambda shown: console.print(f"{account}: {shown['says']}", markup=False))
+    if ended.outcome not in ("confirmed", "superseded"):
+        raise Declined(
+            f"{account} is not known to be flat: {ended.outcome}: {ended.detail}",
+            remedy="look at the account at the venue now, and flatten it there",
+        )
 
 
 def _report(answer: Any, output: Form) -> None:

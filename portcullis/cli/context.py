@@ -15,12 +15,13 @@ from portcullis.cli.output import Declined, NotPermitted, WaitedTooLong, WorkerA
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings, read_settings
 from portcullis.domain.engine import Engine
+from portcullis.domain.events import CommandConcluded, decode
 from portcullis.domain.overview import overview
 from portcullis.errors import NotFound
-from portcullis.ports import InboxAnswer
+from portcullis.ports import LEDGER_HEADER, InboxAnswer
 from portcullis.store import credential
 from portcullis.store.inbox import SqliteInbox
-from portcullis.store.reading import LedgerReader
+from portcullis.store.reading import EventFilter, LedgerReader
 from portcullis.worker.recovery import recover
 from portcullis.worker.requests import Asked, signed_text
 
@@ -43,7 +44,8 @@ def ask_worker(method: str, path: str, body: Any = None) -> tuple[int, Any]:
         headers = {"Content-Type": "application/json"} if data else {}
         connection.request(method, path, data, headers)
         answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
+        found = answer.status, json.loads(answer.read())
+        _refuse_another_home(known, answer.getheader(LEDGER_HEADER, ""))
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise WorkerAway(
             f"no worker answers at {known.host}:{known.gate_port} ({error})",
@@ -51,6 +53,20 @@ def ask_worker(method: str, path: str, body: Any = None) -> tuple[int, Any]:
         ) from error
     finally:
         connection.close()
+    return found
+
+
+def _refuse_another_home(known: Settings, ledger: str) -> None:
+    """A worker of another home answers for other accounts, and takes no request of this one."""
+    own = ""
+    if known.ledger_path.exists():
+        with LedgerReader(known.home_path) as reader:
+            own = reader.ledger_id
+    if not own.startswith(ledger) or not own:
+        raise WorkerAway(
+            f"the worker at {known.host}:{known.gate_port} is not that of {known.home_path}",
+            remedy="set PORTCULLIS_HOME to its home, or PORTCULLIS_GATE_PORT to this one's port",
+        )
 
 
 def status() -> dict[str, Any]:
@@ -126,6 +142,29 @@ def _answer(inbox: SqliteInbox, request_id: str) -> InboxAnswer:
     raise WaitedTooLong(
         f"the worker did not answer within {ANSWER_SECONDS:.0f} s; request {request_id} stands",
         remedy="is it running? the request is carried out as soon as it is",
+    )
+
+
+def concluded(account: str, answer: InboxAnswer) -> CommandConcluded:
+    """How the command that a request led to ended, or the one that was under way already.
+
+    Raises WaitedTooLong when it does not end in its time.
+    """
+    known = settings()
+    words = answer.detail.split()
+    key = words[1] if words[:1] == ["command"] else None
+    where = EventFilter(f"account/{account}", ("command_concluded",))
+    deadline = time.monotonic() + known.enforce_within / 1_000_000 + ANSWER_SECONDS
+    with open_ledger() as reader:
+        while time.monotonic() < deadline:
+            for stored in reader.events(where, after=answer.position):
+                ended = decode(stored.payload)
+                if isinstance(ended, CommandConcluded) and key in (None, ended.key):
+                    return ended
+            time.sleep(POLL_SECONDS)
+    raise WaitedTooLong(
+        f"the flatten of {account} has not ended; it goes on being tried",
+        remedy="look at the account at the venue now; see `portcullis status`",
     )
 
 

@@ -16,7 +16,7 @@ from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
 from portcullis.domain.events import AccountReported
 from portcullis.domain.money import money
-from portcullis.errors import UsageError
+from portcullis.errors import PortcullisError, UsageError, VenueRefused
 from portcullis.venues.projectx import host
 from portcullis.venues.projectx.observed import ObservedGateway
 from portcullis.venues.projectx.rest import Login
@@ -66,14 +66,19 @@ def init(
         _simulated(settings, replace=replace)
         return
     login = _login(settings, user, key_file, asks=asks)
-    listed, tickers = asyncio.run(_offered(settings, login))
+    listed, tickers = _tried(settings, login)
     chosen = _choose(listed, accounts, asks=asks)
     balances = {told.account: told.balance for told in listed}
     choices = [Choice(name, _limits(name, balances[name], asks=asks)) for name in chosen]
     products = products or (_ask("Tickers you trade, as MNQ, MES", "MNQ, MES") if asks else "")
     products = _known(products, tickers)
     _write(settings, login, choices, products, replace=replace)
-    doctor.doctor(offline=False)
+    try:
+        doctor.doctor(offline=False)
+    except typer.Exit:
+        console.print("it is written; mend what fails, or begin again with --replace")
+        raise
+    console.print("begin with `portcullis up`")
 
 
 def _ask(what: str, default: str) -> str:
@@ -141,6 +146,21 @@ def _explain() -> None:
             markup=False,
         )
     console.print("An API key is made on the platform under Settings, API.", markup=False)
+
+
+def _tried(settings: Settings, login: Login) -> tuple[list[AccountReported], frozenset[str]]:
+    """As `_offered`. Raises PortcullisError saying with what it was tried, and which settings say so."""
+    try:
+        return asyncio.run(_offered(settings, login))
+    except PortcullisError as error:
+        refused = isinstance(error, VenueRefused) and error.code != "NotFound"
+        raise PortcullisError(
+            f"{settings.projectx_url} as user {login.user}: {error}",
+            remedy="check user name and API key (--user, --key-file), then begin again"
+            if refused
+            else "check the network and PORTCULLIS_PROJECTX_URL, then begin again; nothing was "
+            "written",
+        ) from error
 
 
 async def _offered(

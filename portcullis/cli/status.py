@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import typer
@@ -98,12 +99,20 @@ def _gate(found: dict[str, Any]) -> RenderableType:
             line.append("   ONLY OBSERVES", style="bold red")
     for venue, connected in found["venues"].items():
         line.append(f"   venue {venue} ")
-        line.append("up" if connected else "DOWN", style="green" if connected else "bold red")
+        if not found["live"]:
+            line.append("not known", style="yellow")
+        else:
+            line.append("up" if connected else "DOWN", style="green" if connected else "bold red")
     if not is_open:
         line.append(f"\n{found['why']}")
+        for venue, connected in found["venues"].items():
+            if not connected:
+                line.append(f"\n  {venue}: {found['venue_reasons'].get(venue, '')}", style="red")
         for each in found["lacking"]:
             line.append(f"\n  lacking {each}", style="red")
-    title = "Portcullis" if found["live"] else "Portcullis: the worker is away, shown from records"
+    told = datetime.fromtimestamp(found["as_of"] / 1_000_000, UTC)
+    away = f"Portcullis: the worker is away; this was so at {told:%Y-%m-%d %H:%M:%S} UTC"
+    title = "Portcullis" if found["live"] else away
     return Panel(line, title=title, title_align="left", border_style="green" if is_open else "red")
 
 

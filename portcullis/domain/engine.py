@@ -259,6 +259,8 @@ class Engine:
 
     def _settle_balance(self, account: AccountState) -> None:
         """Take the day's opening balance from the venue; later, a difference that stays."""
+        if not account.reported_at:
+            return  # when it was that, nobody knows: what it contains cannot be told
         opening = account.balance - book.realized_at(account, account.reported_at)
         if account.opening_balance is None:
             account.opening_balance = opening
@@ -282,6 +284,7 @@ class Engine:
         if system.venues.get(fact.venue) != fact.connected:
             system.venue_since[fact.venue] = self.world.now
         system.venues[fact.venue] = fact.connected
+        system.venue_reasons[fact.venue] = fact.reason
         if fact.connected:
             for name, watch in self.watches.items():
                 account = self.world.accounts[name]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from portcullis.domain.events import OrderReported
-from portcullis.domain.model import STOP_TYPES, OrderType
+from portcullis.domain.model import SECOND, STOP_TYPES, OrderType
 from portcullis.domain.state import AccountState, Position, State
+
+PASSED_AGE = 10 * SECOND
+"""How old a price may be that says of a stop that the market has passed it."""
 
 
 def size_of(account: AccountState, instrument: str) -> int:
@@ -134,15 +137,22 @@ def covering(account: AccountState, instrument: str) -> list[OrderReported]:
 def is_passed(order: OrderReported, position: Position, world: State) -> bool:
     """Whether the market stands beyond a stop: it fired and did not fill, or will not fire.
 
-    The last trade must be beyond it too: one side alone may be far away where nobody quotes.
+    The last trade must be beyond it too, or the other side where no trade is known: one side alone
+    may be far away where nobody quotes. A price that is old, or of before the position, says
+    nothing.
     """
     if order.stop_price is None or position.mark is None:
+        return False
+    if world.now - position.marked_at > PASSED_AGE or position.marked_at < position.opened_at:
         return False
     if (position.mark - order.stop_price) * order.side <= 0:
         return False
     quote = world.quotes.get(order.instrument)
-    last = quote.last if quote else None
-    return last is None or (last - order.stop_price) * order.side > 0
+    if quote is None:
+        return False
+    other = quote.ask if position.size > 0 else quote.bid
+    beside = other if quote.last is None else quote.last
+    return beside is not None and (beside - order.stop_price) * order.side > 0
 
 
 def _parent_works(account: AccountState, order: OrderReported) -> bool:

@@ -28,6 +28,8 @@ def system_overview(engine: Engine, now: int) -> dict[str, Any]:
         "position": state.position,
         "plan": state.plan_digest,
         "venues": dict(system.venues),
+        "venue_reasons": dict(system.venue_reasons),
+        "as_of": state.now,
         "evidence": [_evidence(engine, name, now) for name in names],
     }
 

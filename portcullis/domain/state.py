@@ -195,6 +195,7 @@ class SystemState(msgspec.Struct):
     verdicts: dict[str, Verdict] = {}
     venues: dict[str, bool] = {}
     venue_since: dict[str, int] = {}
+    venue_reasons: dict[str, str] = {}
     answered: dict[str, int] = {}
     proposals: dict[str, int] = {}
 

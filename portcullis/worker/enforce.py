@@ -100,8 +100,8 @@ class Errand:
         self.confirmed_at = 0
         self.attempts = 0
         self.round_trips = 0
-        self.listed: tuple[str, ...] = ()
-        """Instruments in which the newest read of the venue's rows held something."""
+        self.listed: dict[str, float] = {}
+        """Where the venue's rows hold something and the books do not, and since when (seconds)."""
         self.refusal = ""
         self.gave_way = ""
         self.turn: asyncio.Lock | None = None
@@ -159,7 +159,12 @@ class Errand:
             self.core.enter(fact, self.trace)
         for fact in position_differences(account, before, positions):
             self.core.enter(fact, self.trace)
-        self.listed = tuple(row.instrument for row in positions if row.size)
+        now = asyncio.get_running_loop().time()
+        self.listed = {
+            row.instrument: self.listed.get(row.instrument, now)
+            for row in positions
+            if row.size and row.instrument not in account.positions
+        }
 
     def conclusion(self, outcome: Outcome, detail: str) -> CommandConcluded:
         self.confirmed_at = self.core.time.now()

@@ -8,7 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from portcullis.domain.events import AuthorizationLost, DataFault, Quote, VenueLinked
+from portcullis.domain.events import (
+    AuthorizationLost,
+    DataFault,
+    Quote,
+    TradeReported,
+    VenueLinked,
+)
 from portcullis.domain.model import MICRO, SECOND
 from portcullis.errors import Retryable, VenueRefused
 from portcullis.ports import ObservedVenue, VenueEvent
@@ -23,6 +29,10 @@ HELD = 30.0
 QUOTE_REPEAT = SECOND
 UNWATCHED_MAX = 1000
 UNAUTHORIZED = "Unauthorized"
+TELL_EVERY = 10.0
+"""Seconds between two reasons why a connection is down."""
+
+DIGITS = str.maketrans("", "", "0123456789")
 
 
 class Feed:
@@ -35,9 +45,12 @@ class Feed:
         self._unwatched: dict[str, None] = {}
         self.connected = False
         self._was_connected = False
+        self._told: tuple[str, float] = ("", -TELL_EVERY)
         self._read_at: float | None = None
         self.last_event_at = 0
         self.when_ready: list[Callable[[], None]] = []
+        self.when_told: list[Callable[[bool, str], None]] = []
+        """Told that the connection came or went, and why."""
 
     async def run(self) -> None:
         """Connect, compare, listen; for ever, with growing pauses between failures."""
@@ -78,10 +91,21 @@ class Feed:
 
     def _note(self, *, connected: bool, reason: str) -> None:
         known = self._core.engine.world.system.venues.get(self._venue.name)
-        if known is not connected:
+        if known is not connected or (not connected and self._is_another(reason)):
             self._core.enter(VenueLinked(self._venue.name, connected, reason))
+            for tell in self.when_told:
+                tell(connected, reason)
         self.connected = connected
         self._was_connected = self._was_connected or connected
+
+    def _is_another(self, reason: str) -> bool:
+        """Whether a connection that is down is down for another reason, figures aside."""
+        now, words = asyncio.get_running_loop().time(), reason.translate(DIGITS)
+        known, at = self._told
+        if words == known or now - at < TELL_EVERY:
+            return False
+        self._told = words, now
+        return True
 
     def _take(self, event: VenueEvent) -> None:
         self.last_event_at = self._core.time.now()
@@ -89,6 +113,8 @@ class Feed:
             if self._is_news(event):
                 self._core.enter(event)
             return
+        if isinstance(event, TradeReported):
+            self._reconciler.heard(event.trade_id)
         account = getattr(event, "account", None)
         if account is None or account in self._core.engine.watches:
             self._core.enter(event)

@@ -22,6 +22,7 @@ from portcullis.domain.money import ticks
 from portcullis.domain.overview import account_overview, overview, system_overview
 from portcullis.domain.state import State
 from portcullis.errors import PortTaken
+from portcullis.ports import LEDGER_HEADER
 from portcullis.worker.core import Core
 
 WAITING_MAX = 5_000
@@ -114,6 +115,7 @@ class GateServer:
     async def start(self) -> None:
         """Listen; raises PortTaken naming the address."""
         app = web.Application(client_max_size=BODY_MAX, middlewares=[_only_local])
+        app.on_response_prepare.append(self._name_ledger)
         app.router.add_post("/api/v1/proposals", self._propose)
         app.router.add_get("/api/v1/status", self._status)
         app.router.add_get("/api/v1/accounts/{account}", self._account)
@@ -209,10 +211,15 @@ class GateServer:
                 "lacking": system["lacking"],
                 "accounts_monitored": len(self._core.engine.watches),
                 "venues": system["venues"],
+                "venue_reasons": system["venue_reasons"],
                 "database_accessible": not self._core.failed.done(),
                 **self._figures(),
             }
         )
+
+    async def _name_ledger(self, _: web.Request, answer: web.StreamResponse) -> None:
+        """Whose worker answers: another home's must not be taken for one's own."""
+        answer.headers[LEDGER_HEADER] = self._core.engine.state.system.ledger
 
     async def _alive(self, _request: web.Request) -> web.Response:
         return _json({"status": "alive"})

@@ -6,6 +6,7 @@ pass may repeat them; an opening order is sent by at most one pass, ever.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 REFUSALS_MAX = 3
 LOOKS_FOR_ORDER = 5
+ROW_LAGS = 5.0
+"""Seconds for which a position row may stay behind the fill that ended the position."""
+
 Done = tuple[Literal["confirmed", "refused", "unconfirmed", "superseded"], str]
 Procedure = Callable[["Errand"], Awaitable[Done | None]]
 Call = Callable[[], Awaitable[Any]]
@@ -72,16 +76,18 @@ async def _empty(errand: Errand, instrument: str | None) -> Done | None:
     await errand.send(_emptying(errand, instrument))
     for _ in range(2):
         await errand.look()
-        if _emptying(errand, instrument):
+        if _emptying(errand, instrument) or any(instrument in (None, n) for n in errand.listed):
             errand.recovered = False
             return None
     return "confirmed", "no position and no working order, on two reads"
 
 
 def _emptying(errand: Errand, instrument: str | None) -> list[Call]:
-    """What must still be cancelled and closed: flat is what the venue's rows say and the books do,
-    which add fills to a row that they are newer than. The round makes the key of a repeated close
-    new only after the venue was read and still held the position.
+    """What must still be cancelled and closed. The round makes the key of a repeated close new
+    only after the venue was read and still held the position.
+
+    Where the books are flat by fills that are newer than the venue's row, the row is given a while:
+    it may lag, and what is opened meanwhile is not ours to close.
     """
     account, venue = errand.account, errand.venue
     calls: list[Call] = [
@@ -89,7 +95,9 @@ def _emptying(errand: Errand, instrument: str | None) -> list[Call]:
         for order in account.orders.values()
         if instrument in (None, order.instrument)
     ]
-    for name in dict.fromkeys((*account.positions, *errand.listed)):
+    long_ago = asyncio.get_running_loop().time() - ROW_LAGS
+    stuck = (name for name, since in errand.listed.items() if since <= long_ago)
+    for name in dict.fromkeys((*account.positions, *stuck)):
         if instrument in (None, name):
             key = f"{errand.key}/{name}/{errand.attempts}"
             calls.append(partial(venue.close_position, account.id, name, key))

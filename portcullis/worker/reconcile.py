@@ -21,9 +21,15 @@ from portcullis.domain.events import (
     Reconciled,
     TradeReported,
 )
-from portcullis.domain.model import FAILED_COMPARES_MAX, MINUTE, SECOND
+from portcullis.domain.model import FAILED_COMPARES_MAX, MINUTE
 from portcullis.domain.state import AccountState, Row, State
-from portcullis.errors import OverBudget, PortcullisError, Retryable, VenueRefused
+from portcullis.errors import (
+    OverBudget,
+    PortcullisError,
+    Retryable,
+    VenueRefused,
+    VenueUnreachable,
+)
 from portcullis.ports import VenueRecords
 from portcullis.worker.core import Core
 
@@ -31,8 +37,8 @@ OVERLAP = 2 * MINUTE
 IDLE_ROUNDS = 12
 """After so many rounds an account that is flat comes before those that are not."""
 
-LATE = 2 * SECOND
-"""A fill that old by the venue's newest price, and not told, was lost on the stream."""
+LATE = 10.0
+"""Seconds after which a fill that a comparison found, and the stream did not tell, is lost."""
 
 PUT_OFF_MAX = MINUTE
 """A comparison that the venue's limit of requests leaves no room for is put off this long before it
@@ -41,6 +47,11 @@ counts as failed: enforcement goes first.
 
 READS_OF_ACCOUNT = 3
 """Trades, orders and positions."""
+
+UNSEEN = VenueUnreachable(
+    "not compared since the connection was made anew",
+    remedy="it is its turn soon; a connection that keeps breaking leaves too few reads for all",
+)
 
 
 class Picture(NamedTuple):
@@ -140,8 +151,20 @@ def trade_differences(account: AccountState, listed: list[TradeReported]) -> lis
     return found
 
 
-def _lost(missing: list[TradeReported], before: Picture) -> int:
-    return sum(1 for fill in missing if fill.executed_at <= before.venue_at - LATE)
+def _taken_over(account: AccountState, listed: list[PositionReported]) -> None:
+    """Raises VenueRefused where the books did not take a row of the venue's, and no fill that is
+    newer than it says why.
+    """
+    for row in listed:
+        held, known = account.positions.get(row.instrument), account.rows.get(row.instrument)
+        size = held.size if held else 0
+        if size != row.size and not (known and known.later):
+            raise VenueRefused(
+                "RowNotTaken",
+                f"the venue holds {row.size:+d} {row.instrument}, the books {size:+d}: its row is "
+                "of a time that cannot be",
+                remedy="check the machine's clock against the venue's: `portcullis doctor`",
+            )
 
 
 def _gap(account: AccountState, balance: int) -> bool:
@@ -164,6 +187,8 @@ class Reconciler:
         self._round = 0
         self._followed: dict[str, None] = {}
         """Accounts that were compared since the stream was opened: it owes them every fill."""
+        self._found: dict[str, tuple[str, float]] = {}
+        """Fills that a comparison found, whose they are and when; the stream may tell them yet."""
 
     @property
     def can_ask_unlinked(self) -> bool:
@@ -192,23 +217,34 @@ class Reconciler:
         a stream that was just opened.
         """
         self._followed.clear()
+        self._found.clear()
         await self.instruments()
         await self.quotes()
-        await self.accounts(within)
+        compared = await self.accounts(within)
+        for name in self._core.engine.watches:
+            if name not in compared:  # what it missed meanwhile is not known
+                self._fail(name, UNSEEN)
 
-    async def accounts(self, within: int | None = None) -> None:
-        """Every account; one that fails is entered as not reconciled and does not hold others.
+    async def accounts(self, within: int | None = None) -> list[str]:
+        """Compare every account; one that fails is entered as not reconciled and does not hold
+        others. Returns whose turn it was.
 
         With `within` microseconds for it, no more than the venue's limits of requests leave in
         that time: those that hold something or have orders first, then whoever waited longest.
         """
         self._round += 1
         names = list(self._core.engine.watches)
-        reported = {row.account: row for row in await self._venue.accounts()}
         if within is not None:
             names = self._in_turn(names, within)
+        reported = {row.account: row for row in await self._venue.accounts()}
         self._compared.update(dict.fromkeys(names, self._round))
         await asyncio.gather(*(self._account(name, reported.get(name)) for name in names))
+        return names
+
+    def _since(self, name: str) -> int:
+        """How far back trades must be read at the first comparison."""
+        begun = self.state.accounts[name].day.start
+        return min(begun, self._left_at.get(name, begun))
 
     def _in_turn(self, names: list[str], within: int) -> list[str]:
         allowed = self._venue.capabilities.reads_a_minute
@@ -229,7 +265,13 @@ class Reconciler:
 
     async def _account(self, name: str, reported: AccountReported | None) -> None:
         if reported is None:
-            self._fail(name, PortcullisError("the venue does not list this account", remedy=""))
+            self._fail(
+                name,
+                PortcullisError(
+                    "the venue does not list this account, or its balance changes with every read",
+                    remedy="",
+                ),
+            )
             return
         try:
             differences, missed = await self.account(name, reported)
@@ -240,8 +282,21 @@ class Reconciler:
         self._failed.pop(name, None)
         self._agreed[name] = self._core.time.now()
         gap = _gap(account, account.balance)
-        if differences or not account.reconciled_at or gap or account.failed_compares:
+        news = differences or missed or gap
+        if news or not account.reconciled_at or account.failed_compares:
             self._core.enter(Reconciled(name, differences, True, missed=missed))
+
+    def heard(self, trade_id: str) -> None:
+        """The stream told a fill: late perhaps, but not lost."""
+        self._found.pop(trade_id, None)
+
+    def _lost(self, name: str) -> int:
+        """How many fills of an account the stream should have told by now; each counts once."""
+        before = asyncio.get_running_loop().time() - LATE
+        late = [key for key, (whose, at) in self._found.items() if whose == name and at <= before]
+        for key in late:
+            del self._found[key]
+        return len(late)
 
     def fail_all(self, error: PortcullisError) -> None:
         """Enter that no account could be compared."""
@@ -267,7 +322,7 @@ class Reconciler:
         account = self.state.accounts[name]
         since = self._core.time.now() - OVERLAP
         if name not in self._complete:
-            since = min(account.day.start, self._left_at.get(name, account.day.start))
+            since = self._since(name)
         elif _gap(account, reported.balance):
             since = account.day.start  # a void of an old fill shows in the money first
         before = picture(account, self.state)
@@ -284,7 +339,11 @@ class Reconciler:
         missing = trade_differences(account, trades)
         for fact in (*rows_before_trades(account, positions, missing), *missing):
             self._core.enter(fact)
-        missed = _lost(missing, before) if name in self._followed else 0
+        _taken_over(account, positions)
+        missed = self._lost(name)
+        if name in self._followed:
+            now = asyncio.get_running_loop().time()
+            self._found |= {fill.trade_id: (name, now) for fill in missing}
         self._complete[name] = True
         self._followed[name] = None
         count = len(found) + len(missing) + len(moved)

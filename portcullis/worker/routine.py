@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from portcullis.domain.events import ClockStepped, TimePassed, VerdictRecorded
 from portcullis.domain.model import MICRO, SECOND, Verdict
@@ -55,11 +56,9 @@ async def compare(feed: Feed, reconciler: Reconciler, every: int) -> None:
         await asyncio.sleep(every / MICRO)
         if not feed.connected and not reconciler.can_ask_unlinked:
             continue
-        try:
+        with suppress(Retryable, VenueRefused):  # what is known of them serves on
             await reconciler.instruments()
             await reconciler.quotes()
-        except (Retryable, VenueRefused):
-            continue
         try:
             await reconciler.accounts(within=every)
         except (Retryable, VenueRefused) as error:

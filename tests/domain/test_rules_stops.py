@@ -10,6 +10,7 @@ from portcullis.domain.commands import (
     MoveStop,
     PlaceStop,
 )
+from portcullis.domain.events import Quote
 from portcullis.domain.model import HOUR, MINUTE, SECOND
 from portcullis.domain.rules import (
     no_stop_loss_grace,
@@ -89,29 +90,72 @@ def stopped(size: int, stop: int) -> Desk:
 def test_a_stop_that_the_market_has_passed_covers_nothing(size, stop, quote, is_passed):
     desk = stopped(size, stop)
     desk.wait(MINUTE)
-    desk.quote("ES", *quote)
-    desk.wait(30 * SECOND)
+    ticking(desk, 30, *quote)
     assert not desk.breaches()
-    desk.wait(1)
+    ticking(desk, 1, *quote)
     assert desk.commands() == ([Close("A", ES, unless_covered=True)] if is_passed else [])
+
+
+def ticking(desk: Desk, seconds: int, *quote: int) -> None:
+    """The market stays where it is, and says so every second."""
+    for _ in range(seconds):
+        desk.quote("ES", *quote)
+        desk.wait(SECOND)
+
+
+def test_an_old_price_passes_no_stop():
+    desk = stopped(2, 19_990)
+    desk.quote("ES", 19_980)
+    desk.wait(MINUTE)
+    assert not desk.breaches()
+    ticking(desk, 1, 19_980)
+    assert desk.breaches()
+
+
+def test_a_price_of_before_the_position_passes_no_stop():
+    desk = Desk(no_stop_loss_grace.Params(grace=5 * SECOND))
+    desk.quote("ES", 19_900)
+    desk.wait(SECOND)
+    desk.holds("ES", 2, 20_100)
+    desk.order("ES", SELL, 2, "stop", price=20_000)
+    desk.wait(8 * SECOND)
+    assert not desk.breaches()
+
+
+@pytest.mark.parametrize(
+    ("size", "stop", "bid", "ask", "is_passed"),
+    [
+        (2, 19_980, 19_900, 20_005, False),
+        (2, 19_980, 19_900, 19_901, True),
+        (2, 19_980, 19_900, None, False),
+        (-2, 20_010, 19_995, 20_200, False),
+        (-2, 20_010, 20_199, 20_200, True),
+    ],
+)
+def test_where_no_trade_is_known_both_sides_must_be_beyond(size, stop, bid, ask, is_passed):
+    desk = Desk(no_stop_loss_grace.Params(grace=5 * SECOND))
+    desk.holds("ES", size)
+    desk.order("ES", SELL if size > 0 else BUY, abs(size), "stop", price=stop)
+    for _ in range(8):
+        desk.do(Quote(ES, bid, ask, None, desk.now))
+        desk.wait(SECOND)
+    assert bool(desk.breaches()) is is_passed
 
 
 def test_a_stop_that_the_market_came_back_over_covers_again():
     desk = stopped(2, 19_990)
     for price in (19_980, 19_995) * 3:
-        desk.quote("ES", price)
-        desk.wait(20 * SECOND)
+        ticking(desk, 20, price)
     assert not desk.breaches()
 
 
 def test_of_two_stops_the_one_that_was_not_passed_still_covers_its_part():
     desk = stopped(1, 19_990)
     desk.order("ES", SELL, 1, "stop", order_id="far", price=19_900)
-    desk.quote("ES", 19_980)
-    desk.wait(MINUTE)
+    ticking(desk, 60, 19_980)
     assert not desk.breaches()
     desk.holds("ES", 2)
-    desk.wait(MINUTE)
+    ticking(desk, 60, 19_980)
     assert "the market has passed those of 1, unfilled" in desk.breaches()[0].reason.formula
 
 

@@ -7,9 +7,9 @@ from collections import Counter
 import msgspec
 
 from portcullis.domain.events import DayRolled, Reconciled
-from portcullis.domain.model import BUY
+from portcullis.domain.model import BUY, SECOND
 from portcullis.errors import OverBudget
-from portcullis.venues.simulated import FaultPlan, LocalVenue
+from portcullis.venues.simulated import Fault, FaultPlan, LocalVenue
 from tests.worker.harness import ES, World
 
 ACCOUNTS = tuple("ABCDEFGH")
@@ -97,15 +97,33 @@ def test_fills_that_the_stream_never_sent_are_found_counted_and_shown():
         assert w.shown()["missed_fills"] == 0
         plan.set_rates(event_rates={"drop": 1.0})
         w.order(ES, BUY, 2)
-        for _ in range(10):
-            await w.pass_time(1)
-            w.quote(ES, 20_000)
+        await w.pass_time(10)
+        assert w.shown()["missed_fills"] == 0
+        await w.pass_time(10)
         assert w.size(ES) == 3
         assert w.shown()["missed_fills"] == 1
         assert w.shown()["positions"][0]["size"] == 3
 
     world.play(story)
     assert [row.missed for row in world.events(Reconciled) if row.missed] == [1]
+
+
+def test_fills_that_the_stream_tells_late_are_not_lost():
+    plan = FaultPlan()
+    world = World(faults=plan)
+    world.quote(ES, 20_000)
+
+    async def story(w: World) -> None:
+        await w.start()
+        await w.pass_time(10)
+        plan.add(Fault("event", "delay", on="trade_reported", micros=8 * SECOND))
+        w.order(ES, BUY, 2)
+        await w.pass_time(40)
+        assert w.shown()["missed_fills"] == 0
+        assert w.shown()["positions"][0]["size"] == 2
+
+    world.play(story)
+    assert any(row.differences for row in world.events(Reconciled))
 
 
 def test_fills_while_nobody_listened_are_not_the_streams_fault():

@@ -41,10 +41,13 @@ def test_a_stop_that_fired_and_did_not_fill_becomes_a_market_exit():
         w.order(ES, SELL, 1, "stop_limit", stop_price=19_990, limit_price=19_988)
         await w.pass_time(30)
         assert w.size(ES) == 1
-        w.quote(ES, 19_950)
-        await w.pass_time(9)
+        for _ in range(9):
+            w.quote(ES, 19_950)
+            await w.pass_time(1)
         assert w.size(ES) == 1
-        await w.pass_time(2)
+        for _ in range(2):
+            w.quote(ES, 19_950)
+            await w.pass_time(1)
         assert w.size(ES) == 0
         assert not w.exchange.orders("A")
         assert outcomes(w) == ["confirmed"]

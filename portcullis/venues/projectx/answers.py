@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from portcullis.venues.projectx.payloads import (
     AccountRow,
     ContractRow,
@@ -17,7 +19,9 @@ class Accounts(Envelope, frozen=True):
 
 
 class Contracts(Envelope, frozen=True):
-    contracts: tuple[ContractRow, ...] = ()
+    """Each contract as it came: one that is none must not hide the others."""
+
+    contracts: tuple[msgspec.Raw, ...] = ()
 
 
 class OneContract(Envelope, frozen=True):

@@ -76,18 +76,18 @@ class Books:
         contains one that is not known, or nothing is known yet.
         """
         at = self._balances[row.id].moment(facts.account(row, "", 0).balance)
-        return None if at is None else facts.account(row, self._name(row.id), at)
+        return None if at is None else facts.account(row, self.name(row.id), at)
 
     def settled_account(self, row: AccountRow, as_of: int) -> AccountReported:
         """An account's word that contains every known fill and everything until `as_of`."""
         figure, balance = self._balances[row.id], facts.account(row, "", 0).balance
         return facts.account(
-            row, self._name(row.id), figure.settle(balance, max(figure.newest(), as_of))
+            row, self.name(row.id), figure.settle(balance, max(figure.newest(), as_of))
         )
 
     def position(self, row: PositionRow) -> PositionReported | None:
         """A position, as of the last fill it contains; None as for `account`."""
-        told = facts.position(row, self._listed(row.contract_id), self._name(row.account_id), 0)
+        told = facts.position(row, self._listed(row.contract_id), self.name(row.account_id), 0)
         if told.size:
             self._deal(told.instrument)
         opened_at = told.opened_at if told.size else None
@@ -95,15 +95,15 @@ class Books:
         return (
             None
             if at is None
-            else facts.position(row, self._listed(row.contract_id), self._name(row.account_id), at)
+            else facts.position(row, self._listed(row.contract_id), self.name(row.account_id), at)
         )
 
     def settled_position(self, row: PositionRow, as_of: int) -> PositionReported:
         """A position that contains every known fill and everything until `as_of`."""
-        told = facts.position(row, self._listed(row.contract_id), self._name(row.account_id), 0)
+        told = facts.position(row, self._listed(row.contract_id), self.name(row.account_id), 0)
         figure = self._size(row.account_id, row.contract_id)
         at = figure.settle(told.size, max(figure.newest(), as_of, told.opened_at))
-        return facts.position(row, self._listed(row.contract_id), self._name(row.account_id), at)
+        return facts.position(row, self._listed(row.contract_id), self.name(row.account_id), at)
 
     def flat(self, account: int, held: Collection[str], as_of: int) -> None:
         """A read of the account's positions, asked for at `as_of`, listed those in `held` alone."""
@@ -113,7 +113,7 @@ class Books:
                 figure.settle(0, as_of)
 
     def order(self, row: OrderRow) -> OrderReported:
-        told = facts.order(row, self._listed(row.contract_id), self._name(row.account_id))
+        told = facts.order(row, self._listed(row.contract_id), self.name(row.account_id))
         self.remember(told.order_id, told.instrument, told.key)
         if told.remaining:
             self._deal(told.instrument)
@@ -122,7 +122,7 @@ class Books:
     def trade(self, row: TradeRow) -> TradeReported:
         """A fill, with its order's key where that is known."""
         _, key = self._orders.get(str(row.order_id), ("", ""))
-        told = facts.trade(row, self._listed(row.contract_id), self._name(row.account_id), key)
+        told = facts.trade(row, self._listed(row.contract_id), self.name(row.account_id), key)
         at = self._moments[row.account_id].of(told.trade_id, told.executed_at)
         told = msgspec.structs.replace(told, executed_at=at)
         size, balance = self._size(row.account_id, row.contract_id), self._balances[row.account_id]
@@ -174,7 +174,7 @@ class Books:
                 figure.settle(0, self._read_at[account])
         return figure
 
-    def _name(self, account: int) -> str:
+    def name(self, account: int) -> str:
         return self._names.get(account, str(account))
 
     def _deal(self, contract: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 
 from portcullis.clock import Clock
-from portcullis.errors import VenueUnreachable
+from portcullis.errors import VenueRefused, VenueUnreachable
 from portcullis.ports import VenueEvent
 from portcullis.venues.projectx.books import Books
 from portcullis.venues.projectx.records import Records
@@ -70,8 +70,18 @@ class ObservedGateway(Records):
     async def _listen(self) -> None:
         listed = await self.instruments()
         if not self.books.accounts:
-            await self.accounts()
+            await self.meet()
         contracts = [each.id for each in listed if each.ticker in self._tickers]
-        self._stream = Stream(self.gateway.wire, self, self._clock, self.name)
         token = await self.gateway.token()
+        try:
+            await self._open(token, contracts)
+        except VenueRefused as error:
+            if error.code != "Unauthorized":
+                raise
+            # A token may end before its time; only one that was just made tells of the key.
+            await self.hang_up()
+            await self._open(await self.gateway.token(spoilt=token), contracts)
+
+    async def _open(self, token: str, contracts: list[str]) -> None:
+        self._stream = Stream(self.gateway.wire, self, self._clock, self.name)
         await self._stream.open(token, self.books.accounts.values(), contracts)

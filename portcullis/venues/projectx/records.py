@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+
+import msgspec
 
 from portcullis.clock import Clock
 from portcullis.domain.events import (
@@ -19,11 +22,11 @@ from portcullis.errors import VenueRefused, VenueUnreachable
 from portcullis.ports import VenueCapabilities
 from portcullis.venues.projectx import answers
 from portcullis.venues.projectx.books import Books
-from portcullis.venues.projectx.payloads import OrderRow, PositionRow
+from portcullis.venues.projectx.payloads import AccountRow, ContractRow, OrderRow, PositionRow
 from portcullis.venues.projectx.rest import B, Gateway
 
-CONTRACTS_LAST = HOUR
-"""Contract data change when a month rolls."""
+CONTRACTS_LAST, CONTRACTS_PAUSE = HOUR, MINUTE
+"""Contract data change when a month rolls; after the pause a failed list is asked for again."""
 
 HISTORY = 7 * 24 * HOUR
 """How far back an order may have been sent that still works or is asked for by its key."""
@@ -67,15 +70,23 @@ class Records:
         """Every contract that is known; asked for anew once an hour."""
         now = self._clock.monotonic()
         if self._contracts_at is None or now - self._contracts_at >= CONTRACTS_LAST:
-            found = await self._call(
-                "Contract/available", {"live": self._live_data}, answers.Contracts
-            )
-            for row in found.contracts:
-                # One that cannot be told exactly is not known: who deals in it is told so.
-                with contextlib.suppress(ValueError):
-                    self.books.list_contract(row)
-            self._contracts_at = now
+            try:
+                await self._list_contracts()
+                self._contracts_at = now
+            except (VenueRefused, VenueUnreachable):
+                if not self.books.instruments:
+                    raise
+                # What is known serves on: contract data change when a month rolls.
+                self._contracts_at = now - CONTRACTS_LAST + CONTRACTS_PAUSE
         return list(self.books.instruments.values())
+
+    async def _list_contracts(self) -> None:
+        body = {"live": self._live_data}
+        found = await self._call("Contract/available", body, answers.Contracts)
+        for raw in found.contracts:
+            # One that cannot be told exactly is not known: who deals in it is told so.
+            with contextlib.suppress(ValueError, msgspec.MsgspecError):
+                self.books.list_contract(msgspec.json.decode(raw, type=ContractRow))
 
     async def know(self, *contracts: str) -> None:
         """Look up contracts that no list named: expired ones, and those of other feeds."""
@@ -93,14 +104,39 @@ class Records:
     async def accounts(self) -> list[AccountReported]:
         """Every account, those that may not trade too."""
         asked_at = self.now_there()
+        rows = await self.meet()
+        settled: dict[int, AccountReported] = {}
+        for _ in range(READS_MAX):
+            new = [row for row in rows if row.id not in settled and self._explained(row) is None]
+            if not new:
+                break
+            # As positions: what a balance without a time contains, the trades around it say.
+            await asyncio.gather(*(self._recent(row, asked_at) for row in new))
+            before, contained = {row.id: row.balance for row in new}, asked_at
+            asked_at = self.now_there()
+            rows = await self.meet()
+            for row in rows:
+                if before.get(row.id) == row.balance:
+                    with _told_exactly(row.name):
+                        settled[row.id] = self.books.settled_account(row, contained)
+        told = (settled.get(row.id) or self._explained(row) for row in rows)
+        return [each for each in told if each is not None]
+
+    def _explained(self, row: AccountRow) -> AccountReported | None:
+        with _told_exactly(row.name):
+            return self.books.account(row)
+
+    async def _recent(self, row: AccountRow, asked_at: int) -> None:
+        """Read an account's newest trades; one that may not trade has none."""
+        if row.can_trade is not False:
+            await self.trades(self.books.name(row.id), asked_at - RECENT)
+
+    async def meet(self) -> Sequence[AccountRow]:
+        """List the accounts, and learn what they are called."""
         found = await self._call("Account/search", {"onlyActiveAccounts": False}, answers.Accounts)
         for row in found.accounts:
             self.books.meet(row)
-        told = []
-        for row in found.accounts:
-            with _told_exactly(row.name):
-                told.append(self.books.account(row) or self.books.settled_account(row, asked_at))
-        return told
+        return found.accounts
 
     async def positions(self, account: str) -> list[PositionReported]:
         """Open positions, each as of the last fill it contains. Where a fill is not known yet the
@@ -155,11 +191,11 @@ class Records:
         return self.books.order(row)
 
     def now_there(self) -> int:
-        """The gateway's time, as far as it can be told. The machine's stands in where no answer
-        named one: it may be ahead, and what is dated too late hides what follows.
+        """The gateway's time, as far as it can be told, and no later than the machine's: what is
+        dated too late hides what follows, and what is ahead of our clock is not believed.
         """
-        told = self.books.skew.there(self._clock.monotonic())
-        return self._clock.now() if told is None else told
+        here, told = self._clock.now(), self.books.skew.there(self._clock.monotonic())
+        return here if told is None else min(here, told)
 
     def account_number(self, account: str) -> int:
         """The gateway's number of an account; raises VenueRefused where it listed no such."""

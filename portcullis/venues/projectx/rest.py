@@ -14,7 +14,7 @@ from portcullis.errors import OverBudget, VenueRefused, VenueTimeout, VenueUnrea
 from portcullis.venues.projectx import codes
 from portcullis.venues.projectx.budget import Budget
 from portcullis.venues.projectx.spent import Spent
-from portcullis.venues.projectx.token import Token, token_of
+from portcullis.venues.projectx.token import Stopwatch, Token, token_of
 from portcullis.venues.projectx.wire import NoAnswer, Reply, Wire
 
 LOGIN, VALIDATE, BARS = "Auth/loginKey", "Auth/validate", "History/retrieveBars"
@@ -80,9 +80,10 @@ class Gateway:
         self._login = login
         self._clock = clock
         self._token: Token | None = None
+        self._token_age = Stopwatch(clock)
         self._renewing = asyncio.Lock()
         self._renew_after = 0
-        self._within = wire.patience
+        self._within: dict[str, int] = {}
         self._there: int | None = None
         self.on_time: Callable[[int], None] = lambda _: None
         """Told the second of the gateway's time that an answer names."""
@@ -106,10 +107,10 @@ class Gateway:
     async def token(self, spoilt: str | None = None) -> str:
         """A token that holds, renewed before its end; `spoilt` is one the gateway refused."""
         async with self._renewing:
-            now, held = self._clock.monotonic(), self._token
-            if held is None or held.is_over(now) or held.text == spoilt:
+            age, held = self._token_age.elapsed(), self._token
+            if held is None or held.is_over(age) or held.text == spoilt:
                 self._token = await self._log_in()
-            elif held.is_due(now) and now >= self._renew_after:
+            elif held.is_due(age) and self._clock.monotonic() >= self._renew_after:
                 self._token = await self._renewed(held)
             assert self._token is not None
             return self._token.text
@@ -173,7 +174,8 @@ class Gateway:
         return self._taken(found.new_token) if found.new_token else held
 
     def _taken(self, text: str) -> Token:
-        return token_of(text, self._there or self._clock.now(), self._clock.monotonic())
+        self._token_age.start()
+        return token_of(text, self._there or self._clock.now())
 
     # --- the wire -----------------------------------------------------------------------------
 
@@ -189,7 +191,7 @@ class Gateway:
         await self._afford(endpoint, protective=protective)
         try:
             sent = _encoder.encode(body)
-            status, content, told_at = await self._post(f"/api/{endpoint}", sent, token)
+            status, content, told_at = await self._post(endpoint, sent, token)
         except NoAnswer as error:
             raise _no_answer(endpoint, str(error)) from error
         if status == 401:
@@ -218,19 +220,21 @@ class Gateway:
             self.on_time(told_at)
         return found
 
-    async def _post(self, path: str, body: bytes, token: str | None) -> Reply:
-        """Send a request. One that times out makes the next wait longer, until answers come fast
-        again: a gateway that is slow for everybody is slow when it matters, too.
+    async def _post(self, endpoint: str, body: bytes, token: str | None) -> Reply:
+        """Send a request. One that times out makes the next of its kind wait longer, until answers
+        come fast again: what is slow for everybody is slow when it matters, too.
         """
-        began, within = self._clock.monotonic(), self._within
+        began, patience = self._clock.monotonic(), self.wire.patience
+        within = self._within.get(endpoint, patience)
         try:
-            reply = await self.wire.post(path, body, token, within)
+            reply = await self.wire.post(f"/api/{endpoint}", body, token, within)
         except NoAnswer:
             if self._clock.monotonic() - began >= within:
-                self._within = min(max(self._within, 2 * within), PATIENCE_MAX)
+                longer = max(self._within.get(endpoint, 0), 2 * within)
+                self._within[endpoint] = min(longer, PATIENCE_MAX)
             raise
         took = self._clock.monotonic() - began
-        self._within = max(self.wire.patience, min(2 * took, PATIENCE_MAX))
+        self._within[endpoint] = max(patience, min(2 * took, PATIENCE_MAX))
         return reply
 
     def _budget_of(self, endpoint: str) -> Budget:

@@ -7,6 +7,7 @@ import binascii
 
 import msgspec
 
+from portcullis.clock import Clock
 from portcullis.domain.model import HOUR, MINUTE, SECOND
 
 REFRESH_BEFORE = 30 * MINUTE
@@ -18,27 +19,43 @@ class _Claims(msgspec.Struct):
 
 
 class Token(msgspec.Struct, frozen=True):
-    """A bearer token that came at a moment of the monotonic clock and holds for `life`, both
-    microseconds. Its text never appears in a repr.
-    """
+    """A bearer token and how long it holds. Its text never appears in a repr."""
 
     text: str
-    came_at: int
     life: int
+    """Microseconds."""
 
-    def is_over(self, now: int) -> bool:
-        """Whether only a new login helps, at a moment of the monotonic clock."""
-        return now >= self.came_at + self.life
+    def is_over(self, age: int) -> bool:
+        """Whether only a new login helps, so many microseconds after it came."""
+        return age >= self.life
 
-    def is_due(self, now: int) -> bool:
+    def is_due(self, age: int) -> bool:
         """Whether it should be exchanged for a fresh one, while it still holds."""
-        return now >= self.came_at + self.life - min(REFRESH_BEFORE, self.life // 4)
+        return age >= self.life - min(REFRESH_BEFORE, self.life // 4)
 
     def __repr__(self) -> str:
-        return f"Token(came_at={self.came_at}, life={self.life})"
+        return f"Token(life={self.life})"
 
 
-def token_of(text: str, there: int, came_at: int) -> Token:
+class Stopwatch:
+    """How long ago something was, by the clock of the two that ran further: the monotonic one
+    stands still while a machine sleeps, and the other may be set.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.start()
+
+    def start(self) -> None:
+        self._began = self._clock.now(), self._clock.monotonic()
+
+    def elapsed(self) -> int:
+        """Microseconds since the start."""
+        wall, ticks = self._began
+        return max(self._clock.now() - wall, self._clock.monotonic() - ticks)
+
+
+def token_of(text: str, there: int) -> Token:
     """A token with the life that its own claims tell at the gateway's time `there`, or of a day
     where they tell none. Whatever clock is wrong, one that was just made is taken to hold a while.
     """
@@ -49,4 +66,4 @@ def token_of(text: str, there: int, came_at: int) -> Token:
     except (IndexError, ValueError, binascii.Error, msgspec.MsgspecError):
         told = None
     life = LIFE if told is None else max(LIFE_MIN, int(told * SECOND) - there)
-    return Token(text, came_at, life)
+    return Token(text, life)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Protocol
 
@@ -142,9 +143,12 @@ class HttpWire:
 
 def _second(date: str | None) -> int | None:
     try:
-        return int(parsedate_to_datetime(date).timestamp()) * SECOND if date else None
+        told = parsedate_to_datetime(date) if date else None
     except (ValueError, OverflowError):
         return None
+    return (
+        None if told is None else int(told.replace(tzinfo=told.tzinfo or UTC).timestamp()) * SECOND
+    )
 
 
 class _WebSocket:
