@@ -149,7 +149,7 @@ def _explain() -> None:
 
 
 def _tried(settings: Settings, login: Login) -> tuple[list[AccountReported], frozenset[str]]:
-    """As `_offered`. Raises PortcullisError saying with what it was tried, and which settings say so."""
+    """As `_offered`. Raises PortcullisError saying with what it was tried, by which settings."""
     try:
         return asyncio.run(_offered(settings, login))
     except PortcullisError as error:

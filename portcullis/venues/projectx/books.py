@@ -75,7 +75,10 @@ class Books:
         """An account's word on itself, as of the last fill its balance contains; None where it
         contains one that is not known, or nothing is known yet.
         """
-        at = self._balances[row.id].moment(facts.account(row, "", 0).balance)
+        figure, balance = self._balances[row.id], facts.account(row, "", 0).balance
+        at = figure.moment(balance)
+        if at is None:
+            at = figure.unchanged(balance)
         return None if at is None else facts.account(row, self.name(row.id), at)
 
     def settled_account(self, row: AccountRow, as_of: int) -> AccountReported:

@@ -67,6 +67,12 @@ class Figure:
         is_the_known_word = all(when <= found or when > at for when, _, _ in self._fills)
         return at if is_the_known_word else found
 
+    def unchanged(self, value: int) -> int | None:
+        """Until when `value` is the known word, where no fill came since."""
+        if self._known is None or self._known[1] != value or self.newest() > self._known[0]:
+            return None
+        return self._known[0]
+
     def settle(self, value: int, as_of: int) -> int:
         """Say that `value` contains what was executed up to `as_of`, at least up to what is known
         already, and answer until when.

@@ -35,7 +35,7 @@ RESERVE = 60
 RENEW_PAUSE = 60 * SECOND
 """Between two tries to renew a token that still holds."""
 
-PATIENCE_MAX = 20 * SECOND
+PATIENCE_MAX, CHANGE_PATIENCE_MAX = 20 * SECOND, 10 * SECOND
 """A request waits no longer than this for its answer, however slow the last ones were."""
 
 WAIT_MAX = 10 * SECOND
@@ -221,11 +221,13 @@ class Gateway:
         return found
 
     async def _post(self, endpoint: str, body: bytes, token: str | None) -> Reply:
-        """Send a request. One that times out makes the next of its kind wait longer, until answers
-        come fast again: what is slow for everybody is slow when it matters, too.
+        """Send a request. A read that times out makes the next of its kind wait longer, until
+        answers come fast again; the first of a kind waits as long as the slowest other. What
+        changes something waits less: it is looked at, and sent again where that is right.
         """
         began, patience = self._clock.monotonic(), self.wire.patience
-        within = self._within.get(endpoint, patience)
+        within = self._within.get(endpoint, max(self._within.values(), default=patience))
+        within = min(within, CHANGE_PATIENCE_MAX) if endpoint in CHANGING else within
         try:
             reply = await self.wire.post(f"/api/{endpoint}", body, token, within)
         except NoAnswer:

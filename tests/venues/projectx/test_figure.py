@@ -36,6 +36,15 @@ def test_a_value_that_no_fill_makes_is_not_explained():
     assert figure().moment(0) is None
 
 
+def test_the_known_word_stands_until_a_fill_comes():
+    held = Figure()
+    assert held.unchanged(5) is None
+    held.settle(5, 30)
+    assert (held.unchanged(5), held.unchanged(6)) == (30, None)
+    held.note("t", 40, 1)
+    assert held.unchanged(5) is None
+
+
 def test_a_fill_counts_once_and_a_bust_makes_all_uncertain():
     held = figure(2)
     held.note("t1", 10, 2)
