@@ -17,7 +17,8 @@ from pysqlite3 import dbapi2
 from typer.testing import CliRunner
 
 from portcullis.cli.main import app
-from portcullis.errors import PortcullisError
+from portcullis.errors import NotFound, PortcullisError
+from portcullis.store.ledger import SqliteLedger
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -151,7 +152,21 @@ def test_flatten_shows_first_and_is_carried_out(machine):
     assert (
         machine.run("account", "flatten", "DEMO-SIZE", "--reason", "x", "--dry-run").exit_code == 0
     )
-    assert machine.data("account", "flatten", "DEMO-SIZE", "--reason", "x", "--yes")["position"] > 0
+    ended = machine.data("account", "flatten", "DEMO-SIZE", "--reason", "x", "--yes")
+    assert ended["ended"] == "confirmed"
+    assert "on two reads" in ended["says"]
+
+
+def test_the_worker_of_another_home_is_not_taken_for_ones_own(machine, tmp_path):
+    other = machine.environment | {"PORTCULLIS_HOME": str(tmp_path)}
+    answer = CliRunner().invoke(app, ["status"], env=other)
+    assert isinstance(answer.exception, NotFound)
+    SqliteLedger(tmp_path).close()
+    propose = CliRunner().invoke(
+        app, ["gate", "propose", "DEMO-SIZE", "buy", "1", "MES"], env=other
+    )
+    assert isinstance(propose.exception, PortcullisError)
+    assert f"is not that of {tmp_path}" in str(propose.exception)
 
 
 def test_rules_are_listed_and_explained_with_their_numbers(machine):

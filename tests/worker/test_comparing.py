@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 import msgspec
+from msgspec.structs import replace
 
-from portcullis.domain.events import DayRolled, Reconciled
+from portcullis.domain.events import DayRolled, Reconciled, VenueLinked
 from portcullis.domain.model import BUY, SECOND
-from portcullis.errors import OverBudget
+from portcullis.domain.overview import system_overview
+from portcullis.domain.rules import max_contracts
+from portcullis.errors import OverBudget, VenueUnreachable
 from portcullis.venues.simulated import Fault, FaultPlan, LocalVenue
 from tests.worker.harness import ES, World
 
@@ -164,3 +167,84 @@ def test_fills_of_a_day_that_ended_while_nobody_ran_are_in_the_balance():
 
     world.play(story)
     assert world.events(DayRolled)
+
+
+def test_contract_data_that_cannot_be_had_hold_up_no_comparison():
+    plan = FaultPlan()
+    world = World(max_contracts.Params(limit=2), faults=plan)
+    world.quote(ES, 20_000)
+
+    async def story(w: World) -> None:
+        await w.start()
+
+        async def fail() -> None:
+            raise VenueUnreachable("HTTP 500", remedy="wait")
+
+        w.venue.instruments = fail  # type: ignore[method-assign, assignment]
+        plan.set_rates(event_rates={"drop": 1.0})
+        w.order(ES, BUY, 3)
+        await w.pass_time(15)
+        assert w.size(ES) == 0
+
+    world.play(story)
+
+
+def test_a_row_that_the_books_do_not_take_is_no_comparison():
+    """A venue minutes ahead of our clock: its rows are of a time that cannot be."""
+    world = World()
+    world.quote(ES, 20_000)
+
+    async def story(w: World) -> None:
+        await w.start()
+        w.order(ES, BUY, 1)
+        await w.pass_time(1)
+        read = LocalVenue.positions
+
+        async def ahead(account: str):
+            rows = await read(w.venue, account)
+            return [replace(row, size=9, as_of=row.as_of + 600 * SECOND) for row in rows]
+
+        w.venue.positions = ahead  # type: ignore[method-assign]
+        await w.pass_time(30)
+        assert not w.shown()["reconciled"]
+
+    world.play(story)
+    assert "the venue holds +9" in [row.detail for row in world.events(Reconciled)][-1]
+
+
+def test_a_connection_that_breaks_again_and_again_leaves_nobody_as_if_compared():
+    world = World(accounts=ACCOUNTS)
+    world.quote(ES, 20_000)
+
+    async def story(w: World) -> None:
+        await w.start()
+        w.venue.capabilities = replace(w.venue.capabilities, reads_a_minute=20)
+        for _ in range(8):
+            await w.pass_time(3)
+            w.venue.cut("broken")
+        await w.pass_time(1)
+        assert not all(w.shown(account)["reconciled"] for account in ACCOUNTS)
+
+    world.play(story)
+
+
+def test_every_reason_why_a_venue_is_down_is_told_once():
+    world = World()
+    world.quote(ES, 20_000)
+
+    async def story(w: World) -> None:
+        await w.start()
+        for reason in ("no route, try 1", "no route, try 2", "a wrong key"):
+
+            async def fail(reason: str = reason) -> None:
+                raise VenueUnreachable(reason, remedy="wait")
+
+            w.venue.connect = fail  # type: ignore[method-assign]
+            w.venue.cut("broken")
+            await w.pass_time(30)
+        system = system_overview(w.worker.core.engine, w.clock.now())  # type: ignore[union-attr]
+        assert system["venue_reasons"] == {"simulated": "a wrong key"}
+
+    world.play(story)
+    reasons = [row.reason for row in world.events(VenueLinked) if not row.connected]
+    assert [each for each in reasons if "broken" not in each] == ["no route, try 1", "a wrong key"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from portcullis.domain.events import PositionReported, TradeReported
-from portcullis.domain.model import BUY, SECOND, SELL, OrderRequest
+from portcullis.domain.model import BUY, MICRO, SECOND, SELL, OrderRequest
 from portcullis.errors import VenueRefused, VenueTimeout, VenueUnreachable
 from portcullis.venues.simulated import Costs, Fault, Terms
 from portcullis.venues.simulated_gateway.terms import GatewayTerms
@@ -80,6 +81,65 @@ async def test_tokens_that_end_between_two_calls_cost_one_login():
         await stage.venue.close_position(ACCOUNT, ES, "c")
         await flat(stage)
         assert stage.gateway.logins == before + 1
+
+
+async def test_hubs_that_refuse_a_token_cost_one_login_and_then_say_so():
+    """A gateway that forgot its tokens says nothing of the key; refusing a new one does."""
+    async with on_stage() as stage:
+        before = stage.gateway.logins
+        await stage.control("end_tokens")
+        await stage.venue.connect()
+        assert stage.gateway.logins == before + 1
+        stage.gateway.user_of = lambda token: None  # type: ignore[method-assign]
+        with pytest.raises(VenueRefused) as caught:
+            await stage.venue.connect()
+        assert caught.value.code == "Unauthorized"
+
+
+async def test_a_first_balance_is_dated_by_the_fills_it_contains():
+    """A fill between listing accounts and reading their trades is in one of two balances."""
+    async with on_stage(terms=Terms(costs=Costs(fees=MICRO))) as stage:
+        fresh = stage.adapter()
+        await fresh.connect()
+        listing, trading = fresh.meet, True
+
+        async def meet():
+            nonlocal trading
+            found = await listing()
+            if trading:
+                trading = False
+                stage.exchange.place_order(OrderRequest(ACCOUNT, ES, BUY, 1, "market"))
+            return found
+
+        fresh.meet = meet  # type: ignore[method-assign]
+        try:
+            (told,) = await fresh.accounts()
+            trades = await fresh.trades(ACCOUNT, 0)
+            assert len(trades) == 1
+            assert told.reported_at >= trades[-1].executed_at
+            assert told.balance == stage.exchange.accounts()[0].balance
+        finally:
+            await fresh.close()
+
+
+async def test_one_contract_that_cannot_be_read_hides_no_other(monkeypatch):
+    async with on_stage() as stage:
+        venue = stage.adapter()
+        call = venue.gateway.call
+
+        async def with_a_bad_row(endpoint, body, answer, **more):
+            found = await call(endpoint, body, answer, **more)
+            if endpoint == "Contract/available":
+                bad = msgspec.Raw(b'{"id": "CON.F.US.BAD.Z26", "name": "BADZ6", "tickSize": null}')
+                return msgspec.structs.replace(found, contracts=(bad, *found.contracts))
+            return found
+
+        monkeypatch.setattr(venue.gateway, "call", with_a_bad_row)
+        await venue.connect()
+        try:
+            assert ES in {each.id for each in await venue.instruments()}
+        finally:
+            await venue.close()
 
 
 async def test_a_wrong_key_and_a_lost_subscription_are_refused_with_a_remedy():
