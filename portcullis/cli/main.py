@@ -10,6 +10,7 @@ from portcullis import __version__
 from portcullis.cli import (
     accounts,
     audit,
+    backup,
     configuration,
     doctor,
     events,
@@ -41,6 +42,8 @@ app.add_typer(processes.simulators, name="simulate")
 app.command("doctor")(doctor.doctor)
 app.command("prove")(prove.prove)
 app.command("status")(status.status)
+app.command("restore")(backup.restore_command)
+app.add_typer(backup.app, name="backup")
 app.command("replay")(ledger.replay)
 app.command("explain")(explain.explain)
 app.command("what-if")(what_if.what_if_command)

@@ -54,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True):
     demo_seed: Count = 7
     demo_speed: Count = 1
     administrator_key: str = ""
+    backup_target: str = ""
+    backup_recipients: str = ""
+    backup_identity: str = ""
     reconcile_every: Span = 5 * SECOND
     enforce_within: Span = 20 * SECOND
     snapshot_every: Count = 20_000
@@ -69,6 +72,11 @@ class Settings(msgspec.Struct, frozen=True):
     def config_path(self) -> Path:
         """The folder of the configuration files: as set, or `config` in the home."""
         return Path(self.config).expanduser() if self.config else self.home_path / "config"
+
+    @property
+    def backup_address(self) -> str:
+        """Where backups are kept: as set, or `backups` in the home."""
+        return self.backup_target or str(self.home_path / "backups")
 
     @property
     def venue_url(self) -> str:

@@ -26,6 +26,7 @@ from portcullis.domain.events import (
     HostStated,
     InstrumentListed,
     LedgerCreated,
+    LedgerRestored,
     OrderGone,
     OrderReported,
     PositionReported,
@@ -89,6 +90,7 @@ class Engine:
             DataFault: self._on_nothing,
             WorkerStopped: self._on_nothing,
             HostStated: self._on_nothing,
+            LedgerRestored: self._on_restored,
         }
         self._index_all()
         self._rest()
@@ -317,6 +319,13 @@ class Engine:
 
     def _on_started(self, _fact: WorkerStarted) -> None:
         self._settle_mode()
+
+    def _on_restored(self, fact: LedgerRestored) -> None:
+        """What happened since the backup is known to the venue alone: a person must look."""
+        if self.world.system.mode != "SHUTDOWN":
+            why = f"restored from {fact.backup} by {fact.by}: {fact.reason}"
+            self.world.system.resumes = "OBSERVE_ONLY"
+            self.judge.out.append(mode.change(self.world.system, "OBSERVE_ONLY", why))
 
     def _on_created(self, fact: LedgerCreated) -> None:
         self.world.system.ledger = fact.ledger

@@ -189,6 +189,15 @@ class WorkerStopped(Fact, frozen=True, tag="worker_stopped"):
     reason: str
 
 
+class LedgerRestored(Fact, frozen=True, tag="ledger_restored"):
+    """The ledger was restored from a backup, up to `position`, by a person who said why."""
+
+    backup: str
+    position: int
+    by: str
+    reason: str
+
+
 class HostStated(Fact, frozen=True, tag="host_stated"):
     """A person states that enforcement may run on this machine, whatever it looks like."""
 
@@ -386,6 +395,7 @@ AnyFact = (
     | WorkerStarted
     | WorkerStopped
     | HostStated
+    | LedgerRestored
     | RulesLoaded
     | TimePassed
     | ClockStepped

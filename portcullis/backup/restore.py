@@ -1,0 +1,350 @@
+"""Restoring: beside the live store to look at, or in its place with what was there kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from portcullis.backup.make import prove
+from portcullis.backup.manifest import PACKED, Manifest, Proof, name_of
+from portcullis.backup.packing import digest, unpack
+from portcullis.backup.target import Target
+from portcullis.domain.engine import Engine
+from portcullis.domain.events import FACT_KINDS, LedgerRestored, stream_of
+from portcullis.domain.state import freeze
+from portcullis.errors import NotFound, StoreError, UsageError
+from portcullis.ports import Entry
+from portcullis.store.anchors import ANCHORS_FILE
+from portcullis.store.cut import cut
+from portcullis.store.database import (
+    INBOX_FILE,
+    LEDGER_FILE,
+    driver_of,
+    explained,
+    open_writer,
+)
+from portcullis.store.keys import PRIVATE_FILE, PUBLIC_FILE, load_verifier
+from portcullis.store.ledger import SqliteLedger
+from portcullis.store.lock import WriterLock
+from portcullis.store.reading import LedgerReader
+from portcullis.store.verify import verify
+from portcullis.worker.recovery import fact_of, recover
+
+MARK_FILE = "operations/integrity.mark"
+REPLACED = "replaced-"
+INBOX = (INBOX_FILE, f"{INBOX_FILE}-wal", f"{INBOX_FILE}-shm")
+"""Requests that were asked of the ledger before: answered there, or to be asked again."""
+
+
+class Wanted(NamedTuple):
+    """How far a ledger is restored: all that the backup holds, to an event, or to a moment."""
+
+    event: int | None = None
+    moment: int | None = None
+
+
+class Restored(NamedTuple):
+    """What was restored: where it ends, and how long it took to be usable (microseconds)."""
+
+    name: str
+    position: int
+    at: int
+    took: int
+    kept: Path | None = None
+
+
+def choose(target: Target, name: str | None, wanted: Wanted) -> Manifest:
+    """The backup to restore: the one named, or the oldest that reaches what is wanted, or the
+    newest. Raises NotFound.
+    """
+    if name is not None:
+        return target.manifest(name)
+    found = target.manifests()
+    enough = [
+        each
+        for each in found
+        if each.position >= (wanted.event or 0) and each.at >= (wanted.moment or 0)
+    ]
+    if enough:
+        is_narrowed = wanted.event is not None or wanted.moment is not None
+        return enough[0] if is_narrowed else enough[-1]
+    if found and wanted.moment is not None:
+        return found[-1]  # nothing happened between its end and that moment, as far as is known
+    raise NotFound(
+        f"there is no backup that reaches that far at {target.address}" if found
+        else f"there is no backup at {target.address}",
+        remedy="see `portcullis backup list`, or make one: `portcullis backup create`",
+    )  # fmt: skip
+
+
+def fetch(target: Target, manifest: Manifest, folder: Path, identities: Sequence[Any]) -> None:
+    """Fetch a backup, check it whole, unpack it into an empty folder, and check every file."""
+    if manifest.recipients and not identities:
+        raise UsageError(
+            f"backup {manifest.name} is encrypted",
+            remedy="give the file with the private key: --identity, or PORTCULLIS_BACKUP_IDENTITY",
+        )
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch:
+        packed = Path(scratch) / "packed"
+        target.get(manifest.name + PACKED, packed)
+        check_whole(packed, manifest)
+        unpack(packed, folder, identities if manifest.recipients else ())
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.is_file() or digest(path) != expected:
+            raise StoreError(
+                f"backup {manifest.name}: {name} is not what was backed up",
+                remedy="choose another backup: `portcullis backup list`",
+            )
+
+
+def check_whole(packed: Path, manifest: Manifest) -> None:
+    """Raises StoreError where a byte of the packed file is another."""
+    if digest(packed) != manifest.sha256:
+        raise StoreError(
+            f"backup {manifest.name} is damaged: its bytes are not those that were stored",
+            remedy="choose another backup: `portcullis backup list`; look at the target's disk",
+        )
+
+
+def restore(
+    target: Target,
+    manifest: Manifest,
+    wanted: Wanted,
+    folder: Path,
+    identities: Sequence[Any],
+    *,
+    key: Path | None = None,
+) -> Restored:
+    """Restore into a folder that is not there yet or empty; it appears whole, verified.
+
+    `key` is the ledger's signing key where the backup has none: a ledger that ends earlier than the
+    backup is signed anew. Raises StoreError, NotFound, UsageError.
+    """
+    began = time.monotonic_ns()
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty", remedy="name a folder that is not there yet")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".restore-") as scratch:
+        fresh = Path(scratch) / "home"
+        fresh.mkdir(mode=0o700)
+        fetch(target, manifest, fresh, identities)
+        if key is not None and key.exists() and not (fresh / PRIVATE_FILE).exists():
+            shutil.copyfile(key, fresh / PRIVATE_FILE)
+        if (fresh / PRIVATE_FILE).exists():
+            (fresh / PRIVATE_FILE).chmod(0o600)
+        _shorten(fresh, manifest, wanted)
+        position, at = _verified(fresh, manifest, wanted)
+        if folder.exists():
+            folder.rmdir()
+        fresh.rename(folder)
+    return Restored(manifest.name, position, at, (time.monotonic_ns() - began) // 1000)
+
+
+def _shorten(fresh: Path, manifest: Manifest, wanted: Wanted) -> None:
+    if wanted.event is None and wanted.moment is None:
+        return
+    position = _whole_group(fresh, wanted)
+    if position == manifest.position:
+        return
+    if not (fresh / PRIVATE_FILE).exists():
+        raise UsageError(
+            f"backup {manifest.name} is not encrypted, so that it holds no key to sign with",
+            remedy=f"name the ledger's key with --key: {PRIVATE_FILE} of its home",
+        )
+    cut(fresh, position)
+    # What was anchored later is no part of this past.
+    (fresh / ANCHORS_FILE).unlink(missing_ok=True)
+
+
+def _whole_group(fresh: Path, wanted: Wanted) -> int:
+    """Where the last fact that is wanted ends, with the decisions that belong to it."""
+    with LedgerReader(fresh) as reader:
+        last = reader.head().position
+        end = 0
+        for stored in reader.read():
+            is_fact = stored.kind in FACT_KINDS
+            if is_fact and wanted.event is not None and stored.position > wanted.event:
+                break
+            if is_fact and wanted.moment is not None and stored.at > wanted.moment:
+                break
+            end = stored.position
+    if wanted.event is not None and wanted.event > last:
+        raise NotFound(
+            f"event {wanted.event} is not in this backup, which ends at {last}",
+            remedy="choose a later backup: `portcullis backup list`",
+        )
+    if end == 0:
+        raise NotFound("the ledger begins later than that", remedy="name a later event or moment")
+    return end
+
+
+def _verified(fresh: Path, manifest: Manifest, wanted: Wanted) -> tuple[int, int]:
+    whole = wanted.event is None and wanted.moment is None
+    found = verify(
+        fresh / LEDGER_FILE,
+        load_verifier(fresh / PUBLIC_FILE),
+        anchors=(manifest.checkpoint,) if whole else (),
+    )
+    if not found.ok:
+        raise StoreError(
+            f"backup {manifest.name} {found}",
+            remedy="choose another backup: `portcullis backup list`",
+        )
+    with LedgerReader(fresh) as reader:
+        position, at = reader.head().position, reader.last_at()
+    if whole and position != manifest.position:
+        raise StoreError(
+            f"backup {manifest.name} ends at event {position}, not at {manifest.position}",
+            remedy="choose another backup: `portcullis backup list`",
+        )
+    return position, at
+
+
+class Drilled(NamedTuple):
+    """A drill: `rto` from nothing to a verified, folded state, `rpo` what the newest event behind
+    the live head would have cost; both microseconds. `same` says whether the states agree.
+    """
+
+    restored: Restored
+    events: int
+    same: bool
+    rto: int
+    rpo: int
+
+
+def drill(
+    home: Path, target: Target, manifest: Manifest, identities: Sequence[Any], now: int
+) -> Drilled:
+    """Restore beside the live store, verify, fold, and compare with the live ledger folded to the
+    same event. Leaves nothing behind but the proof. Raises StoreError.
+    """
+    began = time.monotonic_ns()
+    with tempfile.TemporaryDirectory(dir=home, prefix=".drill-") as scratch:
+        folder = Path(scratch) / "home"
+        restored = restore(target, manifest, Wanted(), folder, identities)
+        with LedgerReader(folder) as reader:
+            state = freeze(recover(reader).engine.state)
+        rto = (time.monotonic_ns() - began) // 1000
+        events, live = _folded_to(home, manifest.position)
+    prove(target, manifest.name, Proof(now, restored=True, took=rto))
+    with LedgerReader(home) as reader:
+        behind = reader.last_at() - restored.at
+    return Drilled(restored, events, state == live, rto, max(0, behind))
+
+
+def _folded_to(home: Path, position: int) -> tuple[int, bytes]:
+    """The live ledger folded from its first event up to one."""
+    engine, count = Engine(), 0
+    with LedgerReader(home) as reader:
+        for stored in reader.read(through=position):
+            count += 1
+            if stored.kind in FACT_KINDS:
+                engine.apply(stored.position, stored.at, fact_of(stored))
+    return count, freeze(engine.state)
+
+
+def restore_in_place(
+    home: Path,
+    target: Target,
+    manifest: Manifest,
+    wanted: Wanted,
+    identities: Sequence[Any],
+    *,
+    by: str,
+    reason: str,
+    now: int,
+) -> Restored:
+    """Put a restored ledger where the live one is, and keep that one aside.
+
+    The worker must be stopped: StoreLocked says when it is not. Whenever this is cut short, either
+    the old ledger or the new one is there whole. The gate stays shut until a person opens it.
+    """
+    with (
+        WriterLock(home / "ledger.lock"),
+        tempfile.TemporaryDirectory(dir=home, prefix=".restore-") as scratch,
+    ):
+        fresh = Path(scratch) / "home"
+        key = home / PRIVATE_FILE
+        restored = restore(target, manifest, wanted, fresh, identities, key=key)
+        _same_ledger(home, fresh)
+        # Recorded before it is there: no moment in which it could be opened as if unhurt.
+        _record(fresh, LedgerRestored(manifest.name, restored.position, by, reason), now)
+        kept = _set_aside(home, now)
+        if not key.exists():
+            shutil.copyfile(fresh / PRIVATE_FILE, key)
+            key.chmod(0o600)
+        if not (home / PUBLIC_FILE).exists():
+            shutil.copyfile(fresh / PUBLIC_FILE, home / PUBLIC_FILE)
+        _flush(fresh)
+        (fresh / LEDGER_FILE).replace(home / LEDGER_FILE)
+        _flush(home)
+        for name in (ANCHORS_FILE, *INBOX, MARK_FILE):
+            with suppress(FileNotFoundError):
+                (home / name).unlink()
+        shutil.copyfile(fresh / ANCHORS_FILE, home / ANCHORS_FILE)
+    return restored._replace(kept=kept)
+
+
+def _same_ledger(home: Path, fresh: Path) -> None:
+    mine, theirs = home / PUBLIC_FILE, fresh / PUBLIC_FILE
+    if mine.exists() and mine.read_text().strip() != theirs.read_text().strip():
+        raise UsageError(
+            "the backup is of another ledger",
+            remedy="restore it into a folder of its own with --to",
+        )
+
+
+def _set_aside(home: Path, now: int) -> Path:
+    """Keep what is there; the old ledger stays usable until the new one takes its place."""
+    kept = home / f"{REPLACED}{name_of(now, 0).partition('-')[0]}"
+    kept.mkdir(mode=0o700)
+    with suppress(StoreError):
+        _fold_wal(home)
+    logs = (f"{LEDGER_FILE}-wal", f"{LEDGER_FILE}-shm")
+    for name in (LEDGER_FILE, *logs, *INBOX, ANCHORS_FILE):
+        if (home / name).exists():
+            shutil.copyfile(home / name, kept / name)
+    _flush(kept)
+    for name in logs:
+        with suppress(FileNotFoundError):
+            (home / name).unlink()
+    return kept
+
+
+def _fold_wal(home: Path) -> None:
+    """Move the write-ahead log into the file: left beside another ledger it would damage that."""
+    path = home / LEDGER_FILE
+    if not path.exists():
+        return
+    with explained(path), open_writer(path).connect() as connection:
+        driver_of(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _flush(folder: Path) -> None:
+    for path in (*(each for each in folder.iterdir() if each.is_file()), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _record(home: Path, fact: LedgerRestored, now: int) -> None:
+    """Enter what was done, with what the engine decides on it."""
+    ledger = SqliteLedger(home)
+    try:
+        engine = recover(ledger).engine
+        at = max(now, ledger.last_at())
+        decisions = engine.apply(ledger.head().position + 1, at, fact)
+        entries = [Entry(stream_of(event), at, "restore", event) for event in (fact, *decisions)]
+        ledger.append(entries)
+        ledger.checkpoint()
+    finally:
+        ledger.close()

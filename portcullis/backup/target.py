@@ -1,0 +1,123 @@
+"""Where backups are kept: a folder, or anything that fsspec reaches (s3://, sftp://, ...)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import msgspec
+
+from portcullis.backup.manifest import MANIFEST, PACKED, PROOF, Manifest, Proof, read_manifest
+from portcullis.errors import NotFound, StoreError
+
+PART = ".part"
+
+
+class Target:
+    """The backups of one ledger at one address. Calls raise StoreError where it cannot be used."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        with self._explained("use"):
+            self._files, self._root = fsspec.core.url_to_fs(address)
+        self._local = "file" in (self._files.protocol, *self._files.protocol)
+
+    def put(self, file: Path, name: str) -> None:
+        """Upload a file; it has its name once all of it is there."""
+        with self._explained("write"):
+            self._make_root()
+            part = self._at(f"{name}{PART}")
+            self._files.put_file(str(file), part)
+            self._files.mv(part, self._at(name))
+
+    def write(self, name: str, data: bytes) -> None:
+        """As `put`, for a few bytes."""
+        with self._explained("write"):
+            self._make_root()
+            part = self._at(f"{name}{PART}")
+            self._files.pipe_file(part, data)
+            self._files.mv(part, self._at(name))
+
+    def get(self, name: str, file: Path) -> None:
+        """Fetch a file."""
+        with self._explained("read"):
+            self._files.get_file(self._at(name), str(file))
+
+    def manifests(self) -> list[Manifest]:
+        """Every backup that is whole, oldest first; one without a manifest was never finished."""
+        names = self._names(MANIFEST)
+        packed = set(self._names(PACKED))
+        return [self.manifest(name) for name in names if name in packed]
+
+    def manifest(self, name: str) -> Manifest:
+        """Raises NotFound where there is no such backup."""
+        try:
+            with self._explained("read"):
+                data: bytes = self._files.cat_file(self._at(name + MANIFEST))
+        except StoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise NotFound(
+                    f"there is no backup {name!r} at {self.address}",
+                    remedy="see `portcullis backup list`",
+                ) from error
+            raise
+        return read_manifest(data, name)
+
+    def proof(self, name: str) -> Proof | None:
+        """What is known of its verification."""
+        with contextlib.suppress(StoreError, msgspec.MsgspecError), self._explained("read"):
+            return msgspec.json.decode(self._files.cat_file(self._at(name + PROOF)), type=Proof)
+        return None
+
+    def remove(self, name: str) -> None:
+        """Delete a backup, its manifest first: what is half deleted is no backup."""
+        with self._explained("write"):
+            for ending in (MANIFEST, PROOF, PACKED):
+                with contextlib.suppress(FileNotFoundError):
+                    self._files.rm_file(self._at(name + ending))
+
+    def sweep(self) -> None:
+        """Delete what an interrupted upload left."""
+        with self._explained("write"):
+            for path in self._listed():
+                if path.endswith(PART):
+                    self._files.rm_file(path)
+
+    # --- under the hood -----------------------------------------------------------------------
+
+    def _names(self, ending: str) -> list[str]:
+        with self._explained("read"):
+            found = [path.rpartition("/")[2] for path in self._listed()]
+        return sorted(name.removesuffix(ending) for name in found if name.endswith(ending))
+
+    def _listed(self) -> list[str]:
+        self._files.invalidate_cache()
+        try:
+            found: list[Any] = self._files.ls(self._root, detail=False)
+        except FileNotFoundError:
+            return []
+        return [str(path) for path in found]
+
+    def _at(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
+
+    def _make_root(self) -> None:
+        if self._local:
+            Path(self._root).mkdir(mode=0o700, parents=True, exist_ok=True)
+        else:
+            self._files.makedirs(self._root, exist_ok=True)
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, ImportError) as error:
+            said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise StoreError(
+                f"{self.address}: cannot {what}: {said}",
+                remedy="check PORTCULLIS_BACKUP_TARGET, its permissions and its free space",
+            ) from error

@@ -1,0 +1,286 @@
+"""`portcullis backup` and `portcullis restore`: a second copy, and the way back from it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from portcullis.backup import packing
+from portcullis.backup.make import make, prove
+from portcullis.backup.manifest import PACKED, Manifest, Proof
+from portcullis.backup.restore import (
+    Restored,
+    Wanted,
+    check_whole,
+    choose,
+    drill,
+    restore,
+    restore_in_place,
+)
+from portcullis.backup.target import Target
+from portcullis.cli import context
+from portcullis.cli.output import Form, FormOption, YesOption, confirm, console, show, table
+from portcullis.clock import SystemClock
+from portcullis.config.settings import Settings
+from portcullis.errors import NotFound, UsageError
+
+app = typer.Typer(no_args_is_help=True, help="Make, list, verify and drill backups.")
+MICRO = 1_000_000
+
+TargetOption = typer.Option("", "--target", help="folder or fsspec address; else the setting")
+IdentityOption = typer.Option(None, "--identity", help="file with the key that opens backups")
+NameArgument = typer.Argument(None, help="a backup of `backup list`; default: the newest")
+
+
+@app.command("create")
+def create(target: str = TargetOption, output: Form = FormOption) -> None:
+    """Back the home up beside a running worker; read back what was stored; delete old ones."""
+    settings = context.settings()
+    if not settings.ledger_path.exists():
+        raise NotFound(
+            f"there is no ledger in {settings.home_path}", remedy="start with `portcullis up`"
+        )
+    made = make(
+        settings.home_path,
+        settings.config_path,
+        Target(target or settings.backup_address),
+        packing.recipients_of(settings.backup_recipients),
+        SystemClock().now(),
+    )
+    body = {**_row(made.manifest), "took_s": made.took / MICRO, "removed": made.removed}
+    show(body, output, _made)
+
+
+@app.command("list")
+def list_backups(target: str = TargetOption, output: Form = FormOption) -> None:
+    """Every backup at the target, oldest first."""
+    where = Target(target or context.settings().backup_address)
+    rows = [_row(each, where.proof(each.name)) for each in where.manifests()]
+    columns = ("name", "event", "newest", "size_mb", "encrypted", "verified")
+    show(
+        rows,
+        output,
+        lambda found: console.print(
+            table(f"Backups at {where.address}", columns, ([r[c] for c in columns] for r in found))
+        ),
+    )
+
+
+@app.command("verify")
+def verify(
+    name: str = NameArgument,
+    target: str = TargetOption,
+    identity: Path | None = IdentityOption,
+    output: Form = FormOption,
+) -> None:
+    """Fetch a backup and check it: every byte, and with the key also chain and states."""
+    settings = context.settings()
+    where = Target(target or settings.backup_address)
+    manifest = choose(where, name, Wanted())
+    keys = _keys(settings, identity)
+    with tempfile.TemporaryDirectory(prefix="portcullis-") as scratch:
+        if manifest.recipients and not keys:
+            packed = Path(scratch) / "packed"
+            where.get(manifest.name + PACKED, packed)
+            check_whole(packed, manifest)
+            says = (
+                "every byte is as it was stored; without its key nothing is known of what is in it"
+            )
+        else:
+            found = restore(where, manifest, Wanted(), Path(scratch) / "home", keys)
+            now = SystemClock().now()
+            prove(where, manifest.name, Proof(now, restored=True, took=found.took))
+            says = f"holds: {found.position} events checked"
+    show(
+        {"name": manifest.name, "says": says},
+        output,
+        lambda body: console.print(f"{body['name']}: {body['says']}", markup=False),
+    )
+
+
+@app.command("drill")
+def drill_command(
+    name: str = NameArgument,
+    target: str = TargetOption,
+    identity: Path | None = IdentityOption,
+    output: Form = FormOption,
+) -> None:
+    """Restore beside the live store, verify, fold, compare with the live ledger. Ends with 1 where
+    the states differ.
+    """
+    settings = context.settings()
+    where = Target(target or settings.backup_address)
+    manifest = choose(where, name, Wanted())
+    now = SystemClock().now()
+    found = drill(settings.home_path, where, manifest, _keys(settings, identity), now)
+    body = {
+        "name": manifest.name,
+        "events": found.events,
+        "same_state": found.same,
+        "rto_s": found.rto / MICRO,
+        "rpo_s": found.rpo / MICRO,
+    }
+    show(body, output, _drilled)
+    if not found.same:
+        raise typer.Exit(1)
+
+
+@app.command("key")
+def key(
+    file: Path = typer.Argument(help="where the private key is written; keep it elsewhere"),
+    output: Form = FormOption,
+) -> None:
+    """Make a pair of keys: the private one into a file, the public one for the setting."""
+    private, public = packing.new_identity()
+    try:
+        descriptor = os.open(file.expanduser(), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise UsageError(
+            f"{file}: {error.strerror}", remedy="name a file that is not there yet"
+        ) from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(f"# public key: {public}\n{private}\n")
+    body = {"public": public, "file": str(file)}
+    show(body, output, _key)
+
+
+def restore_command(
+    name: str = NameArgument,
+    to: Path | None = typer.Option(None, "--to", help="a folder that is not there yet"),
+    in_place: bool = typer.Option(False, "--in-place", help="put it where the live ledger is"),
+    event: int | None = typer.Option(None, "--event", min=1, help="no later than this event"),
+    at: str = typer.Option("", "--at", help="no later than this UTC time, ISO form"),
+    reason: str = typer.Option("", "--reason", help="why; recorded, needed with --in-place"),
+    target: str = TargetOption,
+    identity: Path | None = IdentityOption,
+    key_file: Path | None = typer.Option(
+        None, "--key", help="the ledger's signing key, where the backup has none"
+    ),
+    yes: bool = YesOption,
+    output: Form = FormOption,
+) -> None:
+    """Restore a backup, or the ledger as it was at an event or a moment.
+
+    In place: the worker must be stopped, what was there is kept aside, and the gate stays shut
+    until a person opens it.
+    """
+    settings = context.settings()
+    if (to is None) is not in_place:
+        raise UsageError("where to?", remedy="give --to FOLDER or --in-place, not both")
+    wanted = Wanted(event, _moment(at) if at else None)
+    where = Target(target or settings.backup_address)
+    manifest = choose(where, name, wanted)
+    keys = _keys(settings, identity)
+    if to is not None:
+        found = restore(where, manifest, wanted, to.expanduser(), keys, key=key_file)
+    else:
+        if not reason.strip():
+            raise UsageError("the reason is missing", remedy="say why with --reason")
+        confirm("restore", f"This replaces the ledger of {settings.home_path}", yes)
+        found = restore_in_place(
+            settings.home_path,
+            where,
+            manifest,
+            wanted,
+            keys,
+            by=getpass.getuser(),
+            reason=reason.strip(),
+            now=SystemClock().now(),
+        )
+    show(_restored(found, to or settings.home_path), output, _tell)
+
+
+# --- under the hood -------------------------------------------------------------------------------
+
+
+def _keys(settings: Settings, identity: Path | None) -> list[Any]:
+    chosen = identity or (Path(settings.backup_identity) if settings.backup_identity else None)
+    return packing.identities_in(chosen) if chosen else []
+
+
+def _moment(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"--at: {text!r} is not a time", remedy="give it as 2026-03-02T14:30:00"
+        ) from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * MICRO)
+
+
+def _said(at: int) -> str:
+    return f"{datetime.fromtimestamp(at / MICRO, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _row(manifest: Manifest, proof: Proof | None = None) -> dict[str, Any]:
+    verified = ""
+    if proof is not None:
+        how = "restored" if proof.restored else "read back"
+        verified = f"{how} {_said(proof.verified_at)}"
+    return {
+        "name": manifest.name,
+        "event": manifest.position,
+        "newest": _said(manifest.at),
+        "size_mb": round(manifest.size / 1e6, 2),
+        "encrypted": bool(manifest.recipients),
+        "verified": verified,
+        "checkpoint": manifest.checkpoint,
+    }
+
+
+def _made(body: dict[str, Any]) -> None:
+    how = "encrypted" if body["encrypted"] else "not encrypted"
+    console.print(
+        f"{body['name']}: {body['event']} events, {body['size_mb']} MB, {how}, "
+        f"in {body['took_s']:.1f} s",
+        markup=False,
+    )
+    for name in body["removed"]:
+        console.print(f"{name}: deleted, newer ones stand for it", markup=False)
+
+
+def _drilled(body: dict[str, Any]) -> None:
+    same = "the same state" if body["same_state"] else "ANOTHER STATE"
+    console.print(
+        f"{body['name']}: {body['events']} events restored and folded to {same} as the live "
+        f"ledger; RTO {body['rto_s']:.2f} s, RPO {body['rpo_s']:.1f} s",
+        markup=False,
+    )
+
+
+def _key(body: dict[str, Any]) -> None:
+    console.print(f"private key  {body['file']}: move it to where only you read it", markup=False)
+    console.print(f"public key   PORTCULLIS_BACKUP_RECIPIENTS={body['public']}", markup=False)
+
+
+def _restored(found: Restored, folder: Path) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "folder": str(folder),
+        "event": found.position,
+        "at": _said(found.at),
+        "took_s": found.took / MICRO,
+        "kept": None if found.kept is None else str(found.kept),
+    }
+
+
+def _tell(body: dict[str, Any]) -> None:
+    console.print(
+        f"{body['folder']}: the ledger up to event {body['event']} ({body['at']} UTC) of "
+        f"{body['name']}, verified, in {body['took_s']:.2f} s",
+        markup=False,
+    )
+    if body["kept"]:
+        console.print(f"what was there is in {body['kept']}", markup=False)
+        console.print(
+            "start the worker; it compares with the venue, and the gate stays shut until "
+            "`portcullis mode release`",
+            markup=False,
+        )
