@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +59,7 @@ def make(
     began = time.monotonic_ns()
     with (
         WriterLock(home / LOCK_FILE),
+        swept(home, ".backup-"),
         tempfile.TemporaryDirectory(dir=home, prefix=".backup-") as scratch,
     ):
         folder = Path(scratch) / "files"
@@ -75,6 +77,14 @@ def make(
         prove(target, manifest.name, Proof(now, restored=False, took=took))
         removed = _rotate(target, manifest, kept)
     return Made(manifest, copied, _since(began), removed)
+
+
+@contextmanager
+def swept(home: Path, prefix: str) -> Iterator[None]:
+    """Remove what an interrupted run left; for whoever holds the lock that says it is no other's."""
+    for path in home.glob(f"{prefix}*"):
+        shutil.rmtree(path, ignore_errors=True)
+    yield
 
 
 def prove(target: Target, name: str, proof: Proof) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from portcullis.backup.make import prove
+from portcullis.backup.make import prove, swept
 from portcullis.backup.manifest import PACKED, Manifest, Proof, name_of
 from portcullis.backup.packing import digest, unpack
 from portcullis.backup.target import Target
@@ -268,6 +268,7 @@ def restore_in_place(
     """
     with (
         WriterLock(home / "ledger.lock"),
+        swept(home, ".restore-"),
         tempfile.TemporaryDirectory(dir=home, prefix=".restore-") as scratch,
     ):
         fresh = Path(scratch) / "home"
@@ -303,7 +304,9 @@ def _same_ledger(home: Path, fresh: Path) -> None:
 
 def _set_aside(home: Path, now: int) -> Path:
     """Keep what is there; the old ledger stays usable until the new one takes its place."""
-    kept = home / f"{REPLACED}{name_of(now, 0).partition('-')[0]}"
+    stamp, number = name_of(now, 0).partition("-")[0], 0
+    while (kept := home / f"{REPLACED}{stamp}-{number}").exists():
+        number += 1
     kept.mkdir(mode=0o700)
     with suppress(StoreError):
         _fold_wal(home)

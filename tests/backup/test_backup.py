@@ -1,0 +1,197 @@
+"""Backups of a real ledger: beside a writer, encrypted, damaged, and at targets that fail."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from portcullis.backup.make import make
+from portcullis.backup.manifest import MANIFEST, PACKED
+from portcullis.backup.packing import identities_in, new_identity, recipients_of
+from portcullis.backup.restore import Wanted, choose, drill, restore
+from portcullis.backup.target import PART, Target
+from portcullis.domain.model import HOUR
+from portcullis.errors import NotFound, StoreError, StoreLocked, UsageError
+from portcullis.store.keys import PRIVATE_FILE, load_verifier
+from portcullis.store.ledger import SqliteLedger
+from portcullis.store.lock import WriterLock
+from portcullis.store.verify import verify
+from tests.backup.conftest import NOW
+
+
+def keys(folder: Path) -> tuple[str, list]:
+    """A public key, and the private one as it is read from a file."""
+    private, public = new_identity()
+    path = folder / "identity"
+    path.write_text(f"# public key: {public}\n{private}\n")
+    return public, identities_in(path)
+
+
+def test_what_is_backed_up_is_what_is_restored(store, config, target, tmp_path):
+    made = make(store, config, target, (), NOW)
+    assert [each.name for each in target.manifests()] == [made.manifest.name]
+    found = restore(target, made.manifest, Wanted(), tmp_path / "back", ())
+    ledger = SqliteLedger(store)
+    head, at = ledger.head(), ledger.last_at()
+    ledger.close()
+    assert (found.position, found.at) == (head.position, at)
+    assert verify(tmp_path / "back" / "ledger.db", load_verifier(store / "ledger.pub")).ok
+    assert (tmp_path / "back" / "config" / "rules.yaml").read_bytes() == (
+        config / "rules.yaml"
+    ).read_bytes()
+    assert not (tmp_path / "back" / PRIVATE_FILE).exists()
+    assert not [path for path in store.iterdir() if path.name.startswith(".")]
+
+
+def test_a_drill_folds_to_the_same_state_and_says_how_long_it_took(store, config, target):
+    made = make(store, config, target, (), NOW)
+    found = drill(store, target, made.manifest, (), NOW)
+    assert found.same
+    assert found.events == made.manifest.position
+    assert found.rto > 0
+    proof = target.proof(made.manifest.name)
+    assert proof is not None
+    assert proof.restored
+
+
+def test_backups_beside_a_writing_process_hold_and_grow(store, config, target, tmp_path):
+    home = tmp_path / "written"
+    home.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.store.writing_process", str(home), "20"],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parent.parent.parent,
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        positions = []
+        for number in range(3):
+            for _ in range(20):
+                process.stdout.readline()
+            made = make(home, config, target, (), NOW + number * HOUR)
+            positions.append(made.manifest.position)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert positions == sorted(set(positions))
+    for each in target.manifests():
+        found = restore(target, each, Wanted(), tmp_path / each.name, ())
+        assert found.position == each.position
+
+
+def test_an_encrypted_backup_is_opened_by_its_key_alone(store, config, target, tmp_path):
+    public, mine = keys(tmp_path)
+    made = make(store, config, target, (public,), NOW)
+    packed = (tmp_path / "backups" / (made.manifest.name + PACKED)).read_bytes()
+    assert packed.startswith(b"age-encryption.org")
+    assert b"DEMO-LOSS" not in packed
+    with pytest.raises(UsageError, match="is encrypted"):
+        restore(target, made.manifest, Wanted(), tmp_path / "no", ())
+    (tmp_path / "other").mkdir()
+    _, others = keys(tmp_path / "other")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        restore(target, made.manifest, Wanted(), tmp_path / "no", others)
+    assert not (tmp_path / "no").exists()
+    restore(target, made.manifest, Wanted(), tmp_path / "yes", mine)
+    key = tmp_path / "yes" / PRIVATE_FILE
+    assert key.read_bytes() == (store / PRIVATE_FILE).read_bytes()
+    assert key.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("where", [0, 0.3, 0.7, 1])
+def test_one_flipped_bit_is_refused(store, config, target, tmp_path, where):
+    made = make(store, config, target, (), NOW)
+    path = tmp_path / "backups" / (made.manifest.name + PACKED)
+    data = bytearray(path.read_bytes())
+    data[min(len(data) - 1, int(where * len(data)))] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match="is damaged"):
+        restore(target, made.manifest, Wanted(), tmp_path / "back", ())
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_backup_that_was_never_finished_is_none(store, config, target, tmp_path):
+    made = make(store, config, target, (), NOW)
+    folder = tmp_path / "backups"
+    (folder / (made.manifest.name + MANIFEST)).unlink()
+    (folder / f"half{PACKED}{PART}").write_bytes(b"x")
+    assert target.manifests() == []
+    with pytest.raises(NotFound, match="there is no backup"):
+        choose(target, None, Wanted())
+    make(store, config, target, (), NOW + HOUR)
+    assert not (folder / f"half{PACKED}{PART}").exists()
+
+
+@pytest.mark.parametrize("said", [b"", b"{}", b'{"name": "x"}', b"\xff"])
+def test_a_damaged_manifest_is_named(store, config, target, tmp_path, said):
+    made = make(store, config, target, (), NOW)
+    (tmp_path / "backups" / (made.manifest.name + MANIFEST)).write_bytes(said)
+    with pytest.raises(StoreError, match=made.manifest.name):
+        target.manifests()
+
+
+def test_a_ledger_that_does_not_hold_is_not_backed_up(store, config, target):
+    make(store, config, target, (), NOW)
+    from pysqlite3 import dbapi2
+
+    ledger = dbapi2.connect(store / "ledger.db")
+    for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+        ledger.execute(f"DROP TRIGGER {name}")
+    ledger.execute("UPDATE events SET trace = 'other' WHERE position = 9")
+    ledger.commit()
+    ledger.close()
+    with pytest.raises(StoreError, match="does not hold at position 9"):
+        make(store, config, target, (), NOW + HOUR)
+    assert len(target.manifests()) == 1
+
+
+def test_two_at_once_are_one(store, config, target):
+    with WriterLock(store / "backup.lock"), pytest.raises(StoreLocked):
+        make(store, config, target, (), NOW)
+
+
+def test_a_target_of_another_kind_serves_as_well(store, config, tmp_path):
+    target = Target(f"memory://{tmp_path.name}")
+    made = make(store, config, target, (), NOW)
+    assert drill(store, target, made.manifest, (), NOW).same
+    target.remove(made.manifest.name)
+    assert target.manifests() == []
+
+
+@pytest.mark.parametrize("address", ["nowhere://x", "file", "/proc/1/mem/x"])
+def test_a_target_that_cannot_be_used_says_which_setting_to_check(
+    store, config, tmp_path, address, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StoreError) as caught:
+        make(store, config, Target(address), (), NOW)
+    assert "PORTCULLIS_BACKUP_TARGET" in caught.value.remedy
+    assert not [path for path in store.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("text", ["age1x", "hello", "ssh-ed25519 nothing", "AGE-SECRET-KEY-1"])
+def test_what_is_no_public_key_is_refused_before_anything_is_copied(text):
+    with pytest.raises(UsageError, match="no public key for backups"):
+        recipients_of(text)
+
+
+@pytest.mark.parametrize("said", ["", "# nothing\n", "age1notprivate\n"])
+def test_a_file_without_a_key_is_named(tmp_path, said):
+    path = tmp_path / "identity"
+    path.write_text(said)
+    with pytest.raises(UsageError, match="identity"):
+        identities_in(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_target_without_permission(store, config, tmp_path):
+    (tmp_path / "shut").mkdir(mode=0o500)
+    with pytest.raises(StoreError, match="cannot write"):
+        make(store, config, Target(str(tmp_path / "shut")), (), NOW)
