@@ -49,6 +49,8 @@ OPERATIONS = Kind("operations", 2 * MINUTE)
 MARKET_DATA = Kind("market_data", 3 * MINUTE)
 EVENT_LOG = Kind("event_log", 2 * HOUR + 10 * MINUTE)
 SNAPSHOT = Kind("snapshot", 25 * HOUR)
+BACKUP = Kind("backup", 2 * HOUR)
+RESTORE = Kind("restore", 8 * 24 * HOUR)
 
 
 def verdict_of(kind: Kind, found: Finding, now: int, run_id: str, link: str = "") -> Verdict:

@@ -35,12 +35,16 @@ async def state_of(client, run_id) -> Any:
 
 
 async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
+    from flows.backup import backup
     from flows.heartbeat import heartbeat
     from flows.integrity import integrity
     from flows.market_data_quality import market_data_quality
+    from flows.restore_drill import restore_drill
     from flows.snapshot import snapshot
 
     ended = {
+        "restore": await ended_run(restore_drill),  # there is no backup yet: it makes one
+        "backup": await ended_run(backup),
         "operations": await ended_run(heartbeat, lasts_seconds=9),
         "market_data": await ended_run(market_data_quality),
         "event_log": await ended_run(integrity),
@@ -52,7 +56,10 @@ async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
         "market_data": False,
         "event_log": True,
         "snapshot": True,
+        "backup": True,
+        "restore": True,
     }
+    assert "RTO" in left["restore"].summary
     for name, state in ended.items():
         assert state.is_completed() is left[name].passed
         assert state.message.startswith(str(state.name).upper())

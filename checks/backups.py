@@ -1,0 +1,66 @@
+"""Is there a second copy, and would it come back? Each in a process of its own: packing, verifying
+and folding must not hold up the warm one's other flows.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import msgspec
+
+from checks.verdicts import Finding, Grade
+from portcullis.config.settings import Settings, as_environment
+from portcullis.errors import StoreError
+
+RUN_SECONDS_MAX = 1_500.0
+PROBLEM_MAX = 300
+DIFFERS = 1
+
+
+def back_up(settings: Settings, _now: int) -> Finding:
+    """Make a backup. Raises StoreError where it cannot be made."""
+    body = _run(settings, "create")
+    how = "encrypted" if body["encrypted"] else "not encrypted"
+    summary = (
+        f"{body['name']}: {body['event']} events, {body['size_mb']} MB, {how}, read back, "
+        f"in {body['took_s']:.1f} s"
+    )
+    rows = [{"what": key, "says": body[key]} for key in ("name", "event", "size_mb", "encrypted")]
+    rows += [{"what": "deleted", "says": name} for name in body["removed"]]
+    return Finding(Grade.PASS, summary, rows)
+
+
+def drill(settings: Settings, now: int) -> Finding:
+    """Restore the newest backup beside the live store; where there is none yet, make one first."""
+    if not _run(settings, "list"):
+        back_up(settings, now)
+    body = _run(settings, "drill")
+    rows = [{"what": key, "says": value} for key, value in body.items()]
+    if not body["same_state"]:
+        return Finding(Grade.FAIL, f"{body['name']} folds to another state than the ledger", rows)
+    summary = (
+        f"{body['name']}: {body['events']} events restored to the same state; "
+        f"RTO {body['rto_s']:.2f} s, RPO {body['rpo_s']:.0f} s"
+    )
+    return Finding(Grade.PASS, summary, rows)
+
+
+def _run(settings: Settings, verb: str) -> Any:
+    """What `portcullis backup VERB` says, as data."""
+    ended = subprocess.run(  # noqa: S603 - our own interpreter and our own module
+        [sys.executable, "-m", "portcullis", "backup", verb, "-o", "json"],
+        capture_output=True,
+        timeout=RUN_SECONDS_MAX,
+        check=False,
+        env={**os.environ, **as_environment(settings)},
+    )
+    if ended.returncode in (0, DIFFERS) and ended.stdout.strip():
+        return msgspec.json.decode(ended.stdout)
+    problem = ended.stderr.decode(errors="replace").strip()[-PROBLEM_MAX:]
+    raise StoreError(
+        problem or f"backup {verb} ended with {ended.returncode}",
+        remedy=f"run `portcullis backup {verb}`",
+    )
