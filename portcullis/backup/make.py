@@ -81,7 +81,7 @@ def make(
 
 @contextmanager
 def swept(home: Path, prefix: str) -> Iterator[None]:
-    """Remove what an interrupted run left; for whoever holds the lock that says it is no other's."""
+    """Remove what an interrupted run left; for whoever holds the lock: it is nobody else's."""
     for path in home.glob(f"{prefix}*"):
         shutil.rmtree(path, ignore_errors=True)
     yield
