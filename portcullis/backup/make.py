@@ -27,9 +27,10 @@ from portcullis.store.keys import PRIVATE_FILE, PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
 from portcullis.store.reading import LedgerReader
 from portcullis.store.tables import LEDGER_REVISIONS
-from portcullis.store.verify import verify
+from portcullis.store.verify import Mark, verify
 
 LOCK_FILE = "backup.lock"
+MARK_FILE = "backup.mark"
 IN_CLEAR = (PUBLIC_FILE, ADMINISTRATOR, ANCHORS_FILE, "settings.env")
 CONFIG = "config"
 
@@ -50,11 +51,14 @@ def make(
     recipients: Sequence[str],
     now: int,
     kept: Kept | None = None,
+    *,
+    whole: bool = True,
 ) -> Made:
-    """Back the home up. Raises StoreError where the copy does not hold, or what was uploaded is not
-    what was packed; StoreLocked while another backup is being made.
+    """Back the home up; `whole` verifies every event, else those since the last backup.
 
-    The key that signs the ledger goes in only when the backup is encrypted.
+    Raises StoreError where the copy does not hold, or what was uploaded is not what was packed;
+    StoreLocked while another backup is being made. The key that signs the ledger goes in only when
+    the backup is encrypted.
     """
     began = time.monotonic_ns()
     with (
@@ -64,7 +68,7 @@ def make(
     ):
         folder = Path(scratch) / "files"
         folder.mkdir()
-        _copy(home, config, folder, with_key=bool(recipients))
+        _copy(home, config, folder, with_key=bool(recipients), whole=whole)
         copied = _since(began)
         packed = Path(scratch) / "packed"
         pack(folder, packed, recipients)
@@ -92,15 +96,9 @@ def prove(target: Target, name: str, proof: Proof) -> None:
     target.write(name + PROOF, msgspec.json.encode(proof))
 
 
-def _copy(home: Path, config: Path, folder: Path, *, with_key: bool) -> None:
+def _copy(home: Path, config: Path, folder: Path, *, with_key: bool, whole: bool) -> None:
     copy_online(home / LEDGER_FILE, folder / LEDGER_FILE)
-    found = verify(folder / LEDGER_FILE, load_verifier(home / PUBLIC_FILE))
-    if not found.ok:
-        raise StoreError(
-            f"the copy of {home / LEDGER_FILE} {found}",
-            remedy="run `portcullis ledger verify`; the newest backup that holds is in "
-            "`portcullis backup list`",
-        )
+    _verify(home, folder / LEDGER_FILE, whole=whole)
     if (home / INBOX_FILE).exists():
         copy_online(home / INBOX_FILE, folder / INBOX_FILE)
     for name in (*IN_CLEAR, *((PRIVATE_FILE,) if with_key else ())):
@@ -108,6 +106,29 @@ def _copy(home: Path, config: Path, folder: Path, *, with_key: bool) -> None:
             shutil.copyfile(home / name, folder / name)
     if config.is_dir():
         shutil.copytree(config, folder / CONFIG)
+
+
+def _verify(home: Path, copy: Path, *, whole: bool) -> None:
+    """Verify everything, or what is new since the last backup where that is known and holds."""
+    public, path = load_verifier(home / PUBLIC_FILE), home / MARK_FILE
+    since = None if whole else _mark(path)
+    found = verify(copy, public, since=since)
+    if not found.ok and since is not None:
+        found = verify(copy, public)
+    if not found.ok or found.mark is None:
+        raise StoreError(
+            f"the copy of {home / LEDGER_FILE} {found}",
+            remedy="run `portcullis ledger verify`; the newest backup that holds is in "
+            "`portcullis backup list`",
+        )
+    path.write_bytes(found.mark.to_bytes())
+
+
+def _mark(path: Path) -> Mark | None:
+    try:
+        return Mark.from_bytes(path.read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def _manifest(folder: Path, packed: Path, recipients: Sequence[str], now: int) -> Manifest:

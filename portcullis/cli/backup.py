@@ -39,7 +39,13 @@ NameArgument = typer.Argument(None, help="a backup of `backup list`; default: th
 
 
 @app.command("create")
-def create(target: str = TargetOption, output: Form = FormOption) -> None:
+def create(
+    target: str = TargetOption,
+    new_only: bool = typer.Option(
+        False, "--new-only", help="verify what is new since the last one, not every event"
+    ),
+    output: Form = FormOption,
+) -> None:
     """Back the home up beside a running worker; read back what was stored; delete old ones."""
     settings = context.settings()
     if not settings.ledger_path.exists():
@@ -52,6 +58,7 @@ def create(target: str = TargetOption, output: Form = FormOption) -> None:
         Target(target or settings.backup_address),
         packing.recipients_of(settings.backup_recipients),
         SystemClock().now(),
+        whole=not new_only,
     )
     body = {**_row(made.manifest), "took_s": made.took / MICRO, "removed": made.removed}
     show(body, output, _made)

@@ -21,6 +21,7 @@ from portcullis.store.ledger import SqliteLedger
 from portcullis.store.lock import WriterLock
 from portcullis.store.verify import verify
 from tests.backup.conftest import NOW
+from tests.conformance.ledger import position
 
 
 def keys(folder: Path) -> tuple[str, list]:
@@ -149,6 +150,22 @@ def test_a_ledger_that_does_not_hold_is_not_backed_up(store, config, target):
     with pytest.raises(StoreError, match="does not hold at position 9"):
         make(store, config, target, (), NOW + HOUR)
     assert len(target.manifests()) == 1
+
+
+def test_the_next_backup_verifies_what_is_new_and_a_wrong_mark_all_of_it(store, config, target):
+    make(store, config, target, (), NOW)
+    mark = store / "backup.mark"
+    first = mark.read_bytes()
+    ledger = SqliteLedger(store)
+    ledger.append([position("A", 1)])
+    ledger.close()
+    make(store, config, target, (), NOW + HOUR, whole=False)
+    assert mark.read_bytes() != first
+    for wrong in (b"", b"nonsense", first[:-9] + bytes(9)):
+        mark.write_bytes(wrong)
+        made = make(store, config, target, (), NOW + 2 * HOUR, whole=False)
+        assert made.manifest.position
+    assert mark.read_bytes() != first
 
 
 def test_two_at_once_are_one(store, config, target):
