@@ -80,6 +80,11 @@ class Target:
                 with contextlib.suppress(FileNotFoundError):
                     self._files.rm_file(self._at(name + ending))
 
+    def discard(self, name: str) -> None:
+        """Delete one file."""
+        with self._explained("write"):
+            self._files.rm_file(self._at(name))
+
     def sweep(self) -> None:
         """Delete what an interrupted upload left."""
         with self._explained("write"):

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
-
 from portcullis.config.orchestrator import prefect_environment
 from portcullis.config.settings import SECRETS, Settings, as_environment
+from portcullis.doctor.listening import holder, is_free
 from portcullis.errors import PortTaken, UsageError
 
 BACKOFF_FIRST = 0.5
@@ -91,32 +88,6 @@ def refuse_taken_ports(settings: Settings) -> None:
             f"taken by another process: {what}",
             remedy=f"stop it, or set {', '.join(taken)} to free ports; nothing was started",
         )
-
-
-def is_free(host: str, port: int) -> bool:
-    """Whether we could listen there now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        if sys.platform != "win32":  # there it would let two listen on one port
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True
-
-
-def holder(port: int) -> str:
-    """` (process 12, python -m portcullis worker)`, as far as this user may know."""
-    try:
-        for each in psutil.net_connections(kind="tcp"):
-            address = tuple(each.laddr)
-            if each.status == psutil.CONN_LISTEN and each.pid and port in address[1:]:
-                command = " ".join(psutil.Process(each.pid).cmdline()[:5])
-                return f" (process {each.pid}, {command})"
-    except psutil.Error:
-        return ""
-    return ""
 
 
 class Restarts:

@@ -17,7 +17,7 @@ from portcullis.venues.projectx import host
 from portcullis.wiring import KEY_FILE, configured_plan, is_default
 
 ROOM_WARN, ROOM_FAIL = 5 * 2**30, 2**29
-SECRET_FILES = ("administrator.key", "venue.token", KEY_FILE)
+SECRET_FILES = ("administrator.key", "ledger.key", "venue.token", KEY_FILE)
 
 
 def examine(settings: Settings) -> list[Row]:
