@@ -17,7 +17,8 @@ from portcullis.config.source import nearest
 from portcullis.domain.events import KINDS
 from portcullis.errors import UsageError
 from portcullis.ports import StoredEvent
-from portcullis.store.export import as_plain, line_of
+from portcullis.store.export import as_plain, checkpoint_line, evidence_of, line_of
+from portcullis.store.note import position_of
 
 app = typer.Typer(no_args_is_help=True, help="List, follow and export the ledger's events.")
 POLL_SECONDS = 0.3
@@ -100,14 +101,35 @@ def export(
     account: str = AccountOption,
     kind: str = KindOption,
     since: str = SinceOption,
+    evidence: bool = typer.Option(
+        False, "--evidence", help="all of them as stored, with checkpoints: for portcullis-verify"
+    ),
 ) -> None:
     """Every event as a line of JSON on standard output."""
+    if evidence:
+        if account or kind or since:
+            raise UsageError("evidence is of the whole ledger", remedy="leave the filters out")
+        _evidence()
+        return
     with context.open_ledger() as reader:
         stream = f"account/{account}" if account else None
         for row in reader.read(stream=stream):
             if _wanted(row, kind, since, everything=True):
                 sys.stdout.buffer.write(line_of(row))
         sys.stdout.flush()
+
+
+def _evidence() -> None:
+    """Events as stored, each kept checkpoint behind the events it states, and the signed head."""
+    with context.open_ledger() as reader:
+        last, notes = reader.checkpoint(), reader.checkpoints()
+        end = position_of(last)
+        for row in reader.read(through=end):
+            sys.stdout.buffer.write(evidence_of(row))
+            if row.position in notes and row.position != end:
+                sys.stdout.buffer.write(checkpoint_line(notes[row.position]))
+    sys.stdout.buffer.write(checkpoint_line(last))
+    sys.stdout.flush()
 
 
 def _wanted(row: StoredEvent, kind: str | None, since: str | None, everything: bool) -> bool:

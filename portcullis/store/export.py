@@ -35,6 +35,17 @@ def as_plain(row: StoredEvent, *, whole: bool = False) -> dict[str, Any]:
     }
 
 
+def evidence_of(row: StoredEvent) -> bytes:
+    """An event as it is stored, bytes in hexadecimal: what a verifier needs to hash it again."""
+    values = {n: v.hex() if isinstance(v, bytes) else v for n, v in row._asdict().items()}
+    return msgspec.json.encode(values) + b"\n"
+
+
+def checkpoint_line(note: str) -> bytes:
+    """A signed checkpoint, behind the events that it states."""
+    return msgspec.json.encode({"checkpoint": note}) + b"\n"
+
+
 def line_of(row: StoredEvent) -> bytes:
     """An event as a line of the export: JSON and a line feed; a plan stands in it whole."""
     return msgspec.json.encode(as_plain(row, whole=True)) + b"\n"

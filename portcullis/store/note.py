@@ -50,6 +50,11 @@ class Checkpoint(NamedTuple):
         return found
 
 
+def position_of(note: str) -> int:
+    """The position that a note states, whoever signed it; raises ValueError where it is none."""
+    return Checkpoint.parse(note.partition("\n\n")[0] + "\n").position
+
+
 def segment_text(origin: str, number: int, first: int, last: int, root: bytes) -> str:
     """What is signed when a segment is sealed."""
     return f"{origin}\nsegment {number}\n{first} {last}\n{base64.b64encode(root).decode()}\n"

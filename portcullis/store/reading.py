@@ -103,6 +103,12 @@ class LedgerReader:
         row = self._head_row()
         return self._verifier.note(row.statement(self._verifier.name).text(), row.signature)
 
+    def checkpoints(self) -> dict[int, str]:
+        """Every kept checkpoint by its position."""
+        with explained(self.path):
+            found = self._connection.exec_driver_sql("SELECT position, note FROM checkpoints")
+            return {row[0]: row[1] for row in found}
+
     def events(
         self,
         where: EventFilter = EVERYTHING,
