@@ -40,7 +40,8 @@ def explain(account: str, rule: str, output: Form = FormOption) -> None:
     """The figures of one rule on one account: measured, limit, what is left, and the formula."""
     names = tuple(each.NAME for each in RULES)
     by_code = {each.CODE: each.NAME for each in RULES}
-    name = by_code.get(rule.upper(), rule)
+    number = f"RULE-{int(rule):03d}" if rule.isdecimal() else rule.upper()
+    name = by_code.get(number, rule)
     if name not in names:
         raise NotFound(
             f"there is no rule {rule!r}", remedy=f"did you mean {nearest(rule, names) or names[0]}?"

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, console, show, table
+from portcullis.domain.gate import LARGEST
 
 REFRESH_SECONDS = 0.5
 STYLES = {
@@ -152,7 +153,8 @@ def _accounts(found: dict[str, Any]) -> RenderableType:
             state.append(f", {row['missed_fills']} fills missed", style="yellow")
         held = ", ".join(f"{p['size']:+d} {p['ticker']} {p['open']}" for p in row["positions"])
         largest = "  ".join(
-            f"{ticker} {each['buy']}/{each['sell']}" for ticker, each in row["largest"].items()
+            f"{ticker} {_size(each['buy'])}/{_size(each['sell'])}"
+            for ticker, each in row["largest"].items()
         )
         drawn.add_row(
             row["account"],
@@ -165,6 +167,10 @@ def _accounts(found: dict[str, Any]) -> RenderableType:
             largest,
         )
     return drawn
+
+
+def _size(largest: int) -> str:
+    return "any" if largest >= LARGEST else str(largest)
 
 
 def _distances(found: dict[str, Any]) -> RenderableType:

@@ -29,6 +29,9 @@ PRICED: dict[str, tuple[str, ...]] = {
     "trailing": ("trail",),
 }
 
+LARGEST = 1_000_000
+"""Contracts of the largest order that is told: no rule limits it."""
+
 
 def judge(
     proposal: ProposalReceived, world: State, plan: Plan, watches: dict[str, AccountWatch]
@@ -110,7 +113,7 @@ def _answer(
     largest: int,
     lane: Lane,
 ) -> ProposalAnswered:
-    largest = min(largest, 1_000_000)
+    largest = min(largest, LARGEST)
     return ProposalAnswered(
         proposal.proposal_id,
         proposal.order.account,

@@ -172,6 +172,7 @@ def test_the_worker_of_another_home_is_not_taken_for_ones_own(machine, tmp_path)
 def test_rules_are_listed_and_explained_with_their_numbers(machine):
     assert len(machine.data("rule", "list")) == 14
     found = machine.data("rule", "explain", "DEMO-LOSS", "RULE-003")
+    assert machine.data("rule", "explain", "DEMO-LOSS", "3") == found
     assert found["distances"][0]["limit"] == "350.00 USD"
     error = machine.error("rule", "explain", "DEMO-LOSS", "daily_realised_loss")
     assert "did you mean daily_realized_loss?" in error.remedy
