@@ -18,11 +18,12 @@ from portcullis.backup.keep import Kept, superfluous
 from portcullis.backup.manifest import MANIFEST, PACKED, PROOF, Manifest, Proof, name_of
 from portcullis.backup.packing import digest, pack
 from portcullis.backup.target import Target
+from portcullis.config.files import FILES
 from portcullis.errors import StoreError
 from portcullis.store.anchors import ANCHORS_FILE
 from portcullis.store.copying import copy_online
 from portcullis.store.credential import PUBLIC_FILE as ADMINISTRATOR
-from portcullis.store.database import INBOX_FILE, LEDGER_FILE
+from portcullis.store.database import LEDGER_FILE, explained
 from portcullis.store.keys import PRIVATE_FILE, PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
 from portcullis.store.reading import LedgerReader
@@ -30,9 +31,12 @@ from portcullis.store.tables import LEDGER_REVISIONS
 from portcullis.store.verify import Mark, verify
 
 LOCK_FILE = "backup.lock"
+SETTINGS, CONFIG = "settings.env", "config"
 MARK_FILE = "backup.mark"
-IN_CLEAR = (PUBLIC_FILE, ADMINISTRATOR, ANCHORS_FILE, "settings.env")
-CONFIG = "config"
+SCRATCH = (".backup-", ".drill-", ".restore-", ".fetch-")
+IN_CLEAR = (PUBLIC_FILE, ADMINISTRATOR)
+SEALED = (PRIVATE_FILE, SETTINGS)
+"""Only in what is encrypted: the key that signs the ledger, and settings that may hold secrets."""
 
 
 class Made(NamedTuple):
@@ -62,18 +66,19 @@ def make(
     """
     began = time.monotonic_ns()
     with (
+        explained(home),
         WriterLock(home / LOCK_FILE),
-        swept(home, ".backup-"),
+        swept(home),
         tempfile.TemporaryDirectory(dir=home, prefix=".backup-") as scratch,
     ):
         folder = Path(scratch) / "files"
         folder.mkdir()
-        _copy(home, config, folder, with_key=bool(recipients), whole=whole)
+        _copy(home, config, folder, sealed=bool(recipients), whole=whole)
         copied = _since(began)
         packed = Path(scratch) / "packed"
         pack(folder, packed, recipients)
-        manifest = _manifest(folder, packed, recipients, now)
-        target.sweep()
+        manifest = _manifest(folder, packed, recipients, now, target)
+        target.sweep(manifest.ledger)
         target.put(packed, manifest.name + PACKED)
         _read_back(target, manifest, Path(scratch) / "back")
         took = _since(began)
@@ -84,9 +89,9 @@ def make(
 
 
 @contextmanager
-def swept(home: Path, prefix: str) -> Iterator[None]:
+def swept(home: Path) -> Iterator[None]:
     """Remove what an interrupted run left; for whoever holds the lock: it is nobody else's."""
-    for path in home.glob(f"{prefix}*"):
+    for path in (each for prefix in SCRATCH for each in home.glob(f"{prefix}*")):
         shutil.rmtree(path, ignore_errors=True)
     yield
 
@@ -96,16 +101,18 @@ def prove(target: Target, name: str, proof: Proof) -> None:
     target.write(name + PROOF, msgspec.json.encode(proof))
 
 
-def _copy(home: Path, config: Path, folder: Path, *, with_key: bool, whole: bool) -> None:
+def _copy(home: Path, config: Path, folder: Path, *, sealed: bool, whole: bool) -> None:
+    if (home / ANCHORS_FILE).is_file():  # before the ledger: it must not know of later events
+        shutil.copyfile(home / ANCHORS_FILE, folder / ANCHORS_FILE)
     copy_online(home / LEDGER_FILE, folder / LEDGER_FILE)
     _verify(home, folder / LEDGER_FILE, whole=whole)
-    if (home / INBOX_FILE).exists():
-        copy_online(home / INBOX_FILE, folder / INBOX_FILE)
-    for name in (*IN_CLEAR, *((PRIVATE_FILE,) if with_key else ())):
-        if (home / name).exists():
+    for name in (*IN_CLEAR, *(SEALED if sealed else ())):
+        if (home / name).is_file():
             shutil.copyfile(home / name, folder / name)
-    if config.is_dir():
-        shutil.copytree(config, folder / CONFIG)
+    for name in FILES:
+        if (config / name).is_file():
+            (folder / CONFIG).mkdir(exist_ok=True)
+            shutil.copyfile(config / name, folder / CONFIG / name)
 
 
 def _verify(home: Path, copy: Path, *, whole: bool) -> None:
@@ -131,17 +138,22 @@ def _mark(path: Path) -> Mark | None:
         return None
 
 
-def _manifest(folder: Path, packed: Path, recipients: Sequence[str], now: int) -> Manifest:
+def _manifest(
+    folder: Path, packed: Path, recipients: Sequence[str], now: int, target: Target
+) -> Manifest:
     with LedgerReader(folder) as reader:
         position, at = reader.head().position, reader.last_at()
         checkpoint, ledger = reader.checkpoint(), reader.ledger_id
+    before = [each.made_at for each in target.manifests() if each.ledger == ledger]
+    if before and now <= max(before):
+        now = max(before) + 1_000_000  # the clock was set back: the order of making stays
     files = {
         str(path.relative_to(folder)): digest(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
     return Manifest(
-        name=name_of(now, position),
+        name=name_of(now, position, ledger),
         made_at=now,
         ledger=ledger,
         position=position,
@@ -170,8 +182,11 @@ def _read_back(target: Target, manifest: Manifest, file: Path) -> None:
 def _rotate(target: Target, newest: Manifest, kept: Kept | None) -> list[str]:
     """Delete what is superfluous, of this ledger alone, now that the newest one is whole."""
     ours = [each for each in target.manifests() if each.ledger == newest.ledger]
-    proofs = {each.name for each in ours if target.proof(each.name) is not None}
-    gone = superfluous([(each.name, each.made_at) for each in ours], proofs, kept)
+    restored = {each.name for each in ours if (p := target.proof(each.name)) and p.restored}
+    gone: list[str] = []
+    for sealed in (True, False):  # what is not encrypted does not stand for what is
+        group = [(each.name, each.made_at) for each in ours if bool(each.recipients) is sealed]
+        gone += superfluous(group, restored, kept)
     for name in gone:
         target.remove(name)
     return gone

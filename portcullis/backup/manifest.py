@@ -48,10 +48,16 @@ class Proof(msgspec.Struct, frozen=True):
     took: int
 
 
-def name_of(moment: int, position: int) -> str:
-    """`20261121T190343Z-000001188`: in the order of time, with the newest event it holds."""
-    told = datetime.fromtimestamp(moment // 1_000_000, UTC)
-    return f"{told:%Y%m%dT%H%M%SZ}-{position:09d}"
+def stamp(moment: int) -> str:
+    """`20261121T190343Z`."""
+    return f"{datetime.fromtimestamp(moment // 1_000_000, UTC):%Y%m%dT%H%M%SZ}"
+
+
+def name_of(moment: int, position: int, ledger: str) -> str:
+    """`20261121T190343Z-000001188-8b8809bd`: in the order of time, with the newest event it holds
+    and whose it is.
+    """
+    return f"{stamp(moment)}-{position:09d}-{ledger[:8]}"
 
 
 def read_manifest(data: bytes, name: str) -> Manifest:

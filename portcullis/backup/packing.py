@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,18 @@ import zstandard
 from portcullis.errors import StoreError, UsageError
 
 LEVEL, THREADS = 3, 2
+PRIVATE = "AGE-SECRET-KEY"
 CHUNK = 1 << 20
 
 
 def recipients_of(text: str) -> tuple[str, ...]:
     """Public keys with commas between them. Raises UsageError for what is none."""
     found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if text.strip() and not found:
+        raise UsageError(
+            "PORTCULLIS_BACKUP_RECIPIENTS is set and names no key",
+            remedy="name a public key, or leave it out: backups are not encrypted then",
+        )
     for key in found:
         _recipient(key)
     return found
@@ -31,6 +37,11 @@ def recipients_of(text: str) -> tuple[str, ...]:
 
 def identities_in(path: Path) -> list[Any]:
     """The private keys of a file as age-keygen writes it. Raises UsageError without any."""
+    if PRIVATE in str(path):
+        raise UsageError(
+            "PORTCULLIS_BACKUP_IDENTITY is the path of a file, and this is a key itself",
+            remedy="name the file that holds the key",
+        )
     try:
         lines = path.expanduser().read_text(encoding="utf-8").splitlines()
         found = [
@@ -73,8 +84,11 @@ def pack(folder: Path, out: Path, recipients: Sequence[str]) -> None:
         plain.unlink()
 
 
-def unpack(packed: Path, folder: Path, identities: Sequence[Any]) -> None:
-    """Unpack into an empty folder. Raises StoreError where it cannot be opened."""
+def unpack(packed: Path, folder: Path, identities: Sequence[Any], names: Collection[str]) -> None:
+    """Unpack the plain files of those names into an empty folder.
+
+    Raises StoreError where it cannot be opened, or holds anything else.
+    """
     plain = packed
     try:
         if identities:
@@ -87,7 +101,13 @@ def unpack(packed: Path, folder: Path, identities: Sequence[Any]) -> None:
             decompressor.stream_reader(file) as stream,
             tarfile.open(fileobj=stream, mode="r|") as archive,
         ):
-            archive.extractall(folder, filter="data")
+            for member in archive:
+                if not member.isreg() or member.name not in names:
+                    raise StoreError(
+                        f"{packed.name}: it holds {member.name!r}, which its manifest does not",
+                        remedy="somebody changed it: choose another backup",
+                    )
+                archive.extract(member, folder, filter="data")
     except (pyrage.DecryptError, zstandard.ZstdError, tarfile.TarError, OSError) as error:
         raise StoreError(
             f"{packed.name}: cannot be opened: {error}",
@@ -113,7 +133,8 @@ def _recipient(key: str) -> Any:
             return pyrage.ssh.Recipient.from_str(key)
         return pyrage.x25519.Recipient.from_str(key)
     except pyrage.RecipientError as error:
+        shown = "a private key" if PRIVATE in key else f"{key[:24]}..."
         raise UsageError(
-            f"{key[:24]}...: no public key for backups: {error}",
+            f"{shown}: no public key for backups: {error}",
             remedy="give keys that begin with age1 or ssh-, as `portcullis backup key` prints them",
         ) from error

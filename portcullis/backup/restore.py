@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from portcullis.backup.make import prove, swept
-from portcullis.backup.manifest import PACKED, Manifest, Proof, name_of
+from portcullis.backup.make import LOCK_FILE, prove, swept
+from portcullis.backup.make import MARK_FILE as BACKUP_MARK
+from portcullis.backup.manifest import PACKED, Manifest, Proof, stamp
 from portcullis.backup.packing import digest, unpack
 from portcullis.backup.target import Target
 from portcullis.domain.engine import Engine
@@ -25,13 +26,15 @@ from portcullis.store.cut import cut
 from portcullis.store.database import (
     INBOX_FILE,
     LEDGER_FILE,
-    driver_of,
     explained,
     open_writer,
+    truncate_wal,
 )
 from portcullis.store.keys import PRIVATE_FILE, PUBLIC_FILE, load_verifier
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.lock import WriterLock
+from portcullis.store.merkle import Tree
+from portcullis.store.note import Checkpoint
 from portcullis.store.reading import LedgerReader
 from portcullis.store.verify import verify
 from portcullis.worker.recovery import fact_of, recover
@@ -41,12 +44,23 @@ REPLACED = "replaced-"
 INBOX = (INBOX_FILE, f"{INBOX_FILE}-wal", f"{INBOX_FILE}-shm")
 """Requests that were asked of the ledger before: answered there, or to be asked again."""
 
+BESIDE = (ANCHORS_FILE, *INBOX, MARK_FILE, BACKUP_MARK)
+"""What speaks of the ledger that was there."""
+
 
 class Wanted(NamedTuple):
     """How far a ledger is restored: all that the backup holds, to an event, or to a moment."""
 
     event: int | None = None
     moment: int | None = None
+
+
+class Record(NamedTuple):
+    """Who restores, why, and when (microseconds)."""
+
+    by: str
+    reason: str
+    at: int
 
 
 class Restored(NamedTuple):
@@ -59,28 +73,48 @@ class Restored(NamedTuple):
     kept: Path | None = None
 
 
-def choose(target: Target, name: str | None, wanted: Wanted) -> Manifest:
+def choose(target: Target, name: str | None, wanted: Wanted, home: Path | None = None) -> Manifest:
     """The backup to restore: the one named, or the oldest that reaches what is wanted, or the
-    newest. Raises NotFound.
+    newest; of the ledger in `home` and of its own past, where there is one. Raises NotFound.
     """
     if name is not None:
         return target.manifest(name)
     found = target.manifests()
+    if home is not None and (home / PUBLIC_FILE).exists():
+        ledger = load_verifier(home / PUBLIC_FILE).name.rpartition("/")[2]
+        found = [each for each in found if each.ledger == ledger and is_past_of(home, each)]
     enough = [
         each
         for each in found
-        if each.position >= (wanted.event or 0) and each.at >= (wanted.moment or 0)
+        if each.position >= (wanted.event or 0)
+        and max(each.at, each.made_at) >= (wanted.moment or 0)
     ]
     if enough:
         is_narrowed = wanted.event is not None or wanted.moment is not None
         return enough[0] if is_narrowed else enough[-1]
-    if found and wanted.moment is not None:
-        return found[-1]  # nothing happened between its end and that moment, as far as is known
     raise NotFound(
         f"there is no backup that reaches that far at {target.address}" if found
         else f"there is no backup at {target.address}",
         remedy="see `portcullis backup list`, or make one: `portcullis backup create`",
     )  # fmt: skip
+
+
+def is_past_of(home: Path, manifest: Manifest) -> bool:
+    """Whether a ledger begins with what a backup holds; true where that ledger cannot be read.
+
+    After a restore in place it goes on otherwise, and older backups are of another past.
+    """
+    try:
+        with LedgerReader(home) as reader:
+            if reader.head().position < manifest.position:
+                return True  # it lost its end, which the backup has
+            tree = Tree()
+            for stored in reader.read(through=manifest.position):
+                tree.extend((stored.hash,))
+            public = load_verifier(home / PUBLIC_FILE)
+            return Checkpoint.parse(public.open(manifest.checkpoint)).root == tree.root()
+    except (StoreError, ValueError):
+        return True
 
 
 def fetch(target: Target, manifest: Manifest, folder: Path, identities: Sequence[Any]) -> None:
@@ -94,7 +128,12 @@ def fetch(target: Target, manifest: Manifest, folder: Path, identities: Sequence
         packed = Path(scratch) / "packed"
         target.get(manifest.name + PACKED, packed)
         check_whole(packed, manifest)
-        unpack(packed, folder, identities if manifest.recipients else ())
+        unpack(packed, folder, identities if manifest.recipients else (), manifest.files)
+    if LEDGER_FILE not in manifest.files or PUBLIC_FILE not in manifest.files:
+        raise StoreError(
+            f"backup {manifest.name}: its manifest names no ledger",
+            remedy="choose another backup: `portcullis backup list`",
+        )
     for name, expected in manifest.files.items():
         path = folder / name
         if not path.is_file() or digest(path) != expected:
@@ -121,13 +160,17 @@ def restore(
     identities: Sequence[Any],
     *,
     key: Path | None = None,
+    record: Record | None = None,
 ) -> Restored:
     """Restore into a folder that is not there yet or empty; it appears whole, verified.
 
     `key` is the ledger's signing key where the backup has none: a ledger that ends earlier than the
-    backup is signed anew. Raises StoreError, NotFound, UsageError.
+    backup is signed anew. With `record` it is entered in it who restored it and why, and its gate
+    is shut. Raises StoreError, NotFound, UsageError.
     """
     began = time.monotonic_ns()
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file", remedy="name a folder that is not there yet")
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", remedy="name a folder that is not there yet")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +184,10 @@ def restore(
             (fresh / PRIVATE_FILE).chmod(0o600)
         _shorten(fresh, manifest, wanted)
         position, at = _verified(fresh, manifest, wanted)
+        if record is not None and (fresh / PRIVATE_FILE).exists():
+            # Recorded before it is there: no moment in which it could be opened as if unhurt.
+            fact = LedgerRestored(manifest.name, position, record.by, record.reason)
+            _record(fresh, fact, record.at)
         if folder.exists():
             folder.rmdir()
         fresh.rename(folder)
@@ -150,6 +197,8 @@ def restore(
 def _shorten(fresh: Path, manifest: Manifest, wanted: Wanted) -> None:
     if wanted.event is None and wanted.moment is None:
         return
+    with LedgerReader(fresh) as reader:
+        _as_stated(reader.head().position, manifest)
     position = _whole_group(fresh, wanted)
     if position == manifest.position:
         return
@@ -199,12 +248,17 @@ def _verified(fresh: Path, manifest: Manifest, wanted: Wanted) -> tuple[int, int
         )
     with LedgerReader(fresh) as reader:
         position, at = reader.head().position, reader.last_at()
-    if whole and position != manifest.position:
+    if whole:
+        _as_stated(position, manifest)
+    return position, at
+
+
+def _as_stated(position: int, manifest: Manifest) -> None:
+    if position != manifest.position:
         raise StoreError(
             f"backup {manifest.name} ends at event {position}, not at {manifest.position}",
             remedy="choose another backup: `portcullis backup list`",
         )
-    return position, at
 
 
 class Drilled(NamedTuple):
@@ -226,14 +280,24 @@ def drill(
     same event. Leaves nothing behind but the proof. Raises StoreError.
     """
     began = time.monotonic_ns()
-    with tempfile.TemporaryDirectory(dir=home, prefix=".drill-") as scratch:
+    with (
+        WriterLock(home / LOCK_FILE),
+        swept(home),
+        tempfile.TemporaryDirectory(dir=home, prefix=".drill-") as scratch,
+    ):
+        if not is_past_of(home, manifest):
+            raise StoreError(
+                f"backup {manifest.name} is of a past that this ledger no longer has",
+                remedy="make a new one: `portcullis backup create`",
+            )
         folder = Path(scratch) / "home"
         restored = restore(target, manifest, Wanted(), folder, identities)
         with LedgerReader(folder) as reader:
             state = freeze(recover(reader).engine.state)
         rto = (time.monotonic_ns() - began) // 1000
         events, live = _folded_to(home, manifest.position)
-    prove(target, manifest.name, Proof(now, restored=True, took=rto))
+    if state == live:
+        prove(target, manifest.name, Proof(now, restored=True, took=rto))
     with LedgerReader(home) as reader:
         behind = reader.last_at() - restored.at
     return Drilled(restored, events, state == live, rto, max(0, behind))
@@ -268,34 +332,48 @@ def restore_in_place(
     """
     with (
         WriterLock(home / "ledger.lock"),
-        swept(home, ".restore-"),
+        WriterLock(home / LOCK_FILE),
+        swept(home),
         tempfile.TemporaryDirectory(dir=home, prefix=".restore-") as scratch,
     ):
-        fresh = Path(scratch) / "home"
-        key = home / PRIVATE_FILE
-        restored = restore(target, manifest, wanted, fresh, identities, key=key)
-        _same_ledger(home, fresh)
-        # Recorded before it is there: no moment in which it could be opened as if unhurt.
-        _record(fresh, LedgerRestored(manifest.name, restored.position, by, reason), now)
+        _same_ledger(home, manifest)
+        fresh, key = Path(scratch) / "home", home / PRIVATE_FILE
+        record = Record(by, reason, now)
+        restored = restore(target, manifest, wanted, fresh, identities, key=key, record=record)
+        if not (fresh / PRIVATE_FILE).exists():
+            raise UsageError(
+                f"the ledger's key is neither in backup {manifest.name} nor in {home}",
+                remedy=f"put {PRIVATE_FILE} into the home first",
+            )
         kept = _set_aside(home, now)
-        if not key.exists():
-            shutil.copyfile(fresh / PRIVATE_FILE, key)
-            key.chmod(0o600)
-        if not (home / PUBLIC_FILE).exists():
-            shutil.copyfile(fresh / PUBLIC_FILE, home / PUBLIC_FILE)
         _flush(fresh)
-        (fresh / LEDGER_FILE).replace(home / LEDGER_FILE)
-        _flush(home)
-        for name in (ANCHORS_FILE, *INBOX, MARK_FILE):
+        for name in BESIDE:  # of the old ledger; they are in what is kept
             with suppress(FileNotFoundError):
                 (home / name).unlink()
+        _bring_back(fresh, home)
+        (fresh / LEDGER_FILE).replace(home / LEDGER_FILE)
+        _flush(home)
         shutil.copyfile(fresh / ANCHORS_FILE, home / ANCHORS_FILE)
     return restored._replace(kept=kept)
 
 
-def _same_ledger(home: Path, fresh: Path) -> None:
-    mine, theirs = home / PUBLIC_FILE, fresh / PUBLIC_FILE
-    if mine.exists() and mine.read_text().strip() != theirs.read_text().strip():
+def _bring_back(fresh: Path, home: Path) -> None:
+    """What the backup holds beside the ledger, where the home has none: after the loss of a disk
+    that is everything.
+    """
+    for path in sorted(each for each in fresh.rglob("*") if each.is_file()):
+        name = path.relative_to(fresh)
+        if name.name.startswith((LEDGER_FILE, INBOX_FILE, ANCHORS_FILE, "ledger.lock")):
+            continue
+        if not (home / name).exists():
+            (home / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.copyfile(path, home / name)
+            (home / name).chmod(0o600)
+
+
+def _same_ledger(home: Path, manifest: Manifest) -> None:
+    mine = home / PUBLIC_FILE
+    if mine.exists() and load_verifier(mine).name != f"portcullis/{manifest.ledger}":
         raise UsageError(
             "the backup is of another ledger",
             remedy="restore it into a folder of its own with --to",
@@ -304,30 +382,41 @@ def _same_ledger(home: Path, fresh: Path) -> None:
 
 def _set_aside(home: Path, now: int) -> Path:
     """Keep what is there; the old ledger stays usable until the new one takes its place."""
-    stamp, number = name_of(now, 0).partition("-")[0], 0
-    while (kept := home / f"{REPLACED}{stamp}-{number}").exists():
+    number = 0
+    while (kept := home / f"{REPLACED}{stamp(now)}-{number}").exists():
         number += 1
     kept.mkdir(mode=0o700)
-    with suppress(StoreError):
-        _fold_wal(home)
+    is_damaged = not _fold_wal(home)
     logs = (f"{LEDGER_FILE}-wal", f"{LEDGER_FILE}-shm")
     for name in (LEDGER_FILE, *logs, *INBOX, ANCHORS_FILE):
         if (home / name).exists():
             shutil.copyfile(home / name, kept / name)
     _flush(kept)
-    for name in logs:
+    for name in logs if is_damaged else ():
         with suppress(FileNotFoundError):
             (home / name).unlink()
     return kept
 
 
-def _fold_wal(home: Path) -> None:
-    """Move the write-ahead log into the file: left beside another ledger it would damage that."""
+def _fold_wal(home: Path) -> bool:
+    """Move the write-ahead log into the file: left beside another ledger it would damage that.
+
+    False where the old ledger cannot be read at all. Raises StoreError while something reads it.
+    """
     path = home / LEDGER_FILE
     if not path.exists():
-        return
-    with explained(path), open_writer(path).connect() as connection:
-        driver_of(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return True
+    try:
+        with explained(path), open_writer(path).connect() as connection:
+            is_whole = truncate_wal(connection)
+    except StoreError:
+        return False
+    if not is_whole:
+        raise StoreError(
+            f"{path}: another program is reading it",
+            remedy="stop what reads the ledger (`status -w`, an export, a check), then again",
+        )
+    return True
 
 
 def _flush(folder: Path) -> None:

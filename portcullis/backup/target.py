@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,26 +23,20 @@ class Target:
     """The backups of one ledger at one address. Calls raise StoreError where it cannot be used."""
 
     def __init__(self, address: str) -> None:
-        self.address = address
+        self.address = re.sub(r"//[^/@]*@", "//***@", address)
+        self.damaged: list[str] = []
+        """Backups whose manifest could not be read at the last look."""
         with self._explained("use"):
             self._files, self._root = fsspec.core.url_to_fs(address)
         self._local = "file" in (self._files.protocol, *self._files.protocol)
 
     def put(self, file: Path, name: str) -> None:
         """Upload a file; it has its name once all of it is there."""
-        with self._explained("write"):
-            self._make_root()
-            part = self._at(f"{name}{PART}")
-            self._files.put_file(str(file), part)
-            self._files.mv(part, self._at(name))
+        self._put(name, lambda part: self._files.put_file(str(file), part))
 
     def write(self, name: str, data: bytes) -> None:
         """As `put`, for a few bytes."""
-        with self._explained("write"):
-            self._make_root()
-            part = self._at(f"{name}{PART}")
-            self._files.pipe_file(part, data)
-            self._files.mv(part, self._at(name))
+        self._put(name, lambda part: self._files.pipe_file(part, data))
 
     def get(self, name: str, file: Path) -> None:
         """Fetch a file."""
@@ -49,9 +45,15 @@ class Target:
 
     def manifests(self) -> list[Manifest]:
         """Every backup that is whole, oldest first; one without a manifest was never finished."""
-        names = self._names(MANIFEST)
         packed = set(self._names(PACKED))
-        return [self.manifest(name) for name in names if name in packed]
+        found: list[Manifest] = []
+        self.damaged = []
+        for name in self._names(MANIFEST):
+            try:
+                found += [self.manifest(name)] * (name in packed)
+            except StoreError:
+                self.damaged.append(name)
+        return sorted(found, key=lambda each: (each.made_at, each.name))
 
     def manifest(self, name: str) -> Manifest:
         """Raises NotFound where there is no such backup."""
@@ -85,12 +87,39 @@ class Target:
         with self._explained("write"):
             self._files.rm_file(self._at(name))
 
-    def sweep(self) -> None:
-        """Delete what an interrupted upload left."""
+    def sweep(self, ledger: str) -> None:
+        """Delete what an interrupted upload of a ledger left."""
         with self._explained("write"):
             for path in self._listed():
-                if path.endswith(PART):
+                if path.endswith(PART) and ledger[:8] in path.rpartition("/")[2]:
                     self._files.rm_file(path)
+
+    def _put(self, name: str, upload: Callable[[str], object]) -> None:
+        """Upload under another name first; what fails leaves nothing."""
+        part = self._at(f"{name}{PART}")
+        try:
+            with self._explained("write"):
+                self._make_root()
+                upload(part)
+                if self._local:
+                    self._make_durable(Path(part))
+                self._files.mv(part, self._at(name))
+                if self._local:
+                    self._make_durable(Path(self._root))
+        except StoreError:
+            with contextlib.suppress(OSError):
+                self._files.rm_file(part)
+            raise
+
+    @staticmethod
+    def _make_durable(path: Path) -> None:
+        if path.is_file():
+            path.chmod(0o600)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     # --- under the hood -----------------------------------------------------------------------
 
@@ -122,6 +151,7 @@ class Target:
             yield
         except (OSError, ValueError, ImportError) as error:
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            said = re.sub(r"//[^/@]*@", "//***@", said)
             raise StoreError(
                 f"{self.address}: cannot {what}: {said}",
                 remedy="check PORTCULLIS_BACKUP_TARGET, its permissions and its free space",

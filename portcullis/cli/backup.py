@@ -15,6 +15,7 @@ from portcullis.backup import packing
 from portcullis.backup.make import make, prove
 from portcullis.backup.manifest import PACKED, Manifest, Proof
 from portcullis.backup.restore import (
+    Record,
     Restored,
     Wanted,
     check_whole,
@@ -25,7 +26,16 @@ from portcullis.backup.restore import (
 )
 from portcullis.backup.target import Target
 from portcullis.cli import context
-from portcullis.cli.output import Form, FormOption, YesOption, confirm, console, show, table
+from portcullis.cli.output import (
+    Form,
+    FormOption,
+    YesOption,
+    confirm,
+    console,
+    messages,
+    show,
+    table,
+)
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
 from portcullis.errors import NotFound, UsageError
@@ -69,6 +79,8 @@ def list_backups(target: str = TargetOption, output: Form = FormOption) -> None:
     """Every backup at the target, oldest first."""
     where = Target(target or context.settings().backup_address)
     rows = [_row(each, where.proof(each.name)) for each in where.manifests()]
+    for each in where.damaged:
+        messages.print(f"{each}: its manifest cannot be read", markup=False)
     columns = ("name", "event", "newest", "size_mb", "encrypted", "verified")
     show(
         rows,
@@ -89,9 +101,10 @@ def verify(
     """Fetch a backup and check it: every byte, and with the key also chain and states."""
     settings = context.settings()
     where = Target(target or settings.backup_address)
-    manifest = choose(where, name, Wanted())
+    manifest = choose(where, name, Wanted(), settings.home_path)
     keys = _keys(settings, identity)
-    with tempfile.TemporaryDirectory(prefix="portcullis-") as scratch:
+    home = settings.home_path if settings.home_path.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=home, prefix=".drill-") as scratch:
         if manifest.recipients and not keys:
             packed = Path(scratch) / "packed"
             where.get(manifest.name + PACKED, packed)
@@ -123,13 +136,14 @@ def drill_command(
     """
     settings = context.settings()
     where = Target(target or settings.backup_address)
-    manifest = choose(where, name, Wanted())
+    manifest = choose(where, name, Wanted(), settings.home_path)
     now = SystemClock().now()
     found = drill(settings.home_path, where, manifest, _keys(settings, identity), now)
     body = {
         "name": manifest.name,
         "events": found.events,
         "same_state": found.same,
+        "holds_key": bool(manifest.recipients),
         "rto_s": found.rto / MICRO,
         "rpo_s": found.rpo / MICRO,
     }
@@ -182,10 +196,12 @@ def restore_command(
         raise UsageError("where to?", remedy="give --to FOLDER or --in-place, not both")
     wanted = Wanted(event, _moment(at) if at else None)
     where = Target(target or settings.backup_address)
-    manifest = choose(where, name, wanted)
+    manifest = choose(where, name, wanted, settings.home_path)
     keys = _keys(settings, identity)
     if to is not None:
-        found = restore(where, manifest, wanted, to.expanduser(), keys, key=key_file)
+        record = Record(getpass.getuser(), reason.strip() or "to look at", SystemClock().now())
+        folder = to.expanduser()
+        found = restore(where, manifest, wanted, folder, keys, key=key_file, record=record)
     else:
         if not reason.strip():
             raise UsageError("the reason is missing", remedy="say why with --reason")
@@ -249,6 +265,8 @@ def _made(body: dict[str, Any]) -> None:
         f"in {body['took_s']:.1f} s",
         markup=False,
     )
+    if not body["encrypted"]:
+        console.print("it holds no key of the ledger: keep ledger.key elsewhere, or encrypt")
     for name in body["removed"]:
         console.print(f"{name}: deleted, newer ones stand for it", markup=False)
 

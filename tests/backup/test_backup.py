@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from portcullis.backup.make import make
 from portcullis.backup.manifest import MANIFEST, PACKED
@@ -121,20 +122,90 @@ def test_a_backup_that_was_never_finished_is_none(store, config, target, tmp_pat
     made = make(store, config, target, (), NOW)
     folder = tmp_path / "backups"
     (folder / (made.manifest.name + MANIFEST)).unlink()
-    (folder / f"half{PACKED}{PART}").write_bytes(b"x")
+    half = folder / f"half-{made.manifest.ledger[:8]}{PACKED}{PART}"
+    half.write_bytes(b"x")
+    others = folder / f"half-another{PACKED}{PART}"
+    others.write_bytes(b"x")
     assert target.manifests() == []
     with pytest.raises(NotFound, match="there is no backup"):
         choose(target, None, Wanted())
     make(store, config, target, (), NOW + HOUR)
-    assert not (folder / f"half{PACKED}{PART}").exists()
+    assert not half.exists()
+    assert others.exists(), "another ledger may be uploading it"
 
 
 @pytest.mark.parametrize("said", [b"", b"{}", b'{"name": "x"}', b"\xff"])
-def test_a_damaged_manifest_is_named(store, config, target, tmp_path, said):
+def test_a_damaged_manifest_is_named_and_blocks_no_other(store, config, target, tmp_path, said):
     made = make(store, config, target, (), NOW)
     (tmp_path / "backups" / (made.manifest.name + MANIFEST)).write_bytes(said)
+    other = make(store, config, target, (), NOW + HOUR)
+    assert [each.name for each in target.manifests()] == [other.manifest.name]
+    assert target.damaged == [made.manifest.name]
     with pytest.raises(StoreError, match=made.manifest.name):
-        target.manifests()
+        choose(target, made.manifest.name, Wanted())
+
+
+def test_a_clock_that_was_set_back_costs_no_backup(store, config, target):
+    first = make(store, config, target, (), NOW)
+    ledger = SqliteLedger(store)
+    ledger.append([position("A", 1)])
+    ledger.close()
+    second = make(store, config, target, (), NOW - 4 * HOUR)
+    assert second.manifest.name not in second.removed
+    assert second.manifest.made_at > first.manifest.made_at
+    assert choose(target, None, Wanted()).name == second.manifest.name
+
+
+def test_what_is_not_encrypted_does_not_stand_for_what_is(store, config, target, tmp_path):
+    public, _ = keys(tmp_path)
+    sealed = make(store, config, target, (public,), NOW)
+    plain = make(store, config, target, (), NOW + 1_000_000)
+    assert plain.removed == []
+    assert sealed.manifest.name in {each.name for each in target.manifests()}
+    with pytest.raises(UsageError, match="names no key"):
+        recipients_of(" , ")
+
+
+def test_nothing_secret_is_in_what_is_not_encrypted(store, config, target, tmp_path):
+    (store / "settings.env").write_text("PORTCULLIS_PROJECTX_KEY=hush")
+    (store / "projectx.key").write_text("hush")
+    made = make(store, config, target, (), NOW)
+    assert {"settings.env", "ledger.key", "projectx.key"} & set(made.manifest.files) == set()
+    for path in (tmp_path / "backups").iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path
+    public, mine = keys(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        identities_in(Path(str(mine[0])))
+    assert str(mine[0]) not in str(caught.value)
+    with pytest.raises(UsageError) as caught:
+        recipients_of(str(mine[0]))
+    assert str(mine[0])[:24] not in str(caught.value)
+    with pytest.raises(StoreError) as unreachable:
+        Target("ftp://user:hunter2@127.0.0.1:9/x")
+    assert "hunter2" not in str(unreachable.value)
+    assert public
+
+
+def test_backups_of_two_ledgers_at_one_target_do_not_meet(store, config, target, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    SqliteLedger(other).close()
+    mine = make(store, config, target, (), NOW)
+    theirs = make(other, config, target, (), NOW + HOUR)
+    assert choose(target, None, Wanted(), store) == mine.manifest
+    assert choose(target, None, Wanted(), other) == theirs.manifest
+
+
+def test_an_archive_with_anything_else_in_it_is_refused(store, config, target, tmp_path):
+    made = make(store, config, target, (), NOW).manifest
+    files = {name: digest for name, digest in made.files.items() if name != "config/rules.yaml"}
+    with pytest.raises(StoreError, match="which its manifest does not"):
+        restore(target, replace(made, files=files), Wanted(), tmp_path / "back", ())
+    with pytest.raises(StoreError, match="which its manifest does not"):
+        restore(target, replace(made, files={}), Wanted(), tmp_path / "back", ())
+    with pytest.raises(StoreError, match="ends at event"):
+        restore(target, replace(made, position=3), Wanted(), tmp_path / "back", ())
+    assert not (tmp_path / "back").exists()
 
 
 def test_a_ledger_that_does_not_hold_is_not_backed_up(store, config, target):

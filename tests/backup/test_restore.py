@@ -8,20 +8,30 @@ import sys
 from pathlib import Path
 
 import pytest
+from pysqlite3 import dbapi2
 
 from portcullis.backup.make import make
-from portcullis.backup.restore import Wanted, choose, restore, restore_in_place
+from portcullis.backup.packing import identities_in, new_identity
+from portcullis.backup.restore import (
+    Record,
+    Wanted,
+    choose,
+    drill,
+    restore,
+    restore_in_place,
+)
 from portcullis.domain.engine import Engine
 from portcullis.domain.events import FACT_KINDS, LedgerRestored, decode
 from portcullis.domain.model import HOUR
 from portcullis.domain.state import freeze
-from portcullis.errors import NotFound, StoreLocked, UsageError
+from portcullis.errors import NotFound, StoreError, StoreLocked, UsageError
 from portcullis.store.keys import PRIVATE_FILE, load_verifier
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.reading import LedgerReader
 from portcullis.store.verify import verify
 from portcullis.worker.recovery import fact_of, recover
 from tests.backup.conftest import NOW
+from tests.conformance.ledger import position
 
 
 @pytest.fixture
@@ -143,6 +153,61 @@ def test_in_place_keeps_what_was_there_and_leaves_the_gate_shut(store, target, m
     assert not (store / "operations" / "integrity.mark").exists()
 
 
+def test_in_place_waits_for_whoever_reads_the_ledger(store, target, made):
+    """The log cannot be moved into the file meanwhile, and would be lost with it."""
+    ledger = SqliteLedger(store)
+    ledger.append([position("A", 1)])
+    reader = dbapi2.connect(store / "ledger.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM events").fetchall()
+    ledger.append([position("A", 2)])
+    ledger.close()
+    before = rows(store)
+    with pytest.raises(StoreError, match="another program is reading it"):
+        in_place(store, target, made)
+    reader.close()
+    assert rows(store) == before
+    assert in_place(store, target, made).position == made.position
+
+
+def test_after_a_restore_in_place_older_backups_are_of_another_past(store, config, target, made):
+    in_place(store, target, made, Wanted(event=400))
+    ledger = SqliteLedger(store)
+    ledger.append([position("A", number) for number in range(made.position)])
+    ledger.close()
+    with pytest.raises(NotFound):
+        choose(target, None, Wanted(event=500), store)
+    again = make(store, config, target, (), NOW + 2 * HOUR).manifest
+    assert choose(target, None, Wanted(event=500), store) == again
+    with pytest.raises(StoreError, match="no longer has"):
+        drill(store, target, made, (), NOW)
+
+
+def test_a_restore_beside_shuts_the_gate_too(store, target, made, tmp_path):
+    record = Record("me", "to look at", NOW)
+    back = tmp_path / "back"
+    restore(target, made, Wanted(), back, (), key=store / PRIVATE_FILE, record=record)
+    with LedgerReader(back) as reader:
+        assert recover(reader).engine.state.system.mode == "OBSERVE_ONLY"
+    assert not (back / "inbox.db").exists()
+
+
+def test_a_home_that_was_lost_comes_back_with_what_the_backup_holds(
+    store, config, target, tmp_path
+):
+    private, public = new_identity()
+    (tmp_path / "id").write_text(private)
+    (store / "settings.env").write_text("PORTCULLIS_ROLE=observe\n")
+    made = make(store, config, target, (public,), NOW).manifest
+    lost = tmp_path / "lost"
+    lost.mkdir()
+    keys = identities_in(tmp_path / "id")
+    restore_in_place(lost, target, made, Wanted(), keys, by="me", reason="a test", now=NOW)
+    assert (lost / "settings.env").read_text() == "PORTCULLIS_ROLE=observe\n"
+    assert (lost / "config" / "rules.yaml").exists()
+    SqliteLedger(lost).close()
+
+
 def test_in_place_waits_for_the_worker_to_be_stopped(store, target, made):
     before = rows(store)
     ledger = SqliteLedger(store)
@@ -206,6 +271,9 @@ def test_a_restore_that_is_killed_at_any_step_leaves_one_whole_ledger(
     store, target, made, tmp_path
 ):
     before = rows(store)
+    (store / "operations").mkdir(exist_ok=True)
+    for name in ("operations/integrity.mark", "inbox.db", "backup.mark"):
+        (store / name).write_bytes(b"of the old ledger")
     wanted, ends = Wanted(event=400), set()
     for step in range(200):
         home = tmp_path / f"home-{step}"
@@ -221,6 +289,8 @@ def test_a_restore_that_is_killed_at_any_step_leaves_one_whole_ledger(
         else:
             assert after[position - 1].kind != "worker_started"
             assert any(row.kind == "ledger_restored" for row in after)
+            assert not (home / "operations" / "integrity.mark").exists()
+            assert not (home / "inbox.db").exists()
         assert verify(home / "ledger.db", load_verifier(home / "ledger.pub")).ok
         if step % 5 == 0:
             assert in_place(home, target, made, wanted).position >= 400
