@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from portcullis.backup import packing
+from portcullis.backup.in_place import restore_in_place
 from portcullis.backup.make import make, prove
 from portcullis.backup.manifest import PACKED, Manifest, Proof
 from portcullis.backup.restore import (
@@ -22,7 +23,6 @@ from portcullis.backup.restore import (
     choose,
     drill,
     restore,
-    restore_in_place,
 )
 from portcullis.backup.target import Target
 from portcullis.cli import context

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pysqlite3 import dbapi2
 
+from portcullis.backup.in_place import restore_in_place
 from portcullis.backup.make import make
 from portcullis.backup.packing import identities_in, new_identity
 from portcullis.backup.restore import (
@@ -18,7 +19,6 @@ from portcullis.backup.restore import (
     choose,
     drill,
     restore,
-    restore_in_place,
 )
 from portcullis.domain.engine import Engine
 from portcullis.domain.events import FACT_KINDS, LedgerRestored, decode
