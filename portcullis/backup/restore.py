@@ -27,7 +27,7 @@ from portcullis.store.keys import PRIVATE_FILE, PUBLIC_FILE, load_verifier
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.lock import WriterLock
 from portcullis.store.merkle import Tree
-from portcullis.store.note import Checkpoint
+from portcullis.store.note import Checkpoint, Verifier
 from portcullis.store.reading import LedgerReader
 from portcullis.store.verify import verify
 from portcullis.worker.recovery import fact_of, recover
@@ -67,7 +67,7 @@ def choose(target: Target, name: str | None, wanted: Wanted, home: Path | None =
     found = target.manifests()
     if home is not None and (home / PUBLIC_FILE).exists():
         ledger = load_verifier(home / PUBLIC_FILE).name.rpartition("/")[2]
-        found = [each for each in found if each.ledger == ledger and is_past_of(home, each)]
+        found = of_this_past(home, [each for each in found if each.ledger == ledger])
     enough = [
         each
         for each in found
@@ -84,22 +84,38 @@ def choose(target: Target, name: str | None, wanted: Wanted, home: Path | None =
     )  # fmt: skip
 
 
-def is_past_of(home: Path, manifest: Manifest) -> bool:
-    """Whether a ledger begins with what a backup holds; true where that ledger cannot be read.
+def of_this_past(home: Path, found: Sequence[Manifest]) -> list[Manifest]:
+    """The backups whose events the ledger in `home` begins with, and those that reach further;
+    all of them where it cannot be read.
 
     After a restore in place it goes on otherwise, and older backups are of another past.
     """
     try:
         with LedgerReader(home) as reader:
-            if reader.head().position < manifest.position:
-                return True  # it lost its end, which the backup has
-            tree = Tree()
-            for stored in reader.read(through=manifest.position):
-                tree.extend((stored.hash,))
-            public = load_verifier(home / PUBLIC_FILE)
-            return Checkpoint.parse(public.open(manifest.checkpoint)).root == tree.root()
-    except (StoreError, ValueError):
-        return True
+            end = reader.head().position
+            roots = _roots(reader, sorted({m.position for m in found if m.position <= end}))
+        public = load_verifier(home / PUBLIC_FILE)
+        return [m for m in found if m.position > end or _root(m, public) == roots[m.position]]
+    except StoreError:
+        return list(found)
+
+
+def _roots(reader: LedgerReader, positions: Sequence[int]) -> dict[int, bytes]:
+    """The roots over the events up to each position, which ascend, in one pass."""
+    tree, roots = Tree(), dict[int, bytes]()
+    for position in positions:
+        rows = reader.read(after=tree.size, through=position)
+        tree.extend([stored.hash for stored in rows])
+        roots[position] = tree.root()
+    return roots
+
+
+def _root(manifest: Manifest, public: Verifier) -> bytes | None:
+    """The root that a backup's checkpoint states; None where this ledger did not sign it."""
+    try:
+        return Checkpoint.parse(public.open(manifest.checkpoint)).root
+    except ValueError:
+        return None
 
 
 def fetch(target: Target, manifest: Manifest, folder: Path, identities: Sequence[Any]) -> None:
@@ -270,7 +286,7 @@ def drill(
         swept(home),
         tempfile.TemporaryDirectory(dir=home, prefix=".drill-") as scratch,
     ):
-        if not is_past_of(home, manifest):
+        if not of_this_past(home, [manifest]):
             raise StoreError(
                 f"backup {manifest.name} is of a past that this ledger no longer has",
                 remedy="make a new one: `portcullis backup create`",
