@@ -36,6 +36,7 @@ from portcullis.cli.output import (
     show,
     table,
 )
+from portcullis.cli.times import instant
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
 from portcullis.errors import NotFound, UsageError
@@ -194,7 +195,7 @@ def restore_command(
     settings = context.settings()
     if (to is None) is not in_place:
         raise UsageError("where to?", remedy="give --to FOLDER or --in-place, not both")
-    wanted = Wanted(event, _moment(at) if at else None)
+    wanted = Wanted(event, instant(at, "--at") if at else None)
     where = Target(target or settings.backup_address)
     manifest = choose(where, name, wanted, settings.home_path)
     keys = _keys(settings, identity)
@@ -225,17 +226,6 @@ def restore_command(
 def _keys(settings: Settings, identity: Path | None) -> list[Any]:
     chosen = identity or (Path(settings.backup_identity) if settings.backup_identity else None)
     return packing.identities_in(chosen) if chosen else []
-
-
-def _moment(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"--at: {text!r} is not a time", remedy="give it as 2026-03-02T14:30:00"
-        ) from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * MICRO)
 
 
 def _said(at: int) -> str:

@@ -13,6 +13,7 @@ import typer
 from portcullis.cli import context
 from portcullis.cli.brief import brief
 from portcullis.cli.output import Form, FormOption, console, show, table
+from portcullis.cli.times import instant
 from portcullis.config.source import nearest
 from portcullis.domain.events import KINDS
 from portcullis.errors import UsageError
@@ -139,18 +140,7 @@ def _wanted(row: StoredEvent, kind: str | None, since: str | None, everything: b
 
 
 def _late_enough(row: StoredEvent, since: str | None) -> bool:
-    return since is None or row.at >= _instant(since)
-
-
-def _instant(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"--since: {text!r} is not a time", remedy="give it as 2026-03-02T14:30:00"
-        ) from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 1_000_000
+    return since is None or row.at >= instant(since, "--since")
 
 
 def _print_line(row: dict[str, Any], output: Form) -> None:
