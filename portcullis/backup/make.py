@@ -43,7 +43,6 @@ class Made(NamedTuple):
     """A backup, how long it took (microseconds), and which older ones went."""
 
     manifest: Manifest
-    copied: int
     took: int
     removed: list[str]
 
@@ -74,7 +73,6 @@ def make(
         folder = Path(scratch) / "files"
         folder.mkdir()
         _copy(home, config, folder, sealed=bool(recipients), whole=whole)
-        copied = _since(began)
         packed = Path(scratch) / "packed"
         pack(folder, packed, recipients)
         manifest = _manifest(folder, packed, recipients, now, target)
@@ -85,7 +83,7 @@ def make(
         target.write(manifest.name + MANIFEST, manifest.to_bytes())
         prove(target, manifest.name, Proof(now, restored=False, took=took))
         removed = _rotate(target, manifest, kept)
-    return Made(manifest, copied, _since(began), removed)
+    return Made(manifest, _since(began), removed)
 
 
 @contextmanager

@@ -280,7 +280,6 @@ def drill(
     """Restore beside the live store, verify, fold, and compare with the live ledger folded to the
     same event. Leaves nothing behind but the proof. Raises StoreError.
     """
-    began = time.monotonic_ns()
     with (
         WriterLock(home / LOCK_FILE),
         swept(home),
@@ -291,7 +290,7 @@ def drill(
                 f"backup {manifest.name} is of a past that this ledger no longer has",
                 remedy="make a new one: `portcullis backup create`",
             )
-        folder = Path(scratch) / "home"
+        began, folder = time.monotonic_ns(), Path(scratch) / "home"
         restored = restore(target, manifest, Wanted(), folder, identities)
         with LedgerReader(folder) as reader:
             state = freeze(recover(reader).engine.state)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from portcullis.config.orchestrator import prefect_environment
 from portcullis.config.settings import SECRETS, Settings, as_environment
-from portcullis.doctor.listening import holder, is_free
+from portcullis.doctor.listening import holder, taken_ports
 from portcullis.errors import PortTaken, UsageError
 
 BACKOFF_FIRST = 0.5
@@ -76,12 +76,7 @@ def checkout() -> Path:
 
 def refuse_taken_ports(settings: Settings) -> None:
     """Raises PortTaken naming every address that somebody else has, and who."""
-    wanted = {"PORTCULLIS_GATE_PORT": settings.gate_port}
-    if settings.has_simulator:
-        wanted["PORTCULLIS_VENUE_PORT"] = settings.venue_port
-    if settings.operations:
-        wanted["PORTCULLIS_PREFECT_PORT"] = settings.prefect_port
-    taken = {name: port for name, port in wanted.items() if not is_free(settings.host, port)}
+    taken = taken_ports(settings)
     if taken:
         what = "; ".join(f"{settings.host}:{port}{holder(port)}" for port in taken.values())
         raise PortTaken(

@@ -7,6 +7,18 @@ import sys
 
 import psutil
 
+from portcullis.config.settings import Settings
+
+
+def taken_ports(settings: Settings) -> dict[str, int]:
+    """The ports that these settings want and somebody holds, by the variables that name them."""
+    wanted = {"PORTCULLIS_GATE_PORT": settings.gate_port}
+    if settings.has_simulator:
+        wanted["PORTCULLIS_VENUE_PORT"] = settings.venue_port
+    if settings.operations:
+        wanted["PORTCULLIS_PREFECT_PORT"] = settings.prefect_port
+    return {name: port for name, port in wanted.items() if not is_free(settings.host, port)}
+
 
 def is_free(host: str, port: int) -> bool:
     """Whether we could listen there now."""

@@ -11,7 +11,7 @@ from typing import Any
 from portcullis.backup.packing import recipients_of
 from portcullis.backup.target import Target
 from portcullis.config.settings import HOME_SETTINGS, PREFIX, SECRETS, Settings
-from portcullis.doctor.listening import holder, is_free
+from portcullis.doctor.listening import holder, taken_ports
 from portcullis.doctor.row import Row, checked
 from portcullis.domain.model import MICRO
 from portcullis.domain.money import duration
@@ -74,14 +74,9 @@ def _plain_secrets(settings: Settings) -> Row:
 
 def _ports(settings: Settings) -> Row:
     """Ports that somebody else holds; those of our own processes are as they should be."""
-    wanted = {"gate_port": settings.gate_port}
-    if settings.has_simulator:
-        wanted["venue_port"] = settings.venue_port
-    if settings.operations:
-        wanted["prefect_port"] = settings.prefect_port
-    taken = {name: port for name, port in wanted.items() if not is_free(settings.host, port)}
+    taken = taken_ports(settings)
     strange = [
-        f"{port}{holder(port)}: {PREFIX}{name.upper()}"
+        f"{port}{holder(port)}: {name}"
         for name, port in taken.items()
         if not any(word in holder(port) for word in OURS)
     ]
@@ -89,8 +84,7 @@ def _ports(settings: Settings) -> Row:
         remedy = "stop what listens there, or set the named variable to a free port"
         return Row("ports", "fail", f"taken: {'; '.join(strange)}", remedy)
     ours = ", ".join(map(str, taken.values()))
-    says = f"{ours} in use by our own processes" if taken else "free"
-    return Row("ports", "ok", f"{', '.join(map(str, wanted.values()))}: {says}")
+    return Row("ports", "ok", f"{ours} in use by our own processes" if taken else "free")
 
 
 def _prefect(settings: Settings) -> Row:

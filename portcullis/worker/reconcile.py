@@ -269,7 +269,7 @@ class Reconciler:
                 name,
                 PortcullisError(
                     "the venue does not list this account, or its balance changes with every read",
-                    remedy="",
+                    remedy="look at the account on the platform; it is compared again by itself",
                 ),
             )
             return
