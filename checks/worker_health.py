@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from checks.market_data import is_open
 from checks.verdicts import Finding, Grade
 from portcullis import __version__
 from portcullis.config.settings import Settings
@@ -18,28 +19,38 @@ from portcullis.domain.events import SYSTEM, WorkerStarted, decode
 from portcullis.domain.model import SECOND
 from portcullis.domain.money import duration
 from portcullis.store.reading import EventFilter, LedgerReader
+from portcullis.wiring import configured_plan
 
 ANSWER_SECONDS = 5.0
 SILENT_AFTER = 60 * SECOND
 WAITING_MAX = 5_000
 MEMORY_MB_MAX = 1_024.0
+ERRORS_MAX = 10.0  # a minute
+DATA_AGE_MAX_S = 300.0
+SNAPSHOT_AGE_MAX_S = 25 * 3600.0
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What was seen of the worker; `health` is None when its gate did not answer."""
+    """What was seen of the worker; `health` is None when its gate did not answer.
+
+    `market_open`: whether quotes are due at all.
+    """
 
     newest_at: int
     version: str
     health: dict[str, Any] | None
     problem: str = ""
+    market_open: bool = False
 
 
-def look(settings: Settings) -> Seen:
+def look(settings: Settings, now: int) -> Seen:
     """Look at the ledger and the gate; raises StoreError where there is no ledger."""
     health, problem = ask_gate(settings)
+    market_open = is_open(configured_plan(settings), now)
     with LedgerReader(settings.home_path) as reader:
         pid = int(health["worker"]["pid"]) if health else 0
-        return Seen(reader.last_at(), version_of_worker(settings.home_path, pid), health, problem)
+        version = version_of_worker(settings.home_path, pid)
+        return Seen(reader.last_at(), version, health, problem, market_open)
 
 
 def ask_gate(settings: Settings) -> tuple[dict[str, Any] | None, str]:
@@ -80,6 +91,7 @@ def judge(seen: Seen, now: int, ours: str = __version__) -> Finding:
         return _finding(rows, "its gate does not answer")
     worker, mode = seen.health["worker"], seen.health["mode"]
     waiting, memory = int(worker["waiting"]), float(worker["memory_mb"])
+    errors = float(worker["errors_per_minute"])
     reachable = bool(seen.health["database_accessible"])
     rows += [
         _row("gate", "answers", "answers", True),
@@ -87,12 +99,22 @@ def judge(seen: Seen, now: int, ours: str = __version__) -> Finding:
         _row("waiting events", waiting, WAITING_MAX, waiting <= WAITING_MAX),
         _row("memory MB", memory, MEMORY_MB_MAX, memory <= MEMORY_MB_MAX),
         _row("store", "written" if reachable else "failed", "written", reachable),
+        _row("errors a minute", errors, ERRORS_MAX, errors <= ERRORS_MAX),
+        _aged("snapshot age s", worker["snapshot_age_s"], SNAPSHOT_AGE_MAX_S, worker),
     ]
+    if seen.market_open:
+        rows.append(_aged("market data age s", worker["market_data_age_s"], DATA_AGE_MAX_S, worker))
     return _finding(rows, f"mode {mode}, {memory:.0f} MB, event {worker['last_event']}")
 
 
 def _row(what: str, measured: Any, limit: Any, ok: bool) -> dict[str, Any]:
     return {"what": what, "measured": measured, "limit": limit, "ok": ok}
+
+
+def _aged(what: str, age: float | None, limit: float, worker: dict[str, Any]) -> dict[str, Any]:
+    """What never came is stale, as soon as there was time for it to come."""
+    known = float(worker["uptime_s"]) if age is None else age
+    return _row(what, "never" if age is None else age, limit, known <= limit)
 
 
 def _finding(rows: list[dict[str, Any]], summary: str) -> Finding:

@@ -29,6 +29,6 @@ async def heartbeat(lasts_seconds: int | None = None) -> State[Any]:
 
     def check(settings: Settings, now: int) -> Finding:
         worker_health.write_beat(settings, now, run_id)
-        return worker_health.judge(worker_health.look(settings), now)
+        return worker_health.judge(worker_health.look(settings, now), now)
 
     return await judged(OPERATIONS._replace(lasts=lasts), check)

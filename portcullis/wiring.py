@@ -31,6 +31,7 @@ from portcullis.venues.projectx.spent import SpentFile
 from portcullis.venues.projectx.wire import HttpWire
 from portcullis.venues.simulated.client import SimulatedVenue
 from portcullis.venues.simulated.token import token_in
+from portcullis.worker.last_words import LastWords
 from portcullis.worker.service import Ports, Terms, Worker
 
 GC_THRESHOLD = (50_000, 20, 100)
@@ -116,6 +117,7 @@ async def _work(
     say: Callable[[str], None],
 ) -> None:
     home = settings.home_path
+    last_words = LastWords(home)
     ports = Ports(
         SystemClock(),
         ledger,
@@ -138,6 +140,7 @@ async def _work(
         gate,
         host_stated=host_stated(settings),
         observes=settings.role == "observe",
+        last_words=last_words.prepare(),
     )
     worker = Worker(ports, terms)
     worker.feed.when_told.append(
@@ -162,7 +165,26 @@ async def _work(
     gc.freeze()
     gc.enable()
     gc.set_threshold(*GC_THRESHOLD)
-    await worker.run()
+    await _run(worker, last_words)
+
+
+async def _run(worker: Worker, last_words: LastWords) -> None:
+    """Run the worker; what ends it is said once more at the next start."""
+    clearing = asyncio.create_task(_clear(worker, last_words), name="last words")
+    try:
+        await worker.run()
+    except Exception as error:  # whatever it is, it must not be forgotten
+        if worker.begun.is_set():
+            last_words.leave(f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        clearing.cancel()
+
+
+async def _clear(worker: Worker, last_words: LastWords) -> None:
+    await worker.begun.wait()
+    if not worker.core.failed.done():
+        last_words.clear()
 
 
 KEY_FILE = "projectx.key"

@@ -7,6 +7,7 @@ judged in one pass, before any connection is opened.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from yaml.nodes import MappingNode, Node
 
 from portcullis.config.reader import MISSING, Reader
 from portcullis.config.source import Faults, load
+from portcullis.domain.evidence import EVIDENCE
 from portcullis.domain.model import MINUTE, SECOND
 from portcullis.domain.plan import AccountPlan, Plan, Requirement
 from portcullis.domain.rules import RULES, session_block_outside
@@ -38,9 +40,15 @@ class AccountSettings(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """Evidence of `monitoring.yaml` that must hold the gate."""
+    """Evidence of `monitoring.yaml` that must hold the gate: `portcullis.domain.plan.Requirement`.
+
+    What is left out is no bound.
+    """
 
     at_start: bool = False
+    lasts: Span = 0
+    shutdown_after: Span = 0
+    shutdown_when_failed: bool = False
 
 
 class Monitoring(msgspec.Struct, frozen=True):
@@ -76,7 +84,10 @@ def read_configuration(folder: Path) -> Configuration:
     monitoring = _monitoring(folder, faults)
     if faults.found or monitoring is MISSING:
         raise ConfigError(faults.texts())
-    required = tuple(Requirement(name, each.at_start) for name, each in monitoring.required.items())
+    required = tuple(
+        Requirement(name, *msgspec.structs.astuple(each))
+        for name, each in monitoring.required.items()
+    )
     plan = Plan(
         accounts,
         required,
@@ -258,4 +269,16 @@ def _monitoring(folder: Path, faults: Faults) -> Any:
     node = load(folder / "monitoring.yaml", faults)
     if node is None:
         return MISSING
-    return Reader("monitoring.yaml", faults).struct(Monitoring, node, "")
+    reader = Reader("monitoring.yaml", faults)
+    found = reader.struct(Monitoring, node, "")
+    for evidence, evidence_node in _required(node):
+        if evidence not in EVIDENCE:
+            reader.unknown(evidence_node, "required", evidence, EVIDENCE, "evidence")
+    return found
+
+
+def _required(node: Node) -> Iterator[tuple[str, Node]]:
+    """The names under `required`, wherever they have the right shape."""
+    for key, value in node.value if isinstance(node, MappingNode) else ():
+        if key.value == "required" and isinstance(value, MappingNode):
+            yield from ((str(name.value), name) for name, _ in value.value)

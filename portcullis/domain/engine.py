@@ -39,6 +39,7 @@ from portcullis.domain.events import (
     TradeReported,
     VenueLinked,
     VerdictRecorded,
+    WorkerFailed,
     WorkerStarted,
     WorkerStopped,
 )
@@ -91,6 +92,7 @@ class Engine:
             WorkerStopped: self._on_nothing,
             HostStated: self._on_nothing,
             LedgerRestored: self._on_restored,
+            WorkerFailed: self._on_failed,
         }
         self._index_all()
         self._rest()
@@ -327,14 +329,26 @@ class Engine:
             self.world.system.resumes = "OBSERVE_ONLY"
             self.judge.out.append(mode.change(self.world.system, "OBSERVE_ONLY", why))
 
+    def _on_failed(self, fact: WorkerFailed) -> None:
+        """Nobody knows what an unforeseen error left undone: a person must look."""
+        system = self.world.system
+        system.resumes = "SHUTDOWN"
+        self.judge.out.append(
+            mode.change(system, "SHUTDOWN", f"the fail-safe: the worker ended by: {fact.what}")
+        )
+        self._tell_shut("read `logs` of the home, mend the cause")
+
     def _on_created(self, fact: LedgerCreated) -> None:
         self.world.system.ledger = fact.ledger
 
     def _on_verdict(self, fact: VerdictRecorded) -> None:
-        known = self.world.system.verdicts.get(fact.verdict.name)
-        if known is not None and fact.verdict.checked_at < known.checked_at:
+        system, verdict = self.world.system, fact.verdict
+        known = system.verdicts.get(verdict.name)
+        if known is not None and verdict.checked_at < known.checked_at:
             return
-        self.world.system.verdicts[fact.verdict.name] = fact.verdict
+        system.verdicts[verdict.name] = verdict
+        if verdict.passed:
+            system.passed_at[verdict.name] = verdict.checked_at
         self._settle_mode()
 
     def _on_clock(self, fact: ClockStepped) -> None:
@@ -490,14 +504,12 @@ class Engine:
         if changed is not None:
             self.judge.out.append(changed)
             if changed.after != "ACTIVE":
-                self.judge.alert(
-                    "gate_shut",
-                    "critical",
-                    None,
-                    self.world.system.why,
-                    "mend the cause, then `mode release --reason ...`",
-                )
+                self._tell_shut("mend the cause")
         self._arm_system()
+
+    def _tell_shut(self, mend: str) -> None:
+        how = f"{mend}, then `mode release --reason ...`"
+        self.judge.alert("gate_shut", "critical", None, self.world.system.why, how)
 
     def _arm(self, account: AccountState) -> None:
         watch = self.watches.get(account.id)

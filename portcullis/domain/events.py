@@ -189,6 +189,12 @@ class WorkerStopped(Fact, frozen=True, tag="worker_stopped"):
     reason: str
 
 
+class WorkerFailed(Fact, frozen=True, tag="worker_failed"):
+    """The run before this one ended by an error it could not deal with; entered at the start."""
+
+    what: str
+
+
 class LedgerRestored(Fact, frozen=True, tag="ledger_restored"):
     """The ledger was restored from a backup, up to `position`, by a person who said why."""
 
@@ -394,6 +400,7 @@ AnyFact = (
     | LedgerCreated
     | WorkerStarted
     | WorkerStopped
+    | WorkerFailed
     | HostStated
     | LedgerRestored
     | RulesLoaded

@@ -25,13 +25,18 @@ class AccountPlan(msgspec.Struct, frozen=True):
 
 
 class Requirement(msgspec.Struct, frozen=True):
-    """Evidence that must hold the gate open.
+    """Evidence that must hold the gate open. Durations in microseconds; 0: no such bound.
 
-    `at_start`: the verdict must have been made after this start of the worker.
+    `at_start`: the verdict must have been made after this start of the worker. `lasts`: how long a
+    verdict holds at most, whatever it says itself. The fail-safe: SHUTDOWN once the last verdict
+    that passed is `shutdown_after` old, or at once when one fails (`shutdown_when_failed`).
     """
 
     name: str
     at_start: bool = False
+    lasts: int = 0
+    shutdown_after: int = 0
+    shutdown_when_failed: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True):

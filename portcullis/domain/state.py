@@ -14,7 +14,7 @@ from portcullis.domain.events import OrderReported, Quote
 from portcullis.domain.model import Instrument, Lock, Verdict
 from portcullis.domain.session import TradingDay
 
-STATE_VERSION = 6
+STATE_VERSION = 7
 Mode = Literal["STARTING", "ACTIVE", "OBSERVE_ONLY", "SHUTDOWN"]
 
 
@@ -185,7 +185,10 @@ class AccountState(msgspec.Struct):
 
 
 class SystemState(msgspec.Struct):
-    """Mode, evidence and the connections. `resumes` is the mode that STARTING leads to."""
+    """Mode, evidence and the connections. `resumes` is the mode that STARTING leads to.
+
+    `passed_at` is when each evidence was last found good.
+    """
 
     ledger: str = ""
     mode: Mode = "STARTING"
@@ -193,6 +196,7 @@ class SystemState(msgspec.Struct):
     resumes: Mode = "ACTIVE"
     started_at: int = 0
     verdicts: dict[str, Verdict] = {}
+    passed_at: dict[str, int] = {}
     venues: dict[str, bool] = {}
     venue_since: dict[str, int] = {}
     venue_reasons: dict[str, str] = {}

@@ -17,6 +17,7 @@ from portcullis.errors import StoreError
 from portcullis.ports import Entry
 from portcullis.store.writer import Commit
 from portcullis.worker.ledger_time import LedgerTime
+from portcullis.worker.troubles import Troubles
 
 Effect = Callable[[AnyDecision, str], None]
 
@@ -40,6 +41,7 @@ class Core:
         self.entered = 0
         self.durable_position = writer.next_position - 1
         self.durable_at = time.now()
+        self.troubles = Troubles()
         self._writer = writer
         self._loop = asyncio.get_running_loop()
         self._effects: list[Effect] = []
@@ -68,6 +70,7 @@ class Core:
         decisions = self.engine.apply(position, at, fact)
         entries = [Entry(stream_of(fact), at, trace, fact)]
         entries += [Entry(stream_of(each), at, trace, each) for each in decisions]
+        self.troubles.note(fact, at)
         self._unfinished += 1
         self.entered += 1
         self._idle.clear()

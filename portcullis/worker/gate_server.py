@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from aiohttp import web
 
 from portcullis.domain import mode
 from portcullis.domain.events import AnyDecision, ProposalAnswered, ProposalReceived
-from portcullis.domain.model import BUY, SELL, OrderRequest, OrderType
+from portcullis.domain.model import BUY, SECOND, SELL, OrderRequest, OrderType
 from portcullis.domain.money import ticks
 from portcullis.domain.overview import account_overview, overview, system_overview
 from portcullis.domain.state import State
@@ -98,9 +99,18 @@ class GateServer:
     """Serves the gate of one core."""
 
     def __init__(
-        self, core: Core, host: str, port: int, socket_path: Path | None, *, observes: bool = False
+        self,
+        core: Core,
+        host: str,
+        port: int,
+        socket_path: Path | None,
+        *,
+        observes: bool = False,
+        snapshot_at: Callable[[], int | None] = lambda: None,
     ) -> None:
+        """`snapshot_at` tells when the newest snapshot was taken (microseconds), if ever."""
         self._core = core
+        self._snapshot_at = snapshot_at
         self._role = "observe" if observes else "enforce"
         self._host = host
         self._port = port
@@ -226,17 +236,32 @@ class GateServer:
 
     def _figures(self) -> dict[str, Any]:
         core = self._core
+        now = core.time.now()
+        quoted = (quote.quoted_at for quote in core.engine.world.quotes.values())
         return {
             "worker": {
                 "pid": os.getpid(),
                 "role": self._role,
-                "uptime_s": (core.time.now() - self._started) // 1_000_000,
+                "uptime_s": (now - self._started) // 1_000_000,
                 "memory_mb": round(self._process.memory_info().rss / 2**20, 1),
                 "last_event": core.last_position,
                 "durable": core.durable_position,
                 "waiting": core.depth,
+                "errors_per_minute": round(core.troubles.per_minute(now), 1),
+                "event_write_age_s": _seconds(now - core.durable_at),
+                "market_data_age_s": _age(now, max(quoted, default=None)),
+                "snapshot_age_s": _age(now, self._snapshot_at()),
             }
         }
+
+
+def _seconds(span: int) -> float:
+    return round(max(0, span) / SECOND, 1)
+
+
+def _age(now: int, at: int | None) -> float | None:
+    """Seconds since then; None where it never was, which whoever judges takes for stale."""
+    return None if at is None else _seconds(now - at)
 
 
 @web.middleware

@@ -14,12 +14,12 @@ from portcullis.domain.events import (
     RequestReceived,
     VerdictRecorded,
 )
+from portcullis.domain.evidence import OF_THE_WORKER
 from portcullis.domain.model import SECOND, Verdict
 from portcullis.ports import Inbox, InboxAnswer, InboxRequest
 from portcullis.worker.core import Core
 
 TAKE_MAX = 200
-OWN_VERDICTS = frozenset(("venue", "clock", "ledger"))
 VERDICT_MAX_LIFE = 8 * 24 * 3600 * SECOND
 
 
@@ -99,15 +99,14 @@ class InboxTaker:
 
     def _take_verdict(self, request: InboxRequest) -> None:
         verdict = msgspec.msgpack.decode(request.body, type=Verdict)
-        if request.role == "readonly" or verdict.name in OWN_VERDICTS:
+        if request.role == "readonly" or verdict.name in OF_THE_WORKER:
             self._answer(request.request_id, "refused", "this verdict is not yours to give")
             return
-        now = self._core.time.now()
-        latest = now + VERDICT_MAX_LIFE
+        # Dated by the clock of whoever made it: one that is ahead must not make it last longer.
+        checked_at = min(verdict.checked_at, self._core.time.now())
+        lasts = min(verdict.expires_at - verdict.checked_at, VERDICT_MAX_LIFE)
         bounded = msgspec.structs.replace(
-            verdict,
-            checked_at=min(verdict.checked_at, now),
-            expires_at=min(verdict.expires_at, latest),
+            verdict, checked_at=checked_at, expires_at=checked_at + lasts
         )
         self._core.enter(VerdictRecorded(bounded))
         self._answer(request.request_id, "done", f"verdict {verdict.name} recorded")

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from portcullis.domain.events import ClockStepped, TimePassed, VerdictRecorded
-from portcullis.domain.model import MICRO, SECOND, Verdict
+from portcullis.domain.model import HOUR, MICRO, SECOND, Verdict
 from portcullis.domain.money import duration
 from portcullis.domain.state import STATE_VERSION, freeze
 from portcullis.errors import Retryable, VenueRefused
@@ -20,6 +20,7 @@ VOUCH_EVERY = 5 * SECOND
 VOUCH_LASTS = 15 * SECOND
 WATCH_EVERY = SECOND
 OFFSET_MAX = 2 * SECOND
+SNAPSHOT_LEAST = 12 * HOUR  # a quiet ledger too is to be folded from yesterday at the most
 IDLE_WAIT = 3600.0
 
 
@@ -139,11 +140,17 @@ class Snapshots:
         self._every = every
         self._run_blocking = run_blocking
         self._last = core.last_position
+        newest = ledger.latest_snapshot()
+        self.taken_at = newest.taken_at if newest is not None else None
+        """When the newest one was taken (microseconds); None: there is none yet."""
+        self._due = (self.taken_at or core.time.now()) + SNAPSHOT_LEAST
 
     async def run(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            if self._core.last_position - self._last >= self._every:
+            if self._core.last_position - self._last >= self._every or (
+                self._core.time.now() >= self._due
+            ):
                 await self.take()
 
     async def take(self) -> None:
@@ -157,4 +164,4 @@ class Snapshots:
             await asyncio.sleep(0)
         snapshot = Snapshot(position, at, STATE_VERSION, state)
         await self._run_blocking(lambda: self._ledger.save_snapshot(snapshot))
-        self._last = position
+        self._last, self.taken_at, self._due = position, at, at + SNAPSHOT_LEAST

@@ -17,6 +17,7 @@ from portcullis.domain.events import (
     HostStated,
     LedgerCreated,
     RulesLoaded,
+    WorkerFailed,
     WorkerStarted,
     WorkerStopped,
 )
@@ -67,6 +68,8 @@ class Terms(NamedTuple):
     inbox_every: int = 100_000
     host_stated: HostStated | None = None
     observes: bool = False
+    last_words: str = ""
+    """What the run before said when an error ended it."""
 
 
 class Worker:
@@ -88,9 +91,18 @@ class Worker:
         )
         self.vouching = routine.Vouching(self.core, self.feed, f"worker-{self._run_name()}")
         self.gate = (
-            GateServer(self.core, *terms.gate, observes=terms.observes) if terms.gate else None
+            GateServer(
+                self.core,
+                *terms.gate,
+                observes=terms.observes,
+                snapshot_at=lambda: self.snapshots.taken_at,
+            )
+            if terms.gate
+            else None
         )
         self.feed.when_ready.append(self.vouching.once)
+        self.begun = asyncio.Event()
+        """Set once the start is durable."""
         self._stopping = asyncio.Event()
 
     def _enforcer(self) -> Enforcer | Onlooker:
@@ -115,6 +127,8 @@ class Worker:
             if self.gate is not None:
                 await self.gate.start()
             self._begin(plan)
+            await self.core.settled()
+            self.begun.set()
             await self._loops()
         finally:
             if self.gate is not None:
@@ -128,6 +142,8 @@ class Worker:
             self.core.enter(LedgerCreated(self.terms.ledger_name, self.terms.version))
         clean = self.recovered.clean or self.recovered.is_new
         self.core.enter(WorkerStarted(self.terms.version, self.terms.pid, clean))
+        if self.terms.last_words:
+            self.core.enter(WorkerFailed(self.terms.last_words))
         if self.terms.host_stated is not None:
             self.core.enter(self.terms.host_stated)
         self.load(plan)

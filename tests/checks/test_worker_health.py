@@ -27,13 +27,15 @@ NOW = 1_800_000_000_000_000
 HEALTH: dict[str, Any] = {
     "mode": "ACTIVE",
     "database_accessible": True,
-    "worker": {"pid": 7, "waiting": 0, "memory_mb": 80.0, "last_event": 12},
-}
+    "worker": {"pid": 7, "waiting": 0, "memory_mb": 80.0, "last_event": 12,
+               "uptime_s": 9_000, "errors_per_minute": 0.0, "snapshot_age_s": 5.0,
+               "market_data_age_s": 1.0},
+}  # fmt: skip
 
 
-def seen(*, age=SECOND, version="1", health=None, **worker):
+def seen(*, age=SECOND, version="1", health=None, market_open=True, **worker):
     shown = {**HEALTH, "worker": {**HEALTH["worker"], **worker}} if health is None else health
-    return Seen(NOW - age, version, shown)
+    return Seen(NOW - age, version, shown, market_open=market_open)
 
 
 def test_a_worker_that_is_well_passes():
@@ -47,11 +49,21 @@ def test_each_thing_that_is_wrong_is_named():
         (seen(waiting=10_000), "waiting"),
         (seen(memory_mb=5_000.0), "memory"),
         (seen(health={**HEALTH, "database_accessible": False}), "store"),
+        (seen(errors_per_minute=10.2), "errors a minute 10.2"),
+        (seen(market_data_age_s=301.0), "market data age s 301"),
+        (seen(market_data_age_s=None), "market data age s never"),
+        (seen(snapshot_age_s=90_001.0), "snapshot age s"),
         (Seen(NOW, "1", None, "refused"), "gate refused"),
     ):
         found = judge(bad, NOW, "1")
         assert found.grade is Grade.FAIL
         assert word in found.summary
+
+
+def test_nothing_is_overdue_while_the_market_is_closed_or_the_worker_young():
+    assert judge(seen(market_data_age_s=9_000.0, market_open=False), NOW, "1").grade is Grade.PASS
+    young = seen(market_data_age_s=None, snapshot_age_s=None, uptime_s=20)
+    assert judge(young, NOW, "1").grade is Grade.PASS
 
 
 def test_a_fallen_gate_is_no_fault_of_the_worker():
@@ -60,7 +72,7 @@ def test_a_fallen_gate_is_no_fault_of_the_worker():
 
 def test_looking_at_a_home_whose_worker_is_away(settings):
     away = msgspec.structs.replace(settings, gate_port=1)
-    found = worker_health.look(away)
+    found = worker_health.look(away, NOW)
     assert found.health is None
     assert found.newest_at > 0
     assert found.version

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from portcullis.domain.events import ModeChanged, WorkerStarted, WorkerStopped
+from portcullis.domain.events import (
+    AlertRaised,
+    ModeChanged,
+    WorkerFailed,
+    WorkerStarted,
+    WorkerStopped,
+)
 from portcullis.domain.model import HOUR, MINUTE, SECOND
 from portcullis.domain.plan import Requirement
 from tests.domain.desk import Desk
@@ -126,3 +132,113 @@ def test_verbs_that_loosen_need_the_administrator(verb):
     desk.ask("lock")
     assert desk.ask(verb, "operator").outcome == "refused"
     assert desk.ask("lock", "readonly").outcome == "refused"
+
+
+FAIL_SAFE = (
+    Requirement("market_data", shutdown_after=10 * MINUTE),
+    Requirement("ledger", at_start=True, shutdown_after=15 * MINUTE),
+    Requirement("snapshot", lasts=5 * MINUTE),
+    Requirement("capital", shutdown_when_failed=True),
+)
+
+
+def guarded() -> Desk:
+    """Open under the fail-safe; every verdict says of itself that it lasts an hour."""
+    desk = Desk(required=FAIL_SAFE)
+    for need in FAIL_SAFE:
+        desk.verdict(need.name, lasts=HOUR)
+    assert mode(desk) == "ACTIVE"
+    return desk
+
+
+def shutdowns(desk: Desk) -> list[ModeChanged]:
+    return [d for d in desk.out if isinstance(d, ModeChanged) and d.after == "SHUTDOWN"]
+
+
+def test_evidence_holds_no_longer_than_the_configuration_lets_it():
+    desk = guarded()
+    desk.wait(5 * MINUTE - 1)
+    assert mode(desk) == "ACTIVE"
+    desk.wait(1)
+    assert mode(desk) == "OBSERVE_ONLY"
+    assert "snapshot: expired" in desk.engine.state.system.why
+
+
+def test_evidence_that_lacks_for_too_long_shuts_down_at_that_moment_and_not_before():
+    desk = guarded()
+    desk.verdict("market_data", passed=False)
+    assert mode(desk) == "OBSERVE_ONLY"
+    desk.wait(10 * MINUTE - 1)
+    assert mode(desk) == "OBSERVE_ONLY"
+    desk.wait(1)
+    assert mode(desk) == "SHUTDOWN"
+    assert "market_data" in shutdowns(desk)[0].evidence[0]
+    assert [d.alert for d in desk.out if isinstance(d, AlertRaised)].count("gate_shut") == 2
+
+
+def test_evidence_that_comes_back_in_time_starts_the_clock_anew():
+    desk = guarded()
+    desk.verdict("market_data", passed=False)
+    desk.wait(9 * MINUTE)
+    desk.verdict("market_data", lasts=HOUR)
+    desk.wait(9 * MINUTE)
+    assert mode(desk) == "OBSERVE_ONLY"
+    desk.verdict("market_data", passed=False)
+    desk.wait(MINUTE)
+    assert mode(desk) == "SHUTDOWN"
+
+
+def test_what_still_holds_trips_nothing_however_old_it_is():
+    desk = guarded()
+    desk.wait(30 * MINUTE)
+    assert mode(desk) == "OBSERVE_ONLY"  # snapshot, which has no bound
+    desk.wait(30 * MINUTE)
+    assert mode(desk) == "SHUTDOWN"
+
+
+def test_inconsistent_capital_shuts_down_at_once_also_at_a_start():
+    desk = guarded()
+    desk.verdict("capital", passed=False)
+    assert mode(desk) == "SHUTDOWN"
+    starting = Desk(required=FAIL_SAFE)
+    starting.verdict("capital", passed=False)
+    assert mode(starting) == "SHUTDOWN"
+
+
+def test_a_start_is_given_its_allowance_whatever_is_old():
+    desk = guarded()
+    desk.do(WorkerStopped("asked"))
+    desk.now += 2 * 24 * HOUR
+    desk.do(WorkerStarted("test", 0, True))
+    desk.wait(10 * MINUTE)
+    assert mode(desk) == "OBSERVE_ONLY"  # nothing came in the time that a start has
+    desk.wait(10 * MINUTE - 1)
+    assert mode(desk) == "OBSERVE_ONLY"
+    desk.wait(1)
+    assert mode(desk) == "SHUTDOWN"
+
+
+def test_a_ledger_that_took_nothing_for_too_long_comes_back_shut_down():
+    desk = guarded()
+    desk.now += 16 * MINUTE
+    desk.do(WorkerStarted("test", 0, False))
+    for need in FAIL_SAFE:
+        desk.verdict(need.name, lasts=HOUR)
+    assert mode(desk) == "SHUTDOWN"
+
+
+@pytest.mark.parametrize("restarts", [1, 3])
+def test_a_worker_that_an_error_ended_comes_back_shut_down_and_stays_so(restarts):
+    desk = guarded()
+    for n in range(restarts):
+        desk.do(WorkerStarted("test", 0, False))
+        if n == 0:
+            desk.do(WorkerFailed("StoreError: disk is full"))
+        assert mode(desk) in ("SHUTDOWN", "STARTING")
+        for need in FAIL_SAFE:
+            desk.verdict(need.name, lasts=HOUR)
+        assert mode(desk) == "SHUTDOWN"
+    assert "disk is full" in shutdowns(desk)[0].why
+    assert desk.ask("open", "operator").outcome == "refused"
+    assert desk.ask("open", "admin").outcome == "done"
+    assert mode(desk) == "ACTIVE"

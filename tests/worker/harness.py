@@ -58,6 +58,7 @@ class World:
         self.inbox = MemoryInbox()
         self.worker: Worker | None = None
         self.observes = False
+        self.last_words = ""
         self._task: asyncio.Task[None] | None = None
 
     # --- running ---------------------------------------------------------------------------
@@ -75,7 +76,15 @@ class World:
     async def start(self, *, settle: float = 0.2) -> Worker:
         """Start a worker; returns when it had time to connect and compare."""
         self.venue = LocalVenue(self.exchange, plan=self.faults)
-        terms = WorkerTerms("test", "L", 5 * MICRO, 20 * MICRO, 10**9, observes=self.observes)
+        terms = WorkerTerms(
+            "test",
+            "L",
+            5 * MICRO,
+            20 * MICRO,
+            10**9,
+            observes=self.observes,
+            last_words=self.last_words,
+        )
         self.worker = Worker(self._ports(), terms)
         self._task = asyncio.create_task(self.worker.run(), name="worker")
         if settle:

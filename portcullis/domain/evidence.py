@@ -1,0 +1,20 @@
+"""The names of everything that can be evidence: who gives it, and what it speaks of."""
+
+from __future__ import annotations
+
+EVIDENCE: dict[str, str] = {
+    "venue": "the worker: connected, and every account compared with the venue",
+    "clock": "the worker: its clock runs with the monotonic one",
+    "ledger": "the worker: events become durable",
+    "operations": "heartbeat: the scheduled side lives, and the worker is well",
+    "market_data": "market_data_quality: quotes may be relied on",
+    "event_log": "integrity: chain, states and decisions hold",
+    "snapshot": "snapshot: every account has its daily record",
+    "backup": "backup: a second copy was made and read back",
+    "restore": "restore_drill: the newest backup came back to the same state",
+    "shipped": "the shipper: events of the last seconds are at the backup target",
+}
+"""Evidence by its name: what a verdict may be called, and what `monitoring.yaml` may require."""
+
+OF_THE_WORKER = frozenset(("venue", "clock", "ledger"))
+"""What the worker alone vouches for."""
