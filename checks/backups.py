@@ -13,7 +13,7 @@ import msgspec
 
 from checks.verdicts import Finding, Grade
 from portcullis.config.settings import Settings, as_environment
-from portcullis.errors import StoreError
+from portcullis.errors import NotFound, StoreError
 
 RUN_SECONDS_MAX = 1_500.0
 PROBLEM_MAX = 300
@@ -37,7 +37,7 @@ def drill(settings: Settings, now: int) -> Finding:
     """Restore the newest backup beside the live store; where there is none yet, make one first."""
     try:
         body = _run(settings, "drill")
-    except StoreError:  # none yet, or none of this past: what a new one says, counts
+    except NotFound:  # none yet, or none of this past; one that is damaged is no reason for another
         back_up(settings, now)
         body = _run(settings, "drill")
     rows = [{"what": key, "says": value} for key, value in body.items()]
@@ -47,6 +47,8 @@ def drill(settings: Settings, now: int) -> Finding:
         f"{body['name']}: {body['events']} events restored to the same state; "
         f"RTO {body['rto_s']:.2f} s, RPO {body['rpo_s']:.0f} s"
     )
+    if body["problems"]:
+        return Finding(Grade.WARN, f"{summary}; not used: {body['problems'][0]}", rows)
     if not body["holds_key"]:
         summary += "; it holds no key of the ledger: keep ledger.key elsewhere, or encrypt"
         return Finding(Grade.WARN, summary, rows)
@@ -65,6 +67,8 @@ def _run(settings: Settings, verb: str, *options: str) -> Any:
     if ended.returncode in (0, DIFFERS) and ended.stdout.strip():
         return msgspec.json.decode(ended.stdout)
     problem = ended.stderr.decode(errors="replace").strip()[-PROBLEM_MAX:]
+    if ended.returncode == NotFound.exit_code:
+        raise NotFound(problem, remedy="make one: `portcullis backup create`")
     raise StoreError(
         problem or f"backup {verb} ended with {ended.returncode}",
         remedy=f"run `portcullis backup {verb}`",

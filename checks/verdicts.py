@@ -7,10 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
 from portcullis.domain.model import HOUR, MINUTE, Verdict
-from portcullis.store.inbox import SqliteInbox
+from portcullis.store.inbox import SqliteInbox, leave_verdict
 
 SUMMARY_MAX = 400
 
@@ -64,10 +62,7 @@ def leave(home: Path, verdict: Verdict) -> str:
 
     Raises StoreError when the inbox cannot be written.
     """
-    request_id = f"verdict-{verdict.name}-{verdict.run_id}-{verdict.checked_at}"
-    body = msgspec.msgpack.encode(verdict)
-    inbox_of(home).ask(request_id, "verdict", "operations", "operator", body, verdict.checked_at)
-    return request_id
+    return leave_verdict(inbox_of(home), verdict, "operations")
 
 
 @lru_cache(maxsize=4)

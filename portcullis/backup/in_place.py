@@ -46,6 +46,7 @@ def restore_in_place(
     by: str,
     reason: str,
     now: int,
+    shipped: bool = True,
 ) -> Restored:
     """Put a restored ledger where the live one is, and keep that one aside.
 
@@ -61,7 +62,9 @@ def restore_in_place(
         _same_ledger(home, manifest)
         fresh, key = Path(scratch) / "home", home / PRIVATE_FILE
         record = Record(by, reason, now)
-        restored = restore(target, manifest, wanted, fresh, identities, key=key, record=record)
+        restored = restore(
+            target, manifest, wanted, fresh, identities, key=key, record=record, shipped=shipped
+        )
         if not (fresh / PRIVATE_FILE).exists():
             raise UsageError(
                 f"the ledger's key is neither in backup {manifest.name} nor in {home}",

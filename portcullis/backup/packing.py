@@ -31,7 +31,7 @@ def recipients_of(text: str) -> tuple[str, ...]:
             remedy="name a public key, or leave it out: backups are not encrypted then",
         )
     for key in found:
-        _recipient(key)
+        recipient(key)
     return found
 
 
@@ -78,7 +78,7 @@ def pack(folder: Path, out: Path, recipients: Sequence[str]) -> None:
             if path.is_file():
                 archive.add(path, arcname=str(path.relative_to(folder)))
     if recipients:
-        keys = [_recipient(key) for key in recipients]
+        keys = [recipient(key) for key in recipients]
         with plain.open("rb") as source, out.open("wb") as sink:
             pyrage.encrypt_io(source, sink, keys)
         plain.unlink()
@@ -127,7 +127,8 @@ def digest(path: Path) -> str:
     return made.hexdigest()
 
 
-def _recipient(key: str) -> Any:
+def recipient(key: str) -> Any:
+    """A public key, in age's or SSH's form. Raises UsageError for what is none."""
     try:
         if key.startswith("ssh-"):
             return pyrage.ssh.Recipient.from_str(key)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from portcullis.backup.make import LOCK_FILE, prove, swept
 from portcullis.backup.manifest import PACKED, Manifest, Proof
 from portcullis.backup.packing import digest, unpack
+from portcullis.backup.shipped import Continued, go_on
 from portcullis.backup.target import Target
 from portcullis.domain.engine import Engine
 from portcullis.domain.events import FACT_KINDS, LedgerRestored, stream_of
@@ -32,6 +33,8 @@ from portcullis.store.reading import LedgerReader
 from portcullis.store.verify import verify
 from portcullis.worker.recovery import fact_of, recover
 
+PROBLEMS_SHOWN = 3
+
 
 class Wanted(NamedTuple):
     """How far a ledger is restored: all that the backup holds, to an event, or to a moment."""
@@ -49,18 +52,24 @@ class Record(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """What was restored: where it ends, and how long it took to be usable (microseconds)."""
+    """What was restored: where it ends, and how long it took to be usable (microseconds).
+
+    `shipments` of those made since the backup were used; `problems` are what was wrong with others.
+    """
 
     name: str
     position: int
     at: int
     took: int
     kept: Path | None = None
+    shipments: int = 0
+    problems: tuple[str, ...] = ()
 
 
 def choose(target: Target, name: str | None, wanted: Wanted, home: Path | None = None) -> Manifest:
     """The backup to restore: the one named, or the oldest that reaches what is wanted, or the
-    newest; of the ledger in `home` and of its own past, where there is one. Raises NotFound.
+    newest, which shipments may lead on from; of the ledger in `home` and of its own past, where
+    there is one. Raises NotFound.
     """
     if name is not None:
         return target.manifest(name)
@@ -74,14 +83,13 @@ def choose(target: Target, name: str | None, wanted: Wanted, home: Path | None =
         if each.position >= (wanted.event or 0)
         and max(each.at, each.made_at) >= (wanted.moment or 0)
     ]
-    if enough:
-        is_narrowed = wanted.event is not None or wanted.moment is not None
-        return enough[0] if is_narrowed else enough[-1]
+    is_narrowed = wanted.event is not None or wanted.moment is not None
+    if found:
+        return enough[0] if enough and is_narrowed else found[-1]
     raise NotFound(
-        f"there is no backup that reaches that far at {target.address}" if found
-        else f"there is no backup at {target.address}",
+        f"there is no backup at {target.address}",
         remedy="see `portcullis backup list`, or make one: `portcullis backup create`",
-    )  # fmt: skip
+    )
 
 
 def of_this_past(home: Path, found: Sequence[Manifest]) -> list[Manifest]:
@@ -162,8 +170,11 @@ def restore(
     *,
     key: Path | None = None,
     record: Record | None = None,
+    shipped: bool = True,
 ) -> Restored:
     """Restore into a folder that is not there yet or empty; it appears whole, verified.
+
+    `shipped`: go on from the backup with what was shipped since.
 
     `key` is the ledger's signing key where the backup has none: a ledger that ends earlier than the
     backup is signed anew. With `record` it is entered in it who restored it and why, and its gate
@@ -183,8 +194,11 @@ def restore(
             shutil.copyfile(key, fresh / PRIVATE_FILE)
         if (fresh / PRIVATE_FILE).exists():
             (fresh / PRIVATE_FILE).chmod(0o600)
-        _shorten(fresh, manifest, wanted)
-        position, at = _verified(fresh, manifest, wanted)
+        with LedgerReader(fresh) as reader:
+            _as_stated(reader.head().position, manifest)
+        end = _go_on(fresh, target, manifest, wanted, identities) if shipped else None
+        _shorten(fresh, manifest, wanted, end)
+        position, at = _verified(fresh, manifest)
         if record is not None and (fresh / PRIVATE_FILE).exists():
             # Recorded before it is there: no moment in which it could be opened as if unhurt.
             fact = LedgerRestored(manifest.name, position, record.by, record.reason)
@@ -192,16 +206,40 @@ def restore(
         if folder.exists():
             folder.rmdir()
         fresh.rename(folder)
-    return Restored(manifest.name, position, at, (time.monotonic_ns() - began) // 1000)
+    return Restored(
+        manifest.name,
+        position,
+        at,
+        (time.monotonic_ns() - began) // 1000,
+        shipments=end.used if end else 0,
+        problems=tuple(end.problems) if end else (),
+    )
 
 
-def _shorten(fresh: Path, manifest: Manifest, wanted: Wanted) -> None:
+def _go_on(
+    fresh: Path, target: Target, manifest: Manifest, wanted: Wanted, identities: Sequence[Any]
+) -> Continued | None:
+    """Take what was shipped since the backup, where that is wanted."""
+    if wanted.event is not None and wanted.event <= manifest.position:
+        return None
+    if wanted.moment is not None and wanted.moment < manifest.at:
+        return None
+    return go_on(fresh, target, identities, until=wanted.event, moment=wanted.moment)
+
+
+def _shorten(fresh: Path, manifest: Manifest, wanted: Wanted, end: Continued | None) -> None:
     if wanted.event is None and wanted.moment is None:
         return
     with LedgerReader(fresh) as reader:
-        _as_stated(reader.head().position, manifest)
-    position = _whole_group(fresh, wanted)
-    if position == manifest.position:
+        last, at = reader.head().position, reader.last_at()
+    known_until = max(at, manifest.made_at, end.made_at if end else 0)
+    if wanted.moment is not None and wanted.moment > known_until:
+        raise NotFound(
+            f"nothing that was backed up or shipped reaches that far: {_behind(end)}",
+            remedy="name an earlier moment, or leave it out: everything there is, is restored then",
+        )
+    position = _whole_group(fresh, wanted, _behind(end))
+    if position == last:
         return
     if not (fresh / PRIVATE_FILE).exists():
         raise UsageError(
@@ -213,7 +251,14 @@ def _shorten(fresh: Path, manifest: Manifest, wanted: Wanted) -> None:
     (fresh / ANCHORS_FILE).unlink(missing_ok=True)
 
 
-def _whole_group(fresh: Path, wanted: Wanted) -> int:
+def _behind(end: Continued | None) -> str:
+    """Why it ends where it does."""
+    if end is None:
+        return "what was shipped since was not asked for"
+    return "; ".join(end.problems[:PROBLEMS_SHOWN]) or f"it ends at event {end.position}"
+
+
+def _whole_group(fresh: Path, wanted: Wanted, why: str) -> int:
     """Where the last fact that is wanted ends, with the decisions that belong to it."""
     with LedgerReader(fresh) as reader:
         last = reader.head().position
@@ -227,7 +272,7 @@ def _whole_group(fresh: Path, wanted: Wanted) -> int:
             end = stored.position
     if wanted.event is not None and wanted.event > last:
         raise NotFound(
-            f"event {wanted.event} is not in this backup, which ends at {last}",
+            f"event {wanted.event} is not in this backup, which ends at {last}: {why}",
             remedy="choose a later backup: `portcullis backup list`",
         )
     if end == 0:
@@ -235,12 +280,13 @@ def _whole_group(fresh: Path, wanted: Wanted) -> int:
     return end
 
 
-def _verified(fresh: Path, manifest: Manifest, wanted: Wanted) -> tuple[int, int]:
-    whole = wanted.event is None and wanted.moment is None
+def _verified(fresh: Path, manifest: Manifest) -> tuple[int, int]:
+    with LedgerReader(fresh) as reader:
+        reaches = reader.head().position >= manifest.position
     found = verify(
         fresh / LEDGER_FILE,
         load_verifier(fresh / PUBLIC_FILE),
-        anchors=(manifest.checkpoint,) if whole else (),
+        anchors=(manifest.checkpoint,) if reaches else (),
     )
     if not found.ok:
         raise StoreError(
@@ -248,10 +294,7 @@ def _verified(fresh: Path, manifest: Manifest, wanted: Wanted) -> tuple[int, int
             remedy="choose another backup: `portcullis backup list`",
         )
     with LedgerReader(fresh) as reader:
-        position, at = reader.head().position, reader.last_at()
-    if whole:
-        _as_stated(position, manifest)
-    return position, at
+        return reader.head().position, reader.last_at()
 
 
 def _as_stated(position: int, manifest: Manifest) -> None:
@@ -295,7 +338,7 @@ def drill(
         with LedgerReader(folder) as reader:
             state = freeze(recover(reader).engine.state)
         rto = (time.monotonic_ns() - began) // 1000
-        events, live = _folded_to(home, manifest.position)
+        events, live = _folded_to(home, restored.position)
     if state == live:
         prove(target, manifest.name, Proof(now, restored=True, took=rto))
     with LedgerReader(home) as reader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -23,12 +24,18 @@ class Target:
     """The backups of one ledger at one address. Calls raise StoreError where it cannot be used."""
 
     def __init__(self, address: str) -> None:
-        self.address = re.sub(r"//[^/@]*@", "//***@", address)
+        self.address = _without_secret(address)
         self.damaged: list[str] = []
         """Backups whose manifest could not be read at the last look."""
         with self._explained("use"):
             self._files, self._root = fsspec.core.url_to_fs(address)
         self._local = "file" in (self._files.protocol, *self._files.protocol)
+
+    def folder(self, name: str) -> Target:
+        """A folder of it."""
+        found = copy.copy(self)
+        found.__dict__.update(address=f"{self.address}/{name}", _root=self._at(name), damaged=[])
+        return found
 
     def put(self, file: Path, name: str) -> None:
         """Upload a file; it has its name once all of it is there."""
@@ -42,6 +49,23 @@ class Target:
         """Fetch a file."""
         with self._explained("read"):
             self._files.get_file(self._at(name), str(file))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a small file."""
+        with self._explained("read"):
+            data: bytes = self._files.cat_file(self._at(name))
+        return data
+
+    def sizes(self, ending: str) -> dict[str, int]:
+        """The files of an ending, by what is before it, with their sizes in bytes."""
+        with self._explained("read"):
+            self._files.invalidate_cache()
+            try:
+                found: list[Any] = self._files.ls(self._root, detail=True)
+            except FileNotFoundError:
+                return {}
+        names = ((str(each["name"]).rpartition("/")[2], int(each["size"] or 0)) for each in found)
+        return {name.removesuffix(ending): size for name, size in names if name.endswith(ending)}
 
     def manifests(self) -> list[Manifest]:
         """Every backup that is whole, oldest first; one without a manifest was never finished."""
@@ -151,8 +175,12 @@ class Target:
             yield
         except (OSError, ValueError, ImportError) as error:
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            said = re.sub(r"//[^/@]*@", "//***@", said)
+            said = _without_secret(said)
             raise StoreError(
                 f"{self.address}: cannot {what}: {said}",
                 remedy="check PORTCULLIS_BACKUP_TARGET, its permissions and its free space",
             ) from error
+
+
+def _without_secret(address: str) -> str:
+    return re.sub(r"//[^/@]*@", "//***@", address)

@@ -114,7 +114,8 @@ def verify(
                 "every byte is as it was stored; without its key nothing is known of what is in it"
             )
         else:
-            found = restore(where, manifest, Wanted(), Path(scratch) / "home", keys)
+            folder = Path(scratch) / "home"
+            found = restore(where, manifest, Wanted(), folder, keys, shipped=False)
             now = SystemClock().now()
             prove(where, manifest.name, Proof(now, restored=True, took=found.took))
             says = f"holds: {found.position} events checked"
@@ -147,6 +148,8 @@ def drill_command(
         "holds_key": bool(manifest.recipients),
         "rto_s": found.rto / MICRO,
         "rpo_s": found.rpo / MICRO,
+        "shipments": found.restored.shipments,
+        "problems": list(found.restored.problems),
     }
     show(body, output, _drilled)
     if not found.same:
@@ -173,7 +176,7 @@ def key(
 
 
 def restore_command(
-    name: str = NameArgument,
+    name: str | None = NameArgument,
     to: Path | None = typer.Option(None, "--to", help="a folder that is not there yet"),
     in_place: bool = typer.Option(False, "--in-place", help="put it where the live ledger is"),
     event: int | None = typer.Option(None, "--event", min=1, help="no later than this event"),
@@ -181,13 +184,16 @@ def restore_command(
     reason: str = typer.Option("", "--reason", help="why; recorded, needed with --in-place"),
     target: str = TargetOption,
     identity: Path | None = IdentityOption,
+    backup_only: bool = typer.Option(
+        False, "--backup-only", help="without what was shipped since the backup"
+    ),
     key_file: Path | None = typer.Option(
         None, "--key", help="the ledger's signing key, where the backup has none"
     ),
     yes: bool = YesOption,
     output: Form = FormOption,
 ) -> None:
-    """Restore a backup, or the ledger as it was at an event or a moment.
+    """Restore the ledger as last shipped, as at an event or a moment, or as in the backup named.
 
     In place: the worker must be stopped, what was there is kept aside, and the gate stays shut
     until a person opens it.
@@ -199,10 +205,14 @@ def restore_command(
     where = Target(target or settings.backup_address)
     manifest = choose(where, name, wanted, settings.home_path)
     keys = _keys(settings, identity)
+    is_exact = name is not None and wanted == Wanted()
+    shipped = not (backup_only or is_exact)
     if to is not None:
         record = Record(getpass.getuser(), reason.strip() or "to look at", SystemClock().now())
         folder = to.expanduser()
-        found = restore(where, manifest, wanted, folder, keys, key=key_file, record=record)
+        found = restore(
+            where, manifest, wanted, folder, keys, key=key_file, record=record, shipped=shipped
+        )
     else:
         if not reason.strip():
             raise UsageError("the reason is missing", remedy="say why with --reason")
@@ -216,6 +226,7 @@ def restore_command(
             by=getpass.getuser(),
             reason=reason.strip(),
             now=SystemClock().now(),
+            shipped=shipped,
         )
     show(_restored(found, to or settings.home_path), output, _tell)
 
@@ -283,15 +294,19 @@ def _restored(found: Restored, folder: Path) -> dict[str, Any]:
         "at": _said(found.at),
         "took_s": found.took / MICRO,
         "kept": None if found.kept is None else str(found.kept),
+        "shipments": found.shipments,
+        "problems": list(found.problems),
     }
 
 
 def _tell(body: dict[str, Any]) -> None:
     console.print(
         f"{body['folder']}: the ledger up to event {body['event']} ({body['at']} UTC) of "
-        f"{body['name']}, verified, in {body['took_s']:.2f} s",
+        f"{body['name']} and {body['shipments']} shipments, verified, in {body['took_s']:.2f} s",
         markup=False,
     )
+    for problem in body["problems"]:
+        console.print(f"not used: {problem}", markup=False)
     if body["kept"]:
         console.print(f"what was there is in {body['kept']}", markup=False)
         console.print(

@@ -22,6 +22,7 @@ from portcullis.cli import (
     processes,
     prove,
     rules,
+    shipping,
     status,
     what_if,
 )
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command("init")(init.init)
 app.command("up")(processes.up)
 app.command("worker")(processes.worker)
+app.command("ship")(shipping.ship)
 app.command("venue")(processes.venue)
 app.command("demo")(processes.demo)
 app.add_typer(processes.simulators, name="simulate")

@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True):
     backup_target: str = ""
     backup_recipients: str = ""
     backup_identity: str = ""
+    ship_every: Span = SECOND
     reconcile_every: Span = 5 * SECOND
     enforce_within: Span = 20 * SECOND
     snapshot_every: Count = 20_000

@@ -8,6 +8,9 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+import msgspec
+
+from portcullis.domain.model import Verdict
 from portcullis.errors import UsageError
 from portcullis.ports import InboxAnswer, InboxRequest
 from portcullis.store.database import (
@@ -105,3 +108,14 @@ class SqliteInbox:
 
     def _one(self, statement: str, *values: object) -> Any:
         return self._driver.execute(statement, values).fetchone()
+
+
+def leave_verdict(inbox: SqliteInbox, verdict: Verdict, by: str) -> str:
+    """Put a verdict into the inbox; the answer is its request id. The same again changes nothing.
+
+    Raises StoreError when the inbox cannot be written.
+    """
+    request_id = f"verdict-{verdict.name}-{verdict.run_id}-{verdict.checked_at}"
+    body = msgspec.msgpack.encode(verdict)
+    inbox.ask(request_id, "verdict", by, "operator", body, verdict.checked_at)
+    return request_id

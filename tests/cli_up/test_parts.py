@@ -155,7 +155,7 @@ def test_the_scheduled_side_gets_no_secret(monkeypatch, tmp_path):
     monkeypatch.setenv("PORTCULLIS_VENUE_TOKEN", "secret")
     monkeypatch.setenv("PORTCULLIS_ADMINISTRATOR_KEY_FILE", "/a/key")
     found = {each.name: each for each in parts.children(Settings(home=str(tmp_path)))}
-    assert list(found) == ["operations", "prefect", "worker", "venue"]
+    assert list(found) == ["operations", "prefect", "worker", "venue", "shipper"]
     assert found["worker"].environment["PORTCULLIS_VENUE_TOKEN"] == "secret"
     for name in ("operations", "prefect"):
         assert not any(s.upper() in key for key in found[name].environment for s in SECRETS)
