@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -56,9 +57,13 @@ def drill(settings: Settings, now: int) -> Finding:
 
 
 def _run(settings: Settings, verb: str, *options: str) -> Any:
-    """What `portcullis backup VERB` says, as data."""
+    return run_portcullis(settings, ("backup", verb, *options))
+
+
+def run_portcullis(settings: Settings, words: Sequence[str]) -> Any:
+    """What a command of ours says, as data. Raises NotFound, StoreError."""
     ended = subprocess.run(  # noqa: S603 - our own interpreter and our own module
-        [sys.executable, "-m", "portcullis", "backup", verb, *options, "-o", "json"],
+        [sys.executable, "-m", "portcullis", *words, "-o", "json"],
         capture_output=True,
         timeout=RUN_SECONDS_MAX,
         check=False,
@@ -70,6 +75,6 @@ def _run(settings: Settings, verb: str, *options: str) -> Any:
     if ended.returncode == NotFound.exit_code:
         raise NotFound(problem, remedy="make one: `portcullis backup create`")
     raise StoreError(
-        problem or f"backup {verb} ended with {ended.returncode}",
-        remedy=f"run `portcullis backup {verb}`",
+        problem or f"{' '.join(words)} ended with {ended.returncode}",
+        remedy=f"run `portcullis {' '.join(words)}`",
     )

@@ -27,6 +27,7 @@ from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
 from portcullis.store.reading import LedgerReader
 from portcullis.store.verify import Mark, Verification, verify
+from portcullis.worker.recovery import begin
 from portcullis.worker.replay import Replayed, replay
 
 MARK_FILE = "integrity.mark"
@@ -96,9 +97,10 @@ def run(settings: Settings, before: Progress | None) -> tuple[Checked, Progress 
     chain = verify(settings.ledger_path, public, since=since)
     if not chain.ok or chain.mark is None:
         return Checked(chain, None, [], before is not None), None
-    engine = Engine(thaw(before.state)) if before else Engine()
-    start = before.position if before else 0
     with LedgerReader(settings.home_path) as reader:
+        engine, start = begin(reader)
+        if before and before.position >= start:
+            engine, start = Engine(thaw(before.state)), before.position
         replayed = replay(reader, engine=engine, after=start, through=chain.mark.position)
     faults = [*_snapshots(settings.ledger_path), *state_faults(engine.state)]
     progress = Progress(

@@ -5,12 +5,13 @@
 
 EXPORT is a text of JSON lines. A line with `position` is an event: its columns as they are stored,
 `payload`, `previous` and `hash` in hexadecimal. A line with `checkpoint` is a signed note that
-states the RFC 6962 root over all events so far. Checked is that each hash is over all of its event,
-that each stream is one chain without a gap, that every checkpoint is signed by the key and states
-the root of the events before it, and that the newest one is behind the last event. Nothing between
-two checkpoints can be altered, left out or added without one of these failing. What no file shows
-is a ledger cut or written anew by who holds the private key: compare the newest checkpoint with one
-that was kept elsewhere (`--expect NOTE`).
+states the RFC 6962 root over all events so far. A line with `base` stands where a ledger begins
+whose older events are in the archive, or between an export of those and the ledger's own. Checked
+is that each hash is over all of its event, that each stream is one chain without a gap, that every
+checkpoint is signed by the key and states the root of the events before it, and that the newest
+one is behind the last event. Nothing between two checkpoints can be altered, left out or added
+without one of these failing. What no file shows is a ledger cut or written anew by who holds the
+private key: compare the newest checkpoint with one that was kept elsewhere (`--expect NOTE`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import hashlib
 import json
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,11 @@ class Broken(Exception):
 class Root:
     """The RFC 6962 root over leaves that come one after the other."""
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._peaks: list[bytes] = []
+    def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
+        self.size = size
+        self._peaks: list[bytes] = list(peaks)
+        if len(self._peaks) != size.bit_count():
+            raise ValueError(f"{len(self._peaks)} peaks cannot stand for {size} events")
 
     def add(self, leaf: bytes) -> None:
         size, node = self.size, leaf
@@ -107,7 +110,10 @@ def verify(lines: Iterable[str], key: Key, expected: str | None = None) -> tuple
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-            if "checkpoint" in row:
+            if "base" in row:
+                root, ends = _base(row["base"], key, root, ends)
+                noted, checkpoints = root.size, checkpoints + 1
+            elif "checkpoint" in row:
                 noted, checkpoints = _checkpoint(row["checkpoint"], key, root), checkpoints + 1
                 wanted = None if wanted == (noted, root.value()) else wanted
             else:
@@ -119,6 +125,20 @@ def verify(lines: Iterable[str], key: Key, expected: str | None = None) -> tuple
     if wanted is not None:
         raise Broken(f"the checkpoint kept elsewhere, at {wanted[0]}, is not this ledger's past")
     return root.size, checkpoints
+
+
+def _base(
+    base: dict[str, Any], key: Key, root: Root, ends: dict[str, tuple[int, bytes]]
+) -> tuple[Root, dict[str, tuple[int, bytes]]]:
+    """Where a ledger begins whose older events are elsewhere: signed is the root over those."""
+    data = bytes.fromhex(base["peaks"])
+    found = Root(base["position"], [data[i : i + 32] for i in range(0, len(data), 32)])
+    if key.statement(base["checkpoint"]) != (found.size, found.value()):
+        raise Broken(f"the base at event {found.size} is not what was signed")
+    told = {name: (seq, bytes.fromhex(hash_)) for name, (seq, hash_) in base["streams"].items()}
+    if root.size and (root.size, root.value(), ends) != (found.size, found.value(), told):
+        raise Broken(f"the ledger does not go on where the {root.size} events before it end")
+    return found, told
 
 
 def _event(event: dict[str, Any], root: Root, ends: dict[str, tuple[int, bytes]]) -> None:

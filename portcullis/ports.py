@@ -185,6 +185,9 @@ class Records(Protocol):
 
     def head(self) -> Head: ...
 
+    def beginning(self) -> Snapshot | None:
+        """The state that the ledger begins with, where older events are in the archive."""
+
     def read(
         self, *, after: int = 0, through: int | None = None, stream: str | None = None
     ) -> Iterator[StoredEvent]: ...
@@ -211,6 +214,15 @@ class Ledger(Protocol):
         self, *, after: int = 0, through: int | None = None, stream: str | None = None
     ) -> Iterator[StoredEvent]:
         """Events in order of position, `after` excluded, `through` included."""
+
+    def beginning(self) -> Snapshot | None:
+        """As `Records.beginning`."""
+
+    def begin_at(self, body: bytes) -> int:
+        """Let the ledger begin with a base that was derived from it; the position of that."""
+
+    def drop_retired(self, most: int) -> int:
+        """Drop so many events before the base, oldest first; how many went."""
 
     def pending(self) -> list[PendingCommand]:
         """Outbox rows without an outcome, oldest first."""

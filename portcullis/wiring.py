@@ -15,7 +15,7 @@ from pathlib import Path
 from portcullis import __version__
 from portcullis.clock import SystemClock
 from portcullis.config.files import FILES, read_configuration
-from portcullis.config.settings import Settings
+from portcullis.config.settings import PREFIX, Settings
 from portcullis.domain.events import HostStated
 from portcullis.domain.plan import Plan
 from portcullis.errors import ConfigError, StoreError, UsageError
@@ -34,6 +34,7 @@ from portcullis.venues.simulated.token import token_in
 from portcullis.worker.last_words import LastWords
 from portcullis.worker.service import Ports, Terms, Worker
 
+DERIVE_SECONDS_MAX = 3_600.0
 GC_THRESHOLD = (50_000, 20, 100)
 
 
@@ -127,6 +128,7 @@ async def _work(
         lambda text, signature: credential.verify(home, text, signature),
         lambda: configured_plan(settings),
         asyncio.to_thread,
+        lambda through: derive_base(home, through),
     )
     has_sockets = sys.platform != "win32"
     gate = (settings.host, settings.gate_port, settings.gate_socket_path if has_sockets else None)
@@ -179,6 +181,34 @@ async def _run(worker: Worker, last_words: LastWords) -> None:
         raise
     finally:
         clearing.cancel()
+
+
+async def derive_base(home: Path, through: int) -> bytes:
+    """A base of the ledger in `home`, derived in a process that knows no secret. Raises StoreError
+    where it could not be.
+    """
+    own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "portcullis.worker.deriving", str(home), str(through)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=own,
+    )
+    try:
+        async with asyncio.timeout(DERIVE_SECONDS_MAX):
+            body, problem = await process.communicate()
+    except TimeoutError:
+        body, problem = b"", b"it took too long"
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise StoreError(
+            f"no base could be derived: {problem.decode(errors='replace').strip()}",
+            remedy="run `portcullis ledger verify`; nothing was retired",
+        )
+    return body
 
 
 async def _clear(worker: Worker, last_words: LastWords) -> None:

@@ -26,7 +26,10 @@ DECISIONS = frozenset(
         "alert_raised",
     )
 )
-WHOLE = "export the whole ledger: portcullis event export, without --account, --kind or --since"
+WHOLE = (
+    "export the whole ledger: portcullis event export, without --account, --kind or --since; "
+    "where events were archived, portcullis archive export comes first"
+)
 
 
 class Line(msgspec.Struct):

@@ -14,12 +14,12 @@ from portcullis.backup.manifest import PACKED, Manifest, Proof
 from portcullis.backup.packing import digest, unpack
 from portcullis.backup.shipped import Continued, go_on
 from portcullis.backup.target import Target
-from portcullis.domain.engine import Engine
 from portcullis.domain.events import FACT_KINDS, LedgerRestored, stream_of
 from portcullis.domain.state import freeze
 from portcullis.errors import NotFound, StoreError, UsageError
 from portcullis.ports import Entry
 from portcullis.store.anchors import ANCHORS_FILE
+from portcullis.store.base import Base
 from portcullis.store.cut import cut
 from portcullis.store.database import (
     LEDGER_FILE,
@@ -31,7 +31,7 @@ from portcullis.store.merkle import Tree
 from portcullis.store.note import Checkpoint, Verifier
 from portcullis.store.reading import LedgerReader
 from portcullis.store.verify import verify
-from portcullis.worker.recovery import fact_of, recover
+from portcullis.worker.recovery import begin, fact_of, recover
 
 PROBLEMS_SHOWN = 3
 
@@ -94,23 +94,27 @@ def choose(target: Target, name: str | None, wanted: Wanted, home: Path | None =
 
 def of_this_past(home: Path, found: Sequence[Manifest]) -> list[Manifest]:
     """The backups whose events the ledger in `home` begins with, and those that reach further;
-    all of them where it cannot be read.
+    all of them where it cannot be read. Those that end before its base are not told from others.
 
     After a restore in place it goes on otherwise, and older backups are of another past.
     """
     try:
         with LedgerReader(home) as reader:
-            end = reader.head().position
-            roots = _roots(reader, sorted({m.position for m in found if m.position <= end}))
+            end, base = reader.head().position, reader.base()
+            begins = base.position if base else 0
+            told = {m.position for m in found if begins <= m.position <= end}
+            roots = _roots(reader, base, sorted(told))
         public = load_verifier(home / PUBLIC_FILE)
-        return [m for m in found if m.position > end or _root(m, public) == roots[m.position]]
+        return [
+            m for m in found if m.position > end or _root(m, public) == roots.get(m.position, b"")
+        ]
     except StoreError:
         return list(found)
 
 
-def _roots(reader: LedgerReader, positions: Sequence[int]) -> dict[int, bytes]:
+def _roots(reader: LedgerReader, base: Base | None, positions: Sequence[int]) -> dict[int, bytes]:
     """The roots over the events up to each position, which ascend, in one pass."""
-    tree, roots = Tree(), dict[int, bytes]()
+    tree, roots = base.tree() if base else Tree(), dict[int, bytes]()
     for position in positions:
         rows = reader.read(after=tree.size, through=position)
         tree.extend([stored.hash for stored in rows])
@@ -347,10 +351,11 @@ def drill(
 
 
 def _folded_to(home: Path, position: int) -> tuple[int, bytes]:
-    """The live ledger folded from its first event up to one."""
-    engine, count = Engine(), 0
+    """The live ledger folded from where it begins up to an event."""
     with LedgerReader(home) as reader:
-        for stored in reader.read(through=position):
+        engine, begins = begin(reader)
+        count = begins
+        for stored in reader.read(after=begins, through=position):
             count += 1
             if stored.kind in FACT_KINDS:
                 engine.apply(stored.position, stored.at, fact_of(stored))

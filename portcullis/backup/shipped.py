@@ -10,12 +10,13 @@ from portcullis.backup.shipment import FOLDER, SHIPMENT, Label, ShipmentName, un
 from portcullis.backup.target import Target
 from portcullis.errors import StoreError
 from portcullis.store import queries
+from portcullis.store.base import base_of
 from portcullis.store.database import LEDGER_FILE, explained, open_reader
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.merkle import Tree
 from portcullis.store.note import Checkpoint, Verifier
 from portcullis.store.pieces import Piece, extend
-from portcullis.store.walk import Walk
+from portcullis.store.walk import Walk, as_row
 
 TRIED_MAX = 10_000
 BYTES_MAX = 256 * 1024 * 1024
@@ -94,7 +95,7 @@ class _Search:
         path = self._home / LEDGER_FILE
         with explained(path), open_reader(path).connect() as connection:
             head = queries.head(connection)
-            ends = queries.stream_ends(connection)
+            ends = queries.stream_ends(connection, base_of(connection, self._public))
         if head is None:
             raise StoreError(f"{path}: the head is missing", remedy="choose another backup")
         streams = {name.encode(): end for name, end in ends.items()}
@@ -135,7 +136,7 @@ class _Search:
         walk.position, walk.at = here.position, here.at
         walk.streams = dict(here.streams)
         walk.tree = Tree.from_bytes(here.position, here.tree)
-        fault = walk.over([_as_bytes(row) for row in piece.rows[here.position - piece.after :]])
+        fault = walk.over([as_row(row) for row in piece.rows[here.position - piece.after :]])
         if fault is not None:
             self.problems.append(f"shipment {name} does not follow: {fault.what}")
             return None
@@ -175,9 +176,3 @@ def _behind(piece: Piece, position: int) -> Piece:
         [row for row in piece.checkpoints if row[0] > position],
         piece.head,
     )
-
-
-def _as_bytes(row: Any) -> tuple[Any, ...]:
-    position, stream, seq, at, kind, version, trace, payload, previous, digest = row
-    texts = (stream.encode(), kind.encode(), trace.encode())
-    return (position, texts[0], seq, at, texts[1], version, texts[2], payload, previous, digest)

@@ -144,13 +144,15 @@ class Shipper:
         with LedgerReader(self._home) as reader:
             ledger, end = reader.ledger_id, reader.head().position
             kept = self._kept(ledger)
-            if kept is not None and kept.position <= end:
-                self._tree = _tree(reader, kept.position)
+            base = reader.base()
+            begins = base.position if base else 0
+            if kept is not None and begins <= kept.position <= end:
+                self._tree = reader.tree(kept.position)
                 if self._tree.root().hex() == kept.root:
                     self._progress = kept
                     return kept
-            start = max(self._backups(ledger, end).values(), default=0)
-            self._tree = _tree(reader, start)
+            start = max(self._backups(ledger, end).values(), default=begins)
+            self._tree = reader.tree(start)
         generations = [n.generation for n in self._all(ledger)] + [kept.generation if kept else 0]
         begun = Progress(ledger, max(generations) + 1, start, self._tree.root().hex())
         self._keep(begun)
@@ -265,12 +267,6 @@ def gaps(there: Sequence[ShipmentName], floor: int, position: int) -> list[tuple
     if reached < position:
         found.append((reached, position))
     return found
-
-
-def _tree(reader: LedgerReader, position: int) -> Tree:
-    tree = Tree()
-    tree.extend([stored.hash for stored in reader.read(through=position)])
-    return tree
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from portcullis.config.source import nearest
 from portcullis.domain.events import KINDS
 from portcullis.errors import UsageError
 from portcullis.ports import StoredEvent
-from portcullis.store.export import as_plain, checkpoint_line, evidence_of, line_of
+from portcullis.store.export import as_plain, base_line, checkpoint_line, evidence_of, line_of
 from portcullis.store.note import position_of
 
 app = typer.Typer(no_args_is_help=True, help="List, follow and export the ledger's events.")
@@ -113,8 +113,8 @@ def export(
         _evidence()
         return
     with context.open_ledger() as reader:
-        stream = f"account/{account}" if account else None
-        for row in reader.read(stream=stream):
+        stream, base = f"account/{account}" if account else None, reader.base()
+        for row in reader.read(after=base.position if base else 0, stream=stream):
             if _wanted(row, kind, since, everything=True):
                 sys.stdout.buffer.write(line_of(row))
         sys.stdout.flush()
@@ -124,8 +124,10 @@ def _evidence() -> None:
     """Events as stored, each kept checkpoint behind the events it states, and the signed head."""
     with context.open_ledger() as reader:
         last, notes = reader.checkpoint(), reader.checkpoints()
-        end = position_of(last)
-        for row in reader.read(through=end):
+        end, base, row_of_base = position_of(last), reader.base(), reader.base_row()
+        if base is not None and row_of_base is not None:
+            sys.stdout.buffer.write(base_line(base, row_of_base.note))
+        for row in reader.read(after=base.position if base else 0, through=end):
             sys.stdout.buffer.write(evidence_of(row))
             if row.position in notes and row.position != end:
                 sys.stdout.buffer.write(checkpoint_line(notes[row.position]))

@@ -9,6 +9,7 @@ import typer
 from portcullis import __version__
 from portcullis.cli import (
     accounts,
+    archive,
     audit,
     backup,
     configuration,
@@ -46,6 +47,7 @@ app.command("prove")(prove.prove)
 app.command("status")(status.status)
 app.command("restore")(backup.restore_command)
 app.add_typer(backup.app, name="backup")
+app.add_typer(archive.app, name="archive")
 app.command("replay")(ledger.replay)
 app.command("explain")(explain.explain)
 app.command("what-if")(what_if.what_if_command)

@@ -17,7 +17,7 @@ from yaml.nodes import MappingNode, Node
 from portcullis.config.reader import MISSING, Reader
 from portcullis.config.source import Faults, load
 from portcullis.domain.evidence import EVIDENCE
-from portcullis.domain.model import MINUTE, SECOND
+from portcullis.domain.model import DAY, MINUTE, SECOND
 from portcullis.domain.plan import AccountPlan, Plan, Requirement
 from portcullis.domain.rules import RULES, session_block_outside
 from portcullis.domain.session import Calendar, CalendarDay
@@ -59,6 +59,7 @@ class Monitoring(msgspec.Struct, frozen=True):
     silence_allowance: Span = 2 * MINUTE
     reservation: Span = 10 * SECOND
     commands_per_minute: Count = 20
+    keep_online: Span = 90 * DAY
 
 
 class ClosedDay(msgspec.Struct, frozen=True):
@@ -95,6 +96,7 @@ def read_configuration(folder: Path) -> Configuration:
         monitoring.silence_allowance,
         monitoring.reservation,
         monitoring.commands_per_minute,
+        monitoring.keep_online,
     )
     return Configuration(plan, folder)
 

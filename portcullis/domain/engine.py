@@ -27,6 +27,7 @@ from portcullis.domain.events import (
     InstrumentListed,
     LedgerCreated,
     LedgerRestored,
+    LedgerRetired,
     OrderGone,
     OrderReported,
     PositionReported,
@@ -91,6 +92,7 @@ class Engine:
             DataFault: self._on_nothing,
             WorkerStopped: self._on_nothing,
             HostStated: self._on_nothing,
+            LedgerRetired: self._on_nothing,
             LedgerRestored: self._on_restored,
             WorkerFailed: self._on_failed,
         }

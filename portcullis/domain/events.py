@@ -204,6 +204,14 @@ class LedgerRestored(Fact, frozen=True, tag="ledger_restored"):
     reason: str
 
 
+class LedgerRetired(Fact, frozen=True, tag="ledger_retired"):
+    """Events up to `position` are in the archive alone; not `ok`: nothing was retired, and why."""
+
+    position: int
+    ok: bool
+    detail: str = ""
+
+
 class HostStated(Fact, frozen=True, tag="host_stated"):
     """A person states that enforcement may run on this machine, whatever it looks like."""
 
@@ -247,7 +255,7 @@ class VerdictRecorded(Fact, frozen=True, tag="verdict_recorded"):
 class RequestReceived(Fact, frozen=True, tag="request_received"):
     """A request of a person or a program, taken once from the inbox.
 
-    `verb` is one of lock, release, flatten, observe, open, shutdown, reload, acknowledge.
+    `verb` is one of lock, release, flatten, observe, open, shutdown, reload, retire.
     """
 
     request_id: str
@@ -403,6 +411,7 @@ AnyFact = (
     | WorkerFailed
     | HostStated
     | LedgerRestored
+    | LedgerRetired
     | RulesLoaded
     | TimePassed
     | ClockStepped

@@ -20,6 +20,7 @@ MICRO = 1_000_000
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
+DAY = 24 * HOUR
 
 OrderType = Literal["market", "limit", "stop", "stop_limit", "trailing"]
 OrderStatus = Literal[

@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from portcullis.domain.model import MINUTE, SECOND
+from portcullis.domain.model import DAY, MINUTE, SECOND
 from portcullis.domain.rules import RuleParams
 from portcullis.domain.session import Calendar
 
@@ -40,7 +40,10 @@ class Requirement(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Everything a decision can depend on besides the facts themselves."""
+    """Everything a decision can depend on besides the facts themselves.
+
+    `keep_online`: events are retired into the archive when they are so old, and not before.
+    """
 
     accounts: tuple[AccountPlan, ...]
     required: tuple[Requirement, ...] = ()
@@ -48,6 +51,7 @@ class Plan(msgspec.Struct, frozen=True):
     silence_allowance: int = 2 * MINUTE
     reservation: int = 10 * SECOND
     commands_per_minute: int = 20
+    keep_online: int = 90 * DAY
 
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")

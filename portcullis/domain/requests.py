@@ -139,6 +139,14 @@ def _reload(request: RequestReceived, world: State, plan: Plan) -> Done:
     return [], request.arguments.get("outcome", "reloaded")
 
 
+def _retire(request: RequestReceived, world: State, plan: Plan) -> Done:
+    """The worker looks at the age of the events first and begins after this."""
+    refusal = request.arguments.get("refusal")
+    if refusal:
+        raise Refused(str(refusal))
+    return [], f"events up to {request.arguments.get('through')} are being retired"
+
+
 _VERBS: dict[str, Callable[[RequestReceived, State, Plan], Done]] = {
     "lock": _lock,
     "release": _release,
@@ -147,4 +155,5 @@ _VERBS: dict[str, Callable[[RequestReceived, State, Plan], Done]] = {
     "shutdown": _shutdown,
     "open": _open,
     "reload": _reload,
+    "retire": _retire,
 }

@@ -47,10 +47,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "forget a lock on restart",
         "worker/recovery.py",
-        "    engine = Engine(state)\n",
-        "    for account in state.accounts.values():\n"
+        '    folded, last_kind = 0, ""\n',
+        "    for account in engine.world.accounts.values():\n"
         "        account.locks.clear()\n"
-        "    engine = Engine(state)\n",
+        '    folded, last_kind = 0, ""\n',
     ),
     Mutant(
         "drop the duplicate check",
@@ -79,8 +79,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a gate open on stale evidence",
         "domain/mode.py",
-        "if verdict.expires_at <= now:",
-        "if verdict.expires_at <= 0:",
+        "    if ended <= now:",
+        "    if ended <= 0:",
     ),
     Mutant(
         "an opening order sent again after a time-out",

@@ -8,7 +8,15 @@ from typing import Any
 
 from portcullis.errors import NotFound, StoreError
 from portcullis.store import queries
-from portcullis.store.database import LEDGER_FILE, driver_of, explained, open_writer, transaction
+from portcullis.store.base import Base, base_of
+from portcullis.store.database import (
+    LEDGER_FILE,
+    driver_of,
+    explained,
+    open_writer,
+    transaction,
+    without_guards,
+)
 from portcullis.store.keys import load_signer
 from portcullis.store.merkle import Tree
 from portcullis.store.note import Checkpoint
@@ -28,14 +36,16 @@ def cut(home: Path, position: int) -> None:
         facts = queries.meta(connection)
         origin = f"portcullis/{facts['ledger_id']}"
         signer = load_signer(home, origin, facts["public_key"])
+        base = base_of(connection, signer.verifier)
         row = driver.execute("SELECT at FROM events WHERE position = ?", (position,)).fetchone()
-        if row is None:
+        if row is None or (base is not None and position <= base.position):
             raise NotFound(
                 f"{path}: there is no event {position}", remedy="name one that the backup holds"
             )
         with transaction(driver):
-            _drop_later(driver, position)
-            tree = _tree(driver)
+            with without_guards(driver):
+                _drop_later(driver, position)
+            tree = _tree(driver, base)
             if tree.size != position:
                 raise StoreError(
                     f"{path}: {position - tree.size} events before {position} are missing",
@@ -59,11 +69,7 @@ def cut(home: Path, position: int) -> None:
 
 
 def _drop_later(driver: Any, position: int) -> None:
-    """Delete what is later; the triggers that forbid it come back afterwards."""
-    triggers = driver.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
-    guards = triggers.fetchall()
-    for name, _ in guards:
-        driver.execute(f'DROP TRIGGER "{name}"')
+    """Delete what is later."""
     for statement in (
         "DELETE FROM events WHERE position > ?",
         "DELETE FROM stream_index WHERE position > ?",
@@ -74,18 +80,18 @@ def _drop_later(driver: Any, position: int) -> None:
         "UPDATE outbox SET outcome = NULL, concluded = NULL WHERE concluded > ?",
     ):
         driver.execute(statement, (position,))
-    for _, sql in guards:
-        driver.execute(sql)
 
 
-def _tree(driver: Any) -> Tree:
-    tree = Tree()
-    for leaves in _leaves(driver):
+def _tree(driver: Any, base: Base | None) -> Tree:
+    tree = base.tree() if base else Tree()
+    for leaves in _leaves(driver, tree.size):
         tree.extend(leaves)
     return tree
 
 
-def _leaves(driver: Any) -> Iterator[list[bytes]]:
-    cursor = driver.execute("SELECT hash FROM events ORDER BY position")
+def _leaves(driver: Any, after: int) -> Iterator[list[bytes]]:
+    cursor = driver.execute(
+        "SELECT hash FROM events WHERE position > ? ORDER BY position", (after,)
+    )
     while rows := cursor.fetchmany(CHUNK):
         yield [bytes(row[0]) for row in rows]

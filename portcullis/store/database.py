@@ -131,6 +131,17 @@ def transaction(driver: Any) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def without_guards(driver: Any) -> Iterator[None]:
+    """Within a transaction: the triggers that forbid changing events are away, and come back."""
+    guards = driver.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+    for name, _ in guards:
+        driver.execute(f'DROP TRIGGER "{name}"')
+    yield
+    for _, sql in guards:
+        driver.execute(sql)
+
+
 def truncate_wal(connection: sa.Connection) -> bool:
     """Move the write-ahead log into the file and cut it; False when a reader still needed it.
 

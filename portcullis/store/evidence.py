@@ -148,8 +148,8 @@ def beyond(found: Evidence, walk: Walk) -> Iterator[Fault]:
             yield Fault(f"segment {number} is sealed before it is full", walk.position)
 
 
-def index(driver: Any, found: Evidence, since: int) -> Iterator[Fault]:
-    """Does the index of streams lead to the events, and nowhere else?"""
+def index(driver: Any, found: Evidence, since: int, begins: int) -> Iterator[Fault]:
+    """Does the index of streams lead to the events behind the base, and nowhere else?"""
     head = found.head
     assert head is not None
     (astray,) = driver.execute(
@@ -161,6 +161,9 @@ def index(driver: Any, found: Evidence, since: int) -> Iterator[Fault]:
     ).fetchone()
     if astray is not None:
         yield Fault("the index of streams does not lead to the event", astray)
-    (count,) = driver.execute("SELECT count(*) FROM stream_index").fetchone()
-    if count != head.indexed or head.indexed > head.position:
-        yield Fault(f"the index of streams holds {count} events instead of {head.indexed}")
+    (count,) = driver.execute(
+        "SELECT count(*) FROM stream_index WHERE position > ?", (begins,)
+    ).fetchone()
+    due = max(0, head.indexed - begins)
+    if count != due or head.indexed > head.position:
+        yield Fault(f"the index of streams holds {count} events instead of {due}")

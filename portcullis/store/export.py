@@ -9,6 +9,7 @@ import msgspec
 
 from portcullis.domain.events import RulesLoaded, decode
 from portcullis.ports import StoredEvent
+from portcullis.store.base import Base
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,6 +40,13 @@ def evidence_of(row: StoredEvent) -> bytes:
     """An event as it is stored, bytes in hexadecimal: what a verifier needs to hash it again."""
     values = {n: v.hex() if isinstance(v, bytes) else v for n, v in row._asdict().items()}
     return msgspec.json.encode(values) + b"\n"
+
+
+def base_line(base: Base, note: str) -> bytes:
+    """Where a ledger begins whose older events are in the archive."""
+    streams = {name: (seq, digest.hex()) for name, (seq, digest) in base.streams.items()}
+    told = {"position": base.position, "peaks": base.peaks.hex(), "streams": streams}
+    return msgspec.json.encode({"base": {**told, "checkpoint": note}}) + b"\n"
 
 
 def checkpoint_line(note: str) -> bytes:

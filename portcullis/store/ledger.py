@@ -12,9 +12,10 @@ from typing import Any
 
 from portcullis.errors import LedgerBroken, StoreError
 from portcullis.ports import Entry, Head, PendingCommand, Snapshot, StoredEvent
-from portcullis.store import queries
+from portcullis.store import queries, retired
 from portcullis.store.anchors import add_anchor
-from portcullis.store.chain import Batch, Chain, Opened
+from portcullis.store.base import base_of
+from portcullis.store.chain import SEGMENT_EVENTS, Batch, Chain, Opened
 from portcullis.store.database import (
     LEDGER_FILE,
     Tuning,
@@ -32,6 +33,7 @@ from portcullis.store.note import Checkpoint, Signer, segment_text, snapshot_tex
 from portcullis.store.tables import LEDGER_REVISIONS
 
 SNAPSHOTS_KEPT = 32
+KEPT_EVENTS = 2 * SEGMENT_EVENTS  # the newest events stay, whatever their age
 # The driver lets other threads run at every statement, and a busy one keeps the interpreter for a
 # while each time; so a statement carries many rows (measured: up to ten times faster beside one).
 ROWS_AT_ONCE = 32
@@ -66,6 +68,7 @@ class SqliteLedger:
             self._driver = driver_of(self._connection)
             self.ledger_id, self._signer = self._identify()
             self._epoch = self._take_over()
+            self._base = base_of(self._connection, self._signer.verifier)
             self._chain, self._indexed = self._restore()
             self._head, self._at = self._chain.head(), self._chain.at
             self._open = opening.pop_all()
@@ -116,6 +119,37 @@ class SqliteLedger:
     def pending(self) -> list[PendingCommand]:
         with self._reading():
             return queries.pending(self._connection)
+
+    def beginning(self) -> Snapshot | None:
+        return self._base.snapshot() if self._base else None
+
+    def begin_at(self, body: bytes) -> int:
+        """Let the ledger begin with a base (`Base.to_bytes`) that was derived from its own events;
+        where it begins then. What is before it goes by `drop_retired`.
+
+        Raises UsageError, changing nothing, for one that is not of this ledger's past.
+        """
+        with self._mutex, explained(self.path):
+            latest = self._head.position - KEPT_EVENTS
+            base = retired.judged(self._driver, body, self._base, latest)
+            with self._writing():
+                self._check_still_ours()
+                retired.put_base(self._driver, base, body, self._signer)
+            self._base = base
+        return base.position
+
+    def drop_retired(self, most: int) -> int:
+        """Drop so many of the events before the base, oldest first; how many went."""
+        if self._base is None:
+            return 0
+        with self._mutex, explained(self.path):
+            first, last = retired.still_there(self._driver, self._base, most)
+            if first > last:
+                return 0
+            with self._writing():
+                self._check_still_ours()
+                retired.drop(self._driver, last)
+        return last - first + 1
 
     def save_snapshot(self, snapshot: Snapshot) -> None:
         """Keep a snapshot, signed, and drop all but the newest `SNAPSHOTS_KEPT`."""
@@ -208,7 +242,7 @@ class SqliteLedger:
             raise self._broken_at(row.position, f"the head's frontier is none: {error}") from error
         if tree.root() != row.root:
             raise self._broken_at(row.position, "the head's frontier does not give its root")
-        return Chain(row.at, queries.stream_ends(self._connection), tree), row.indexed
+        return Chain(row.at, queries.stream_ends(self._connection, self._base), tree), row.indexed
 
     def _broken_at(self, position: int, what: str) -> LedgerBroken:
         return LedgerBroken(

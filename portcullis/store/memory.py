@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from portcullis.errors import UsageError
 from portcullis.ports import (
     Entry,
     Head,
@@ -62,6 +63,18 @@ class MemoryLedger:
             return iter(self._rows[after:last])
         rows = self._streams.get(stream, [])
         return iter([row for row in rows if after < row.position <= last])
+
+    def beginning(self) -> Snapshot | None:
+        """It keeps everything."""
+        return None
+
+    def begin_at(self, body: bytes) -> int:  # noqa: ARG002 - as the port has it
+        """Refused: it keeps everything."""
+        raise UsageError("a ledger in memory keeps every event", remedy="use one on disk")
+
+    def drop_retired(self, most: int) -> int:  # noqa: ARG002 - as the port has it
+        """There is nothing to drop."""
+        return 0
 
     def pending(self) -> list[PendingCommand]:
         return list(self._pending.values())

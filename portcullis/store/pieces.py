@@ -43,7 +43,9 @@ class Piece(msgspec.Struct, frozen=True):
         return self.after + len(self.rows)
 
 
-def read_piece(path: Path, after: int, through: int | None = None) -> Piece:
+def read_piece(
+    path: Path, after: int, through: int | None = None, *, bytes_max: int = BYTES_MAX
+) -> Piece:
     """The next piece behind `after`, as the file is now; empty where there is nothing new.
 
     Raises StoreError.
@@ -56,7 +58,7 @@ def read_piece(path: Path, after: int, through: int | None = None) -> Piece:
             if head is None:
                 raise StoreError(f"{path}: the head is missing", remedy="restore the newest backup")
             end = head.position if through is None else min(through, head.position)
-            rows = _rows(connection, after, end)
+            rows = _rows(connection, after, end, bytes_max)
             last = after + len(rows)
             of_rows = (after, last)
             segments = run(
@@ -79,11 +81,11 @@ def read_piece(path: Path, after: int, through: int | None = None) -> Piece:
     )
 
 
-def _rows(connection: Any, after: int, end: int) -> list[StoredEvent]:
-    """Up to `EVENTS_MAX` rows, or `BYTES_MAX` of payloads."""
+def _rows(connection: Any, after: int, end: int, bytes_max: int) -> list[StoredEvent]:
+    """Up to `EVENTS_MAX` rows, or `bytes_max` of payloads."""
     rows: list[StoredEvent] = []
     size = 0
-    while len(rows) < EVENTS_MAX and size < BYTES_MAX:
+    while len(rows) < EVENTS_MAX and size < bytes_max:
         start = after + len(rows)
         stop = min(start + CHUNK, end, after + EVENTS_MAX)
         found = connection.exec_driver_sql(

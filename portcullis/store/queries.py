@@ -13,6 +13,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from portcullis.ports import PendingCommand, Snapshot, StoredEvent
+from portcullis.store.base import Base
 from portcullis.store.database import driver_of
 from portcullis.store.note import Checkpoint, Verifier, snapshot_text
 
@@ -88,9 +89,15 @@ def last_position(connection: sa.Connection) -> int:
     return int(connection.exec_driver_sql("SELECT max(position) FROM events").scalar() or 0)
 
 
-def stream_ends(connection: sa.Connection) -> dict[str, tuple[int, bytes]]:
-    """(seq, hash) of every stream's newest event."""
-    ends = {}
+def _first_position(connection: sa.Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT min(position) FROM events").scalar() or 1)
+
+
+def stream_ends(
+    connection: sa.Connection, base: Base | None = None
+) -> dict[str, tuple[int, bytes]]:
+    """(seq, hash) of every stream's newest event, those before the base included."""
+    ends = dict(base.streams) if base else {}
     for name in connection.exec_driver_sql(_INDEXED_STREAMS).scalars().all():
         seq, digest = connection.exec_driver_sql(_INDEXED_END, (name,)).one()
         ends[name] = (seq, digest)
@@ -117,10 +124,10 @@ def events(
     Each statement looks at `CHUNK_EVENTS` numbers at most: positions, or the seqs of one stream.
     """
     with guard():
-        last = last_position(connection)
-        low, high = after, last if through is None else min(through, last)
+        last, first = last_position(connection), _first_position(connection)
+        low, high = max(after, first - 1), last if through is None else min(through, last)
         if stream is not None:
-            low, high = (_seq_at(connection, stream, position) for position in (low, high))
+            low, high = (_seq_at(connection, stream, position) for position in (after, high))
     where = [_OF_POSITIONS if stream is None else _OF_STREAM]
     where += [condition for condition, _ in conditions]
     values = [

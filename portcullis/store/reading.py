@@ -10,7 +10,9 @@ from typing import NamedTuple, Self
 from portcullis.errors import StoreError, StoreTooNew
 from portcullis.ports import Head, PendingCommand, Snapshot, StoredEvent
 from portcullis.store import queries
+from portcullis.store.base import Base, BaseRow, base_of, base_row
 from portcullis.store.database import LEDGER_FILE, explained, open_reader, revision_of
+from portcullis.store.merkle import Tree
 from portcullis.store.note import Verifier
 from portcullis.store.tables import LEDGER_REVISIONS
 
@@ -142,6 +144,43 @@ class LedgerReader:
                 "ORDER BY position DESC"
             ).all()
         return map(OutboxRow._make, found)
+
+    def beginning(self) -> Snapshot | None:
+        """As `ports.Records.beginning`. Raises LedgerBroken where it is not what was signed."""
+        base = self.base()
+        return base.snapshot() if base else None
+
+    def base(self) -> Base | None:
+        """What the ledger begins with, where older events are in the archive."""
+        with explained(self.path):
+            return base_of(self._connection, self._verifier)
+
+    def base_row(self) -> BaseRow | None:
+        """The base as it is stored, with its signatures."""
+        with explained(self.path):
+            return base_row(self._connection)
+
+    def first_since(self, moment: int) -> int:
+        """The first event at or after a moment (microseconds); behind the last where none is.
+
+        Times never go back from event to event, so that it is found by halving.
+        """
+        with explained(self.path):
+            run = self._connection.exec_driver_sql
+            low, high = run("SELECT min(position), max(position) FROM events").one()
+            low, high = low or 1, (high or 0) + 1
+            while low < high:
+                middle = (low + high) // 2
+                at = run("SELECT at FROM events WHERE position = ?", (middle,)).scalar_one()
+                low, high = (middle + 1, high) if at < moment else (low, middle)
+        return int(low)
+
+    def tree(self, position: int) -> Tree:
+        """The tree over the events up to a position, which is behind the base."""
+        base = self.base()
+        tree = base.tree() if base else Tree()
+        tree.extend([stored.hash for stored in self.read(after=tree.size, through=position)])
+        return tree
 
     def pending(self) -> list[PendingCommand]:
         """Commands without an outcome, oldest first."""

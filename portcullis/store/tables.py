@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-LEDGER_REVISIONS = ("ledger_1",)
+LEDGER_REVISIONS = ("ledger_1", "ledger_2")
 INBOX_REVISIONS = ("inbox_1",)
 
 ledger = sa.MetaData()
@@ -91,6 +91,18 @@ snapshots = sa.Table(
     sa.Column("taken_at", sa.Integer, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("state", sa.LargeBinary, nullable=False),
+    sa.Column("signature", sa.LargeBinary, nullable=False),
+    sqlite_strict=True,
+)
+
+# One row at most: what the events before the first one here amounted to.
+base = sa.Table(
+    "base",
+    ledger,
+    sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1"), primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
     sa.Column("signature", sa.LargeBinary, nullable=False),
     sqlite_strict=True,
 )

@@ -21,6 +21,7 @@ import msgspec
 from portcullis.errors import PortcullisError, StoreError
 from portcullis.store import evidence
 from portcullis.store.anchors import read_anchors
+from portcullis.store.base import BaseRow, base_row
 from portcullis.store.chain import SEGMENT_EVENTS
 from portcullis.store.database import driver_of, explained, open_reader
 from portcullis.store.evidence import Evidence
@@ -85,15 +86,24 @@ def verify(
 
     Raises StoreError when the file cannot be opened or is no ledger.
     """
-    start = since.position if since else 0
     with explained(path), open_reader(path).connect() as connection:
         driver = driver_of(connection)
         walk = Walk(lambda stream, seq: _link_to(driver, stream, seq))
+        row, is_whole = base_row(connection), since is None
+        try:
+            base = _mark_of(row, public) if row else None
+        except ValueError as error:
+            what, where = str(error), row.position if row else None
+            return Verification(False, 0, where, None, None, what, None)
+        if base is not None and (since is None or since.position < base.position):
+            since = base
+        start = since.position if since else 0
         try:
             found = evidence.gather(connection, start)
             driver.text_factory = bytes
             with explained(path):
-                fault = next(_faults(driver, public, found, walk, since, anchors), None)
+                faults = _faults(driver, public, found, walk, since, anchors, base, is_whole)
+                fault = next(faults, None)
         except (StoreError, *ODD_VALUES) as error:
             fault = Fault(f"the file cannot be read on: {error}", walk.position + 1)
     checked = max(0, walk.position - start)
@@ -109,23 +119,39 @@ def _faults(
     walk: Walk,
     since: Mark | None,
     anchors: Sequence[str],
+    base: Mark | None,
+    is_whole: bool,
 ) -> Iterator[Fault]:
     """Everything that does not hold, in the order in which it should be heard."""
     yield from evidence.identity(found, public)
     if since is not None:
         yield from _resume(walk, since, public)
     for note in anchors:
-        yield from _add_anchor(note, public, found.checkpoints)
+        yield from _add_anchor(note, public, found.checkpoints, walk.position)
     yield from _events(driver, public, found, walk)
     yield from evidence.end(found, public, walk)
     yield from evidence.beyond(found, walk)
-    yield from evidence.index(driver, found, since.position if since else 0)
+    begins = base.position if base else 0
+    yield from evidence.index(driver, found, since.position if since else 0, begins)
     yield from evidence.outbox(found, walk)
     yield from evidence.snapshots(found, public)
-    if since is None:
+    if is_whole:
         (report,) = driver.execute("PRAGMA integrity_check(1)").fetchone()
         if report != b"ok":
             yield Fault(f"SQLite finds the file damaged: {report.decode(errors='replace')}")
+
+
+def _mark_of(row: BaseRow, public: Verifier) -> Mark:
+    """A base as a mark to go on from. Raises ValueError where it is not what was signed."""
+    base = row.opened(public)
+    return Mark(
+        row.note,
+        base.position,
+        base.at,
+        base.peaks,
+        {name.encode(): end for name, end in base.streams.items()},
+        {key: CommandState(each.account, each.position) for key, each in base.commands.items()},
+    )
 
 
 def _resume(walk: Walk, since: Mark, public: Verifier) -> Iterator[Fault]:
@@ -143,14 +169,19 @@ def _resume(walk: Walk, since: Mark, public: Verifier) -> Iterator[Fault]:
     walk.commands = dict(since.commands)
 
 
-def _add_anchor(note: str, public: Verifier, checkpoints: dict[int, list[str]]) -> Iterator[Fault]:
-    """Put a checkpoint from outside among those of the file."""
+def _add_anchor(
+    note: str, public: Verifier, checkpoints: dict[int, list[str]], begins: int
+) -> Iterator[Fault]:
+    """Put a checkpoint from outside among those of the file. One of events that are not looked at
+    says nothing about the others.
+    """
     try:
         position = Checkpoint.parse(public.open(note)).position
     except ValueError as error:
         yield Fault(f"a checkpoint from outside is not this ledger's: {error}")
         return
-    checkpoints.setdefault(position, []).append(note)
+    if position > begins:
+        checkpoints.setdefault(position, []).append(note)
 
 
 def _events(driver: Any, public: Verifier, found: Evidence, walk: Walk) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from portcullis.domain.events import SCHEMA_VERSION, CommandConcluded, CommandIssued, decode
+from portcullis.ports import StoredEvent
 from portcullis.store.chain import NO_PREVIOUS, event_hash
 from portcullis.store.merkle import Tree
 
@@ -34,6 +35,22 @@ class Row(NamedTuple):
     payload: Any
     previous: Any
     hash: Any
+
+
+def as_row(stored: StoredEvent) -> Row:
+    """A row that was read as text, as the walk takes it."""
+    return Row(
+        stored.position,
+        stored.stream.encode(),
+        stored.seq,
+        stored.at,
+        stored.kind.encode(),
+        stored.version,
+        stored.trace.encode(),
+        stored.payload,
+        stored.previous,
+        stored.hash,
+    )
 
 
 class Fault(NamedTuple):

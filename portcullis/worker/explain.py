@@ -25,7 +25,7 @@ from portcullis.domain.overview import account_overview, lock_row, system_overvi
 from portcullis.domain.state import AccountState, Pending
 from portcullis.errors import NotFound, UsageError
 from portcullis.ports import Records, StoredEvent
-from portcullis.worker.recovery import fact_of
+from portcullis.worker.recovery import begin, fact_of
 
 
 class Explained(NamedTuple):
@@ -73,13 +73,20 @@ def _event(records: Records, position: int) -> StoredEvent:
         raise UsageError(f"a ledger position is 1 or more, not {position}", remedy=remedy)
     if position > head:
         raise NotFound(f"there is no event {position}: the ledger ends at {head}", remedy=remedy)
+    base = records.beginning()
+    if base is not None and position <= base.position:
+        raise NotFound(
+            f"event {position} is in the archive: the ledger begins behind {base.position}",
+            remedy="`portcullis archive export` prints the events that are there",
+        )
     return next(iter(records.read(after=position - 1, through=position)))
 
 
 def _fold_before(records: Records, position: int) -> tuple[Engine, StoredEvent]:
     """An engine just before the newest fact at or before a position, and that fact."""
-    engine, newest = Engine(), None
-    for row in records.read(through=position):
+    engine, after = begin(records)
+    newest: StoredEvent | None = None
+    for row in records.read(after=after, through=position):
         if row.kind not in FACT_KINDS:
             continue
         if newest is not None:

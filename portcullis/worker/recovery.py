@@ -13,6 +13,11 @@ from portcullis.domain.state import STATE_VERSION, State, thaw
 from portcullis.errors import StoreError
 from portcullis.ports import Records, Snapshot, StoredEvent
 
+OLDEST_BASE = 7
+"""State grows by fields with defaults alone from this version on: what a ledger begins with cannot
+be folded anew. A change of meaning needs a step here that brings older states up to it.
+"""
+
 
 class Recovered(NamedTuple):
     """An engine at the end of the ledger, and how it got there."""
@@ -27,9 +32,10 @@ class Recovered(NamedTuple):
 def recover(ledger: Records) -> Recovered:
     """Fold the ledger; raises StoreError when an event cannot be understood."""
     snapshot = _usable(ledger.latest_snapshot())
-    state = thaw(snapshot.state) if snapshot else State()
-    start = snapshot.position if snapshot else 0
-    engine = Engine(state)
+    if snapshot is not None:
+        engine, start = Engine(thaw(snapshot.state)), snapshot.position
+    else:
+        engine, start = begin(ledger)
     folded, last_kind = 0, ""
     for stored in ledger.read(after=start):
         last_kind = stored.kind
@@ -39,6 +45,25 @@ def recover(ledger: Records) -> Recovered:
     if not last_kind:
         last_kind = _last_kind(ledger)
     return Recovered(engine, start, folded, last_kind == "worker_stopped", start == folded == 0)
+
+
+def begin(records: Records) -> tuple[Engine, int]:
+    """An engine with the state that a ledger begins with, and where that is: nothing at all, or
+    what the archived events amounted to. Raises StoreError where that cannot be read.
+    """
+    base = records.beginning()
+    if base is None:
+        return Engine(), 0
+    try:
+        if not OLDEST_BASE <= base.version <= STATE_VERSION:
+            raise ValueError(f"it is of version {base.version}")  # noqa: TRY301
+        return Engine(thaw(base.state)), base.position
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise StoreError(
+            f"the state that the ledger begins with, at event {base.position}, cannot be read: "
+            f"{error}",
+            remedy="use the version that wrote it; `portcullis archive` keeps what is before",
+        ) from error
 
 
 def _usable(snapshot: Snapshot | None) -> Snapshot | None:

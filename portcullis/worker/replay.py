@@ -12,7 +12,7 @@ from typing import NamedTuple
 from portcullis.domain.engine import Engine
 from portcullis.domain.events import FACT_KINDS, account_stream, encode, kind_of, stream_of
 from portcullis.ports import Records, StoredEvent
-from portcullis.worker.recovery import fact_of
+from portcullis.worker.recovery import begin, fact_of
 
 DIFFERENCES_MAX = 100
 
@@ -49,11 +49,13 @@ def replay(
 ) -> Replayed:
     """Fold from the first event; compare the decisions of one account, or of all streams.
 
-    To go on from an earlier replay, give its `engine` and, as `after`, its `through`; the engine
-    is folded on in place. `through` must be the end of a commit, such as a head.
+    Without an `engine` it begins where the ledger begins. To go on from an earlier replay, give
+    its engine and, as `after`, its `through`; the engine is folded on in place. `through` must be
+    the end of a commit, such as a head.
     """
     wanted = account_stream(account) if account else None
-    engine = engine or Engine()
+    if engine is None:
+        engine, after = begin(records)
     derived: list[tuple[str, bytes, str]] = []
     compared: Counter[str] = Counter()
     differences: list[Difference] = []

@@ -48,11 +48,12 @@ class InboxTaker:
         inbox: Inbox,
         is_administrator: Callable[[bytes, str], bool],
         reload: Callable[[], str],
+        retire: Callable[[object], str],
     ) -> None:
         self._core = core
         self._inbox = inbox
         self._is_administrator = is_administrator
-        self._reload = reload
+        self._reload, self._retire = reload, retire
         self._answers: list[InboxAnswer] = []
         self._taken: dict[str, None] = {}
         core.on_decision(self._on_decision)
@@ -119,6 +120,8 @@ class InboxTaker:
         arguments = dict(asked.arguments)
         if request.verb == "reload" and role == "admin" and asked.reason.strip():
             arguments["outcome"] = self._reload()
+        if request.verb == "retire" and role != "readonly" and asked.reason.strip():
+            arguments["refusal"] = self._retire(arguments.get("through"))
         self._core.enter(
             RequestReceived(
                 request.request_id,

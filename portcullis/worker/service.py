@@ -35,6 +35,7 @@ from portcullis.worker.onlooker import Onlooker
 from portcullis.worker.reconcile import Reconciler
 from portcullis.worker.recovery import Recovered, recover, unfinished
 from portcullis.worker.requests import InboxTaker
+from portcullis.worker.retiring import Derive, Retiring
 
 if TYPE_CHECKING:
     from portcullis.worker.enforce import Enforcer
@@ -53,6 +54,7 @@ class Ports(NamedTuple):
     is_administrator: Callable[[bytes, str], bool]
     read_plan: Callable[[], Plan]
     run_blocking: Callable[[Callable[[], None]], Awaitable[None]]
+    derive: Derive | None = None
 
 
 class Terms(NamedTuple):
@@ -85,7 +87,10 @@ class Worker:
         self.reconciler = Reconciler(self.core, ports.venue)
         self.feed = Feed(self.core, ports.venue, self.reconciler)
         self.enforcer = self._enforcer()
-        self.inbox = InboxTaker(self.core, ports.inbox, ports.is_administrator, self.reload)
+        self.retiring = Retiring(self.core, ports.ledger, ports.derive, ports.run_blocking)
+        self.inbox = InboxTaker(
+            self.core, ports.inbox, ports.is_administrator, self.reload, self.retiring.ask
+        )
         self.snapshots = routine.Snapshots(
             self.core, ports.ledger, terms.snapshot_every, ports.run_blocking
         )
@@ -178,6 +183,7 @@ class Worker:
             self.vouching.run(),
             self.inbox.run(self.terms.inbox_every),
             self.snapshots.run(),
+            self.retiring.run(),
         ]
         tasks = [asyncio.create_task(loop, name=f"loop-{n}") for n, loop in enumerate(loops)]
         stopping = asyncio.create_task(self._stopping.wait(), name="stopping")

@@ -44,7 +44,7 @@ from portcullis.domain.plan import AccountPlan, decode_plan, digest, encode_plan
 from portcullis.domain.rules import RULES
 from portcullis.domain.state import AccountState
 from portcullis.ports import Records
-from portcullis.worker.recovery import fact_of
+from portcullis.worker.recovery import begin, fact_of
 from portcullis.worker.rule_changes import RuleChange, rule_changes
 from portcullis.worker.what_if_side import Answers, Ended, Side, Tally
 
@@ -109,8 +109,8 @@ def what_if(
     records: Records, accounts: tuple[AccountPlan, ...], *, position: int = 0, at: int = 0
 ) -> WhatIf:
     """Fold every fact by both plans; the new one is in force from this position and time on."""
-    run, facts, through = _Run(accounts, position, at), 0, 0
-    for row in records.read():
+    run, facts, through = _Run(records, accounts, position, at), 0, 0
+    for row in records.read(after=run.begins):
         through = row.position
         if row.kind in FACT_KINDS:
             run.fold(row.position, row.at, fact_of(row))
@@ -123,8 +123,11 @@ def what_if(
 class _Run:
     """Both sides on their way through the facts."""
 
-    def __init__(self, accounts: tuple[AccountPlan, ...], position: int, at: int) -> None:
-        self.recorded, self.other = Side(), Side()
+    def __init__(
+        self, records: Records, accounts: tuple[AccountPlan, ...], position: int, at: int
+    ) -> None:
+        (one, self.begins), (two, _) = begin(records), begin(records)
+        self.recorded, self.other = Side(one), Side(two)
         self.since = 0
         self.changes: list[RuleChange] = []
         self._accounts = accounts

@@ -107,8 +107,8 @@ class Ended(msgspec.Struct):
 class Side:
     """An engine, and what it decided. The book it holds is the recorded one."""
 
-    def __init__(self) -> None:
-        self.engine = Engine()
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.answers: dict[str, Answers] = defaultdict(Answers)
         self.ended: list[Ended] = []

@@ -34,11 +34,6 @@ from tests.backup.conftest import NOW
 from tests.conformance.ledger import position
 
 
-@pytest.fixture
-def made(store, config, target):
-    return make(store, config, target, (), NOW).manifest
-
-
 def rows(home: Path) -> list:
     with LedgerReader(home) as reader:
         return list(reader.read())

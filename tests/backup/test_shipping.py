@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,84 +14,17 @@ from portcullis.backup.in_place import restore_in_place
 from portcullis.backup.make import make
 from portcullis.backup.packing import identities_in, new_identity
 from portcullis.backup.restore import Wanted, choose, drill, restore
-from portcullis.backup.shipment import FOLDER, SHIPMENT, ShipmentName, pack, read_label
-from portcullis.backup.shipper import Shipper, gaps
-from portcullis.domain.events import TimePassed
+from portcullis.backup.shipment import ShipmentName, read_label
+from portcullis.backup.shipper import gaps
 from portcullis.domain.model import HOUR, MINUTE, SECOND, Verdict
 from portcullis.errors import NotFound, StoreError, UsageError
-from portcullis.ports import Entry
-from portcullis.store import pieces
-from portcullis.store.keys import PRIVATE_FILE, load_verifier
-from portcullis.store.ledger import SqliteLedger
+from portcullis.store.keys import load_verifier
 from portcullis.store.reading import LedgerReader
 from portcullis.store.verify import verify
 from tests.backup.conftest import NOW
+from tests.backup.dock import back, end_of, file_of, names, shipped_in_parts, ships, write
 
-
-@pytest.fixture(autouse=True)
-def small_pieces(monkeypatch):
-    """Pieces of at most 100 events, so that a demonstration needs many."""
-    monkeypatch.setattr(pieces, "EVENTS_MAX", 100)
-    monkeypatch.setattr(pieces, "CHUNK", 40)
-
-
-@pytest.fixture
-def made(store, config, target):
-    return make(store, config, target, (), NOW).manifest
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def __call__(self) -> int:
-        return self.time
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-def ships(store, target, clock, recipients=()) -> Shipper:
-    return Shipper(store, target, recipients, clock)
-
-
-def write(store: Path, count: int) -> int:
-    """Let the worker's ledger grow by so many facts; where it ends."""
-    ledger = SqliteLedger(store)
-    at = ledger.last_at()
-    for number in range(count):
-        ledger.append([Entry("system", at + number, "t", TimePassed())])
-    end = ledger.head().position
-    ledger.close()
-    return end
-
-
-def end_of(home: Path) -> tuple[int, bytes]:
-    with LedgerReader(home) as reader:
-        return reader.head()
-
-
-def names(target) -> list[ShipmentName]:
-    found = [ShipmentName.parse(text) for text in target.folder(FOLDER).sizes(SHIPMENT)]
-    assert None not in found
-    return sorted(found)  # type: ignore[type-var]
-
-
-def file_of(target, name: ShipmentName) -> Path:
-    return Path(target.address) / FOLDER / f"{name}{SHIPMENT}"
-
-
-EVERYTHING = Wanted()
-
-
-def back(store, target, tmp_path, wanted=EVERYTHING, **more):
-    manifest = choose(target, None, wanted, store)
-    folder = tmp_path / f"back-{len(list(tmp_path.iterdir()))}"
-    found = restore(target, manifest, wanted, folder, (), key=store / PRIVATE_FILE, **more)
-    assert verify(folder / "ledger.db", load_verifier(store / "ledger.pub")).ok
-    return found, folder
+pytestmark = pytest.mark.usefixtures("small_pieces")
 
 
 # --- there and back -------------------------------------------------------------------------------
@@ -179,98 +111,6 @@ def test_the_drill_counts_what_was_shipped(store, target, made, clock):
     assert found.same
     assert found.rpo == 0
     assert found.restored.position == end_of(store)[0]
-
-
-# --- what is damaged, forged or missing -----------------------------------------------------------
-
-
-def shipped_in_parts(store, target, clock) -> list[ShipmentName]:
-    shipper = ships(store, target, clock)
-    for _ in range(4):
-        write(store, 10)
-        shipper.turn()
-    return names(target)
-
-
-@pytest.mark.parametrize("number", range(4))
-@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "gone", "label"])
-def test_a_restore_ends_before_what_is_damaged(
-    store, target, made, clock, tmp_path, number, damage
-):
-    there = shipped_in_parts(store, target, clock)
-    path = file_of(target, there[number])
-    data = bytearray(path.read_bytes())
-    if damage == "gone":
-        path.unlink()
-    else:
-        if damage == "flip":
-            data[-20] ^= 1
-        path.write_bytes(
-            {"cut": data[:-9], "empty": b"", "label": b"{}" + data}.get(damage, bytes(data))
-        )
-    found, folder = back(store, target, tmp_path)
-    assert end_of(folder)[0] == there[number].first - 1
-    assert bool(found.problems) is (damage != "gone")
-
-
-def test_a_forged_shipment_costs_nothing_of_what_was_really_shipped(
-    store, target, made, clock, tmp_path
-):
-    """Somebody who may write at the target puts one of a newer generation and a longer one."""
-    there = shipped_in_parts(store, target, clock)
-    forged = tmp_path / "forged"
-    back(store, target, tmp_path)
-    restore(target, made, Wanted(), forged, (), shipped=False, key=store / PRIVATE_FILE)
-    (forged / PRIVATE_FILE).unlink()
-    ledger_key = load_verifier(store / "ledger.pub")
-    piece = pieces.read_piece(store / "ledger.db", made.position)
-    altered = piece.rows[5]._replace(at=piece.rows[5].at + 1)
-    rows = [*piece.rows[:5], altered, *piece.rows[6:]]
-    for generation in (1, 9):
-        for note in ("", ledger_key.note("portcullis/x\n", bytes(64))):
-            fake = ShipmentName(there[0].ledger, generation, there[0].first, piece.last)
-            data = pack(
-                pieces.Piece(piece.after, rows, [], [], None), fake, made.ledger, note, NOW, ()
-            )
-            file_of(target, fake).write_bytes(data)
-            found, folder = back(store, target, tmp_path)
-            assert end_of(folder) == end_of(store)
-            assert any("does not follow" in each for each in found.problems)
-
-
-def test_events_that_nobody_signed_are_not_taken_however_well_they_follow(
-    store, target, made, clock, tmp_path
-):
-    there = shipped_in_parts(store, target, clock)
-    other = tmp_path / "other"
-    restore(target, made, Wanted(), other, (), shipped=False, key=store / PRIVATE_FILE)
-    write(other, 25)
-    piece = pieces.read_piece(other / "ledger.db", made.position)
-    unsigned = pieces.Piece(piece.after, piece.rows, [], [], None)
-    for generation in (1, 7):
-        fake = ShipmentName(there[0].ledger, generation, there[0].first, piece.last)
-        file_of(target, fake).write_bytes(pack(unsigned, fake, made.ledger, "", NOW + HOUR, ()))
-    assert end_of(back(store, target, tmp_path)[1]) == end_of(store)
-
-
-def test_a_shipment_that_unpacks_to_more_than_it_says_is_refused(
-    store, target, made, clock, tmp_path
-):
-    import msgspec
-    import zstandard
-
-    there = shipped_in_parts(store, target, clock)
-    path = file_of(target, there[0])
-    line = path.read_bytes().partition(b"\n")[0]
-    bomb = zstandard.ZstdCompressor().compress(bytes(400 * 1024 * 1024))
-    label = msgspec.json.decode(line)
-    from hashlib import sha256
-
-    label["sha256"] = sha256(bomb).hexdigest()
-    path.write_bytes(msgspec.json.encode(label) + b"\n" + bomb)
-    found, folder = back(store, target, tmp_path)
-    assert end_of(folder)[0] == made.position
-    assert "not as large" in found.problems[0]
 
 
 # --- the shipper itself ---------------------------------------------------------------------------

@@ -15,6 +15,9 @@ def deployments():
     return {each.name: each for each in read_timetable(ROOT / "prefect.yaml")}
 
 
+FIGURES = "figures"
+
+
 def test_every_flow_has_a_deployment_and_the_other_way_round(deployments):
     files = {path.stem for path in (ROOT / "flows").glob("*.py") if path.stem[0] != "_"}
     assert set(deployments) == files
@@ -23,7 +26,7 @@ def test_every_flow_has_a_deployment_and_the_other_way_round(deployments):
 
 def test_what_leaves_evidence_is_scheduled_and_the_rest_is_not(deployments):
     for each in deployments.values():
-        assert bool(each.schedules) is (EVIDENCE in each.tags)
+        assert bool(each.schedules) is bool({EVIDENCE, FIGURES} & set(each.tags))
         assert each.work_pool_name in (WARM, PROCESSES)
 
 
