@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help install up test bench check prove-kill lock clean
+.PHONY: help install up test bench check prove-kill damage lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ test: install ## the whole suite but the long drills, a file at a time on two co
 
 prove-kill: install ## kill the real worker over and over; nothing acknowledged may be lost
 	$(BIN)/pytest -m kill -s
+
+damage: install ## break a running system in every way; writes docs/damage.md
+	PORTCULLIS_WRITE_DAMAGE=1 $(BIN)/pytest -m damage -n 0 tests/damage
 
 bench: install ## figures beside a reference taken in the same run
 	$(BIN)/python -m benchmarks

@@ -95,6 +95,26 @@ def configured(tmp_path: Path) -> Path:
         ),
         ("accounts.yaml", "accounts:\n  A: {calendar: none}\n", ("accounts.yaml:2", "no rule")),
         ("accounts.yaml", None, ("accounts.yaml:1", "the file is missing")),
+        (
+            "monitoring.yaml",
+            "required:\n  market_dat: {}\n",
+            ("monitoring.yaml:2: required.market_dat", "unknown evidence", "mean market_data?"),
+        ),
+        (
+            "monitoring.yaml",
+            "required:\n  market_data: {shutdown_after: }\n",
+            ("monitoring.yaml:2: required.market_data.shutdown_after", "not a duration"),
+        ),
+        (
+            "monitoring.yaml",
+            "required:\n  market_data: {shutdown_after: -5 min, lasts: soon}\n",
+            ("monitoring.yaml:2: required.market_data.shutdown_after", "market_data.lasts"),
+        ),
+        (
+            "monitoring.yaml",
+            "required:\n  market_data: {shutdown_when_failed: perhaps}\n",
+            ("monitoring.yaml:2: required.market_data.shutdown_when_failed",),
+        ),
     ],
 )
 def test_every_fault_of_a_configuration_is_named(configured, file, text, parts):
