@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from portcullis.domain import enforcement, locks, mode
+from portcullis.domain import enforcement, locks, mode, strategies
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.breach import LockSpec
 from portcullis.domain.commands import Flatten
@@ -17,6 +17,7 @@ ANSWERED_MAX = 10_000
 LOCK_MAX = 366 * 24 * HOUR
 LOOSENING = frozenset(("release", "open", "reload"))
 TIGHTENING = frozenset(("lock", "flatten", "observe", "shutdown"))
+"""`strategy` is neither: which way it goes is in the states it joins."""
 
 
 class Refused(Exception):
@@ -139,6 +140,18 @@ def _reload(request: RequestReceived, world: State, plan: Plan) -> Done:
     return [], request.arguments.get("outcome", "reloaded")
 
 
+def _strategy(request: RequestReceived, world: State, plan: Plan) -> Done:
+    name, after = (str(request.arguments.get(key, "")) for key in ("strategy", "to"))
+    why = strategies.impossible(world, plan, name, after)
+    if why:
+        raise Refused(why)
+    before = world.strategies[name].state
+    if strategies.loosens(before, after) and request.role != "admin":
+        raise Refused(f"{before} to {after} loosens and needs the administrator's credential")
+    moved = strategies.move(world, name, after, by=request.by, reason=request.reason)
+    return [moved], f"strategy {name}: {before} to {after}"
+
+
 _VERBS: dict[str, Callable[[RequestReceived, State, Plan], Done]] = {
     "lock": _lock,
     "release": _release,
@@ -147,4 +160,5 @@ _VERBS: dict[str, Callable[[RequestReceived, State, Plan], Done]] = {
     "shutdown": _shutdown,
     "open": _open,
     "reload": _reload,
+    "strategy": _strategy,
 }
