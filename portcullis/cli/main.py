@@ -11,6 +11,7 @@ from portcullis.cli import (
     accounts,
     audit,
     backup,
+    capital,
     configuration,
     doctor,
     events,
@@ -23,6 +24,7 @@ from portcullis.cli import (
     prove,
     rules,
     status,
+    strategies,
     what_if,
 )
 
@@ -42,6 +44,7 @@ app.add_typer(processes.simulators, name="simulate")
 app.command("doctor")(doctor.doctor)
 app.command("prove")(prove.prove)
 app.command("status")(status.status)
+app.command("capital")(capital.capital)
 app.command("restore")(backup.restore_command)
 app.add_typer(backup.app, name="backup")
 app.command("replay")(ledger.replay)
@@ -56,6 +59,7 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(modes.app, name="mode")
 app.add_typer(modes.evidence, name="evidence")
 app.add_typer(gate.app, name="gate")
+app.add_typer(strategies.app, name="strategy")
 
 
 def _version(wanted: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from portcullis.domain import gate, mode
+from portcullis.domain import capital, gate, mode, strategies
 from portcullis.domain.engine import Engine
 from portcullis.domain.model import BUY, SELL, Lock
 from portcullis.domain.money import duration, money, price
@@ -151,4 +151,29 @@ def _largest(engine: Engine, account: AccountState) -> dict[str, dict[str, int]]
 def overview(engine: Engine, now: int) -> dict[str, Any]:
     """Everything `status` shows."""
     accounts = [account_overview(engine, a, now) for a in engine.state.accounts.values()]
-    return {**system_overview(engine, now), "accounts": accounts}
+    return {**system_overview(engine, now), "accounts": accounts, **capital_overview(engine)}
+
+
+def capital_overview(engine: Engine) -> dict[str, Any]:
+    """Pools with their accounts, what contradicts itself in them, and the strategies."""
+    world = engine.world
+    return {
+        "pools": [_in_words(row) for row in capital.pool_rows(world)],
+        "allocations": [_in_words(row) for row in capital.member_rows(world)],
+        "capital_faults": [fault._asdict() for fault in capital.faults(world)],
+        "strategies": strategies.strategy_rows(world, engine.plan),
+    }
+
+
+_OF_MONEY = frozenset(
+    ("capital", "allocated", "left", "brought", "result", "moved", "total", "accounts_total")
+) | {"booked"}
+
+
+def _in_words(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its money written for people."""
+    currency = row["currency"]
+    return {
+        name: money(value, currency) if name in _OF_MONEY and value is not None else value
+        for name, value in row.items()
+    }
