@@ -54,9 +54,7 @@ def judge(engine: Engine) -> Finding:
         if (each, pool.name) not in failed
     ]
     if wrong:
-        first = wrong[0]
-        said = f"{first.check} of {first.about}: {first.expected} expected, {first.found} found"
-        return Finding(Grade.FAIL, f"{len(wrong)} contradictions; {said}", rows[:ROWS_MAX])
+        return Finding(Grade.FAIL, f"{len(wrong)} contradictions; {wrong[0]}", rows[:ROWS_MAX])
     if waiting:
         names = ", ".join(fault.about for fault in waiting)
         return Finding(Grade.WARN, f"no balance is known yet of {names}", rows[:ROWS_MAX])

@@ -17,7 +17,7 @@ from portcullis.domain.events import (
 )
 from portcullis.domain.plan import Plan
 from portcullis.domain.state import State
-from portcullis.domain.strategies import MOVES, loosens
+from portcullis.domain.strategies import MOVES, find, loosens
 from portcullis.domain.strategies import strategy_rows as rows_of_state
 from portcullis.store.reading import EventFilter, LedgerReader
 from portcullis.worker.recovery import recover
@@ -31,7 +31,7 @@ CHECKS = (
     "strategies.history.permitted",
     "strategies.state.is_last_move",
     "strategies.moves.counted",
-    "strategies.plan.has_state",
+    "strategies.plan.agrees",
     "strategies.accounts.known",
     "strategies.pool.holds_accounts",
 )
@@ -153,8 +153,11 @@ def plan_faults(world: State, plan: Plan) -> list[Fault]:
     pools = {each.pool: each.allocated for each in plan.pools}
     for each in plan.strategies:
         name = each.strategy
-        if name not in world.strategies:
-            found.append(Fault("strategies.plan.has_state", name, "a state", "none"))
+        known = find(world, name)
+        says = (each.accounts, each.pool, each.probation_contracts)
+        held = (known.accounts, known.pool, known.probation_contracts) if known else None
+        if held != says:
+            found.append(Fault("strategies.plan.agrees", name, str(says), str(held)))
         for account in each.accounts:
             if account not in accounts:
                 text = f"{account} is not known"
@@ -165,9 +168,9 @@ def plan_faults(world: State, plan: Plan) -> list[Fault]:
     return found
 
 
-def strategy_rows(world: State, plan: Plan) -> list[dict[str, Any]]:
+def strategy_rows(world: State) -> list[dict[str, Any]]:
     """Strategies as plain rows, `ROWS_MAX` at most."""
     return [
         {**row, "accounts": ", ".join(row["accounts"]), "may_become": ", ".join(row["may_become"])}
-        for row in rows_of_state(world, plan)[:ROWS_MAX]
+        for row in rows_of_state(world)[:ROWS_MAX]
     ]

@@ -38,5 +38,5 @@ def _draw(body: dict[str, Any]) -> None:
     console.print()
     console.print(table("Allocations", columns, rows))
     for fault in body["capital_faults"]:
-        text = "{check}: {about}: {expected} expected, {found} found".format(**fault)
+        text = "{check} of {about}: {expected} expected, {found} found".format(**fault)
         console.print(text, markup=False, style="bold red")

@@ -27,6 +27,9 @@ class Fault(NamedTuple):
     expected: str
     found: str
 
+    def __str__(self) -> str:
+        return f"{self.check} of {self.about}: {self.expected} expected, {self.found} found"
+
 
 # --- folding ----------------------------------------------------------------------------------
 
@@ -156,6 +159,12 @@ def denials(account: AccountState, world: State) -> tuple[Reason, ...]:
 def faults(world: State) -> list[Fault]:
     """Where pools and accounts contradict each other; empty when all of it is consistent."""
     return [fault for pool in world.pools.values() for fault in _faults(pool, world)]
+
+
+def fault_of(world: State, account: AccountState) -> Fault | None:
+    """The first contradiction in an account's pool; None where there is none."""
+    pool = world.pools.get(account.pool)
+    return next(iter(_faults(pool, world)), None) if pool else None
 
 
 def _faults(pool: Pool, world: State) -> list[Fault]:

@@ -267,6 +267,7 @@ class Engine:
         account.missed_fills += fact.missed
         account.reconciled_at = self.world.now
         self._settle_balance(account)
+        self._watch_capital(account)
         self.judge.judge(account, self.watches[account.id].everything, lockout=True)
         self._arm(account)
 
@@ -293,6 +294,17 @@ class Engine:
             )
             gap = 0
         account.balance_gap = gap
+
+    def _watch_capital(self, account: AccountState) -> None:
+        """Books that contradict each other shut the gate: no figure can be relied on."""
+        fault, system = capital.fault_of(self.world, account), self.world.system
+        if fault is not None and system.mode in ("ACTIVE", "STARTING"):
+            system.resumes = "OBSERVE_ONLY"
+            why = f"capital is inconsistent: {fault}"
+            self.judge.out.append(mode.change(system, "OBSERVE_ONLY", why))
+            remedy = "see `portcullis capital`; verify and replay the ledger, keep it"
+            self.judge.alert("capital_inconsistent", "critical", None, why, remedy)
+            self._arm_system()
 
     def _on_venue(self, fact: VenueLinked) -> None:
         system = self.world.system

@@ -52,9 +52,9 @@ def judge(
         return _answer(proposal, world, False, unknown, reducible, "entry")
     reasons = _closed(world, plan) + _unfit(account, order, watch, world)
     reasons += _locked(account, order.instrument, world) + capital.denials(account, world)
-    reasons += strategies.denials(proposal, world, plan)
+    reasons += strategies.denials(proposal, world)
     largest, denials = _room(account, order, watch, world)
-    largest, smaller = strategies.limited(proposal, world, plan, largest)
+    largest, smaller = strategies.limited(proposal, world, largest)
     denials += smaller
     reasons += denials
     if reasons:

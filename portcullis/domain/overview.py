@@ -161,7 +161,7 @@ def capital_overview(engine: Engine) -> dict[str, Any]:
         "pools": [_in_words(row) for row in capital.pool_rows(world)],
         "allocations": [_in_words(row) for row in capital.member_rows(world)],
         "capital_faults": [fault._asdict() for fault in capital.faults(world)],
-        "strategies": strategies.strategy_rows(world, engine.plan),
+        "strategies": strategies.strategy_rows(world),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from portcullis.domain import enforcement, locks, mode, strategies
+from portcullis.domain import capital, enforcement, locks, mode, strategies
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.breach import LockSpec
 from portcullis.domain.commands import Flatten
@@ -14,6 +14,7 @@ from portcullis.domain.plan import Plan
 from portcullis.domain.state import AccountState, State
 
 ANSWERED_MAX = 10_000
+FAULTS_TOLD = 3
 LOCK_MAX = 366 * 24 * HOUR
 LOOSENING = frozenset(("release", "open", "reload"))
 TIGHTENING = frozenset(("lock", "flatten", "observe", "shutdown"))
@@ -129,6 +130,7 @@ def _open(request: RequestReceived, world: State, plan: Plan) -> Done:
     if world.system.mode == "ACTIVE":
         return [], "the gate is open already"
     gone = mode.lacking(world.system, plan.required, world.now)
+    gone += tuple(f"capital: {fault}" for fault in capital.faults(world)[:FAULTS_TOLD])
     if gone:
         raise Refused(f"evidence is missing: {'; '.join(gone)}")
     world.system.resumes = "ACTIVE"
@@ -142,7 +144,7 @@ def _reload(request: RequestReceived, world: State, plan: Plan) -> Done:
 
 def _strategy(request: RequestReceived, world: State, plan: Plan) -> Done:
     name, after = (str(request.arguments.get(key, "")) for key in ("strategy", "to"))
-    why = strategies.impossible(world, plan, name, after)
+    why = strategies.impossible(world, name, after)
     if why:
         raise Refused(why)
     before = world.strategies[name].state

@@ -219,12 +219,18 @@ class Pool(msgspec.Struct):
 
 
 class Strategy(msgspec.Struct):
-    """A strategy's present state, since when, and how many moves led there."""
+    """A strategy's present state, since when, how many moves led there, and what the plan in force
+    says of it; `planned` is False where that no longer names it.
+    """
 
     name: str
     state: StrategyState
     since: int
     moves: int = 1
+    planned: bool = True
+    accounts: tuple[str, ...] = ()
+    pool: str = ""
+    probation_contracts: int = 1
 
 
 class SystemState(msgspec.Struct):

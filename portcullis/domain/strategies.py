@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from portcullis.domain.events import ProposalReceived, StrategyMoved
 from portcullis.domain.model import Reason, StrategyState
-from portcullis.domain.plan import Plan, StrategyPlan
+from portcullis.domain.plan import Plan
 from portcullis.domain.state import State, Strategy
 
 STRATEGIES_MAX = 500
@@ -49,21 +49,25 @@ def loosens(before: str, after: str) -> bool:
 def take_up(world: State, plan: Plan) -> list[StrategyMoved]:
     """Let strategies that a plan names for the first time begin; the others stay as they are."""
     found = []
+    for known in world.strategies.values():
+        known.planned = False
     for each in plan.strategies:
-        if each.strategy not in world.strategies:
-            world.strategies[each.strategy] = Strategy(each.strategy, each.starts, world.now)
-            found.append(
-                StrategyMoved(each.strategy, "", each.starts, CONFIGURATION, "first named here")
-            )
+        name = each.strategy
+        if name not in world.strategies:
+            world.strategies[name] = Strategy(name, each.starts, world.now)
+            found.append(StrategyMoved(name, "", each.starts, CONFIGURATION, "first named here"))
+        strategy = world.strategies[name]
+        strategy.planned, strategy.accounts = True, each.accounts
+        strategy.pool, strategy.probation_contracts = each.pool, each.probation_contracts
     return found
 
 
-def impossible(world: State, plan: Plan, name: str, after: str) -> str:
+def impossible(world: State, name: str, after: str) -> str:
     """Why a strategy cannot be moved to a state, naming what is possible; empty when it can."""
-    strategy = world.strategies.get(name)
-    if strategy is None or planned(plan, strategy.name) is None:
-        known = ", ".join(each.strategy for each in plan.strategies) or "none"
-        return f"strategy {name!r} is not known here; known are: {known}"
+    strategy = find(world, name)
+    if strategy is None:
+        names = [each.name for each in world.strategies.values() if each.planned]
+        return f"strategy {name!r} is not known here; known are: {', '.join(names) or 'none'}"
     legal = MOVES[strategy.state]
     if after in legal:
         return ""
@@ -79,42 +83,43 @@ def move(world: State, name: str, after: Any, *, by: str, reason: str) -> Strate
     return StrategyMoved(name, before, strategy.state, by, reason)
 
 
-def planned(plan: Plan, name: str) -> StrategyPlan | None:
-    """The strategy's part of the plan; None where the plan does not name it."""
-    return next((each for each in plan.strategies if each.strategy == name), None)
+def find(world: State, name: str) -> Strategy | None:
+    """A strategy that the plan in force names; None where there is none of that name."""
+    found = world.strategies.get(name)
+    return found if found is not None and found.planned else None
 
 
 # --- at the gate ------------------------------------------------------------------------------
 
 
-def denials(proposal: ProposalReceived, world: State, plan: Plan) -> tuple[Reason, ...]:
+def denials(proposal: ProposalReceived, world: State) -> tuple[Reason, ...]:
     """Why the strategy that a proposal names may open no risk at all."""
     name = proposal.strategy
     if not name:
         return ()
-    wanted, strategy = planned(plan, name), world.strategies.get(name)
-    if wanted is None or strategy is None:
+    strategy = find(world, name)
+    if strategy is None:
         why = f"strategy {name!r} is not known here, so its limit is zero"
         return (Reason("unknown_strategy", why, measured=name, limit="0", allowed="0"),)
     found: tuple[Reason, ...] = ()
     if not trades(strategy.state):
         why = f"strategy {name} is {strategy.state}"
         found += (Reason("strategy_not_trading", why, strategy.state, "PROBATION or ACTIVE", "0"),)
-    if proposal.order.account not in wanted.accounts:
+    if proposal.order.account not in strategy.accounts:
         why = f"strategy {name} does not trade on {proposal.order.account}"
-        may = ", ".join(wanted.accounts)
+        may = ", ".join(strategy.accounts)
         found += (Reason("strategy_elsewhere", why, proposal.order.account, may, "0"),)
     return found
 
 
 def limited(
-    proposal: ProposalReceived, world: State, plan: Plan, largest: int
+    proposal: ProposalReceived, world: State, largest: int
 ) -> tuple[int, tuple[Reason, ...]]:
     """The largest order of `largest` that the strategy may send, and why this one is too large."""
-    wanted, strategy = planned(plan, proposal.strategy), world.strategies.get(proposal.strategy)
-    if wanted is None or strategy is None or strategy.state != "PROBATION":
+    strategy = find(world, proposal.strategy)
+    if strategy is None or strategy.state != "PROBATION":
         return largest, ()
-    most, size = wanted.probation_contracts, proposal.order.size
+    most, size = strategy.probation_contracts, proposal.order.size
     if size <= most:
         return min(largest, most), ()
     why = f"strategy {strategy.name} is in PROBATION: one order is at most {most}"
@@ -124,23 +129,20 @@ def limited(
 # --- looking ----------------------------------------------------------------------------------
 
 
-def strategy_rows(world: State, plan: Plan) -> list[dict[str, Any]]:
-    """One row per strategy that the ledger knows; `planned`: the configuration still names it."""
-    rows = []
-    for each in world.strategies.values():
-        wanted = planned(plan, each.name)
-        rows.append(
-            {
-                "strategy": each.name,
-                "state": each.state,
-                "trades": trades(each.state) and wanted is not None,
-                "since": each.since,
-                "moves": each.moves,
-                "accounts": list(wanted.accounts) if wanted else [],
-                "pool": wanted.pool if wanted else "",
-                "probation_contracts": wanted.probation_contracts if wanted else 0,
-                "planned": wanted is not None,
-                "may_become": list(MOVES[each.state]) if wanted else [],
-            }
-        )
-    return rows
+def strategy_rows(world: State) -> list[dict[str, Any]]:
+    """One row per strategy that the ledger knows."""
+    return [
+        {
+            "strategy": each.name,
+            "state": each.state,
+            "trades": trades(each.state) and each.planned,
+            "since": each.since,
+            "moves": each.moves,
+            "accounts": list(each.accounts),
+            "pool": each.pool,
+            "probation_contracts": each.probation_contracts,
+            "planned": each.planned,
+            "may_become": list(MOVES[each.state]) if each.planned else [],
+        }
+        for each in world.strategies.values()
+    ]

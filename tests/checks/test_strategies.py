@@ -127,7 +127,7 @@ def test_a_state_without_its_moves_and_a_strategy_without_a_state_fail(settings)
         "strategies.moves.counted",
     }
     del engine.world.strategies["opening-range"]
-    assert "strategies.plan.has_state" in failed(checks.judge(engine, moves))
+    assert "strategies.plan.agrees" in failed(checks.judge(engine, moves))
 
 
 def test_accounts_and_pools_that_are_not_there_fail(settings):
@@ -138,6 +138,7 @@ def test_accounts_and_pools_that_are_not_there_fail(settings):
     gone = msgspec.structs.replace(first, accounts=("GONE",))
     engine.plan = msgspec.structs.replace(engine.plan, strategies=(gone, *rest))
     assert failed(checks.judge(engine, moves)) == {
+        "strategies.plan.agrees",
         "strategies.accounts.known",
         "strategies.pool.holds_accounts",
     }
@@ -160,7 +161,7 @@ def test_without_strategies_there_is_nothing_to_judge():
 def test_rows_are_plain(settings):
     with LedgerReader(settings.home_path) as reader:
         engine = recover(reader).engine
-    rows = checks.strategy_rows(engine.world, engine.plan)
+    rows = checks.strategy_rows(engine.world)
     assert [row["strategy"] for row in rows] == ["opening-range", "mean-reversion"]
     assert rows[0]["may_become"] == "PROBATION, PAUSED, RETIRED"
     assert all(isinstance(v, int | str) for row in rows for v in row.values())

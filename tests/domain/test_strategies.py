@@ -179,6 +179,6 @@ def test_a_proposal_without_a_strategy_is_judged_as_before():
 
 def test_rows_say_what_may_come_next():
     found = desk("PAUSED")
-    (row,) = strategy_rows(found.engine.world, found.engine.plan)
+    (row,) = strategy_rows(found.engine.world)
     assert row["may_become"] == ["PROBATION", "ACTIVE", "RETIRED"]
     assert (row["trades"], row["accounts"], row["planned"]) == (False, ["A"], True)
