@@ -20,7 +20,9 @@ from portcullis.worker.recovery import recover
 ROWS_MAX = 500
 CHECKS = (
     "capital.accounts_vs_pools.equal",
+    "capital.account.equal",
     "capital.brought.equal",
+    "capital.result.equal",
     "capital.moved.equal",
     "capital.allocations.inside_capital",
     "capital.currency.agrees",

@@ -71,7 +71,7 @@ def _leave(pool: Pool, account: AccountState) -> None:
     member = pool.members.pop(account.id)
     pool.brought -= member.brought
     pool.moved -= member.moved
-    pool.result -= booked(account) - member.brought - member.moved
+    pool.result -= member.result
 
 
 def count(world: State, account: AccountState, fact: TradeReported) -> None:
@@ -86,13 +86,18 @@ def count(world: State, account: AccountState, fact: TradeReported) -> None:
     net = 0 if fact.voided else (fact.gross or 0) - fact.fees - fact.commission
     if fact.executed_at < account.day.start:
         # Of an ended day: a void of it comes as a movement of the balance.
-        pool.result += net if known is None else 0
+        _add(pool, member, net if known is None else 0)
     elif known is None:
         member.counted[fact.trade_id] = CountedTrade(net, fact.executed_at, fact.voided)
-        pool.result += net
+        _add(pool, member, net)
     elif fact.voided and not known.voided:
-        pool.result -= known.net
+        _add(pool, member, -known.net)
         known.net, known.voided = 0, True
+
+
+def _add(pool: Pool, member: PoolMember, net: int) -> None:
+    pool.result += net
+    member.result += net
 
 
 def move(world: State, account: AccountState, amount: int) -> None:
@@ -161,19 +166,31 @@ def faults(world: State) -> list[Fault]:
     return [fault for pool in world.pools.values() for fault in _faults(pool, world)]
 
 
-def fault_of(world: State, account: AccountState) -> Fault | None:
-    """The first contradiction in an account's pool; None where there is none."""
+def account_fault(world: State, account: AccountState) -> Fault | None:
+    """What contradicts itself between an account and its pool, at a cost that no pool raises."""
     pool = world.pools.get(account.pool)
-    return next(iter(_faults(pool, world)), None) if pool else None
+    if pool is None:
+        return None
+    if account.reported and account.currency != pool.currency:
+        return Fault("capital.currency.agrees", account.id, pool.currency, account.currency)
+    member = pool.members.get(account.id)
+    if member is None:
+        return None
+    expected, has = member.brought + member.result + member.moved, booked(account)
+    if expected == has:
+        return None
+    texts = money(expected, pool.currency), money(has, pool.currency)
+    return Fault("capital.account.equal", account.id, *texts)
 
 
 def _faults(pool: Pool, world: State) -> list[Fault]:
-    members = [world.accounts[name] for name in pool.members if name in world.accounts]
+    members = pool.members.values()
     found: list[Fault] = []
     figures = (
-        ("capital.accounts_vs_pools.equal", total(pool), sum(booked(a) for a in members)),
-        ("capital.brought.equal", pool.brought, sum(m.brought for m in pool.members.values())),
-        ("capital.moved.equal", pool.moved, sum(m.moved for m in pool.members.values())),
+        ("capital.accounts_vs_pools.equal", total(pool), _booked_together(pool, world)),
+        ("capital.brought.equal", pool.brought, sum(each.brought for each in members)),
+        ("capital.result.equal", pool.result, sum(each.result for each in members)),
+        ("capital.moved.equal", pool.moved, sum(each.moved for each in members)),
     )
     for check, expected, amount in figures:
         if expected != amount:
@@ -185,11 +202,15 @@ def _faults(pool: Pool, world: State) -> list[Fault]:
         text = money(given, pool.currency)
         found.append(Fault("capital.allocations.inside_capital", pool.name, most, text))
     for name, account in world.accounts.items():
-        if account.pool == pool.name and account.reported and account.currency != pool.currency:
-            found.append(Fault("capital.currency.agrees", name, pool.currency, account.currency))
+        if account.pool == pool.name and (fault := account_fault(world, account)) is not None:
+            found.append(fault)
         if (account.pool == pool.name) != (name in pool.allocated):
             found.append(Fault("capital.membership.agrees", name, pool.name, account.pool))
     return found
+
+
+def _booked_together(pool: Pool, world: State) -> int:
+    return sum(booked(world.accounts[name]) for name in pool.members if name in world.accounts)
 
 
 def pool_rows(world: State) -> list[dict[str, Any]]:
@@ -205,7 +226,7 @@ def pool_rows(world: State) -> list[dict[str, Any]]:
             "result": pool.result,
             "moved": pool.moved,
             "total": total(pool),
-            "accounts_total": sum(booked(world.accounts[name]) for name in pool.members),
+            "accounts_total": _booked_together(pool, world),
             "accounts": len(pool.allocated),
             "joined": len(pool.members),
         }

@@ -297,7 +297,7 @@ class Engine:
 
     def _watch_capital(self, account: AccountState) -> None:
         """Books that contradict each other shut the gate: no figure can be relied on."""
-        fault, system = capital.fault_of(self.world, account), self.world.system
+        fault, system = capital.account_fault(self.world, account), self.world.system
         if fault is not None and system.mode in ("ACTIVE", "STARTING"):
             system.resumes = "OBSERVE_ONLY"
             why = f"capital is inconsistent: {fault}"

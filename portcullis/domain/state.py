@@ -194,11 +194,12 @@ class CountedTrade(msgspec.Struct):
 
 
 class PoolMember(msgspec.Struct):
-    """An account in its pool's book: what it came with, what moved in or out since that is no
-    trade, micro-units, and the trades counted since its trading day began.
+    """An account in its pool's book: what it came with, realized since, and what moved in or out
+    that is no trade, micro-units; and the trades counted since its trading day began.
     """
 
     brought: int
+    result: int = 0
     moved: int = 0
     counted: dict[str, CountedTrade] = {}
 

@@ -188,7 +188,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a void stays in the pool's book",
         "domain/capital.py",
-        "        pool.result -= known.net\n",
+        "        _add(pool, member, -known.net)\n",
         "",
     ),
     Mutant(

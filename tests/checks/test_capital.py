@@ -7,7 +7,6 @@ import pytest
 
 from checks import capital as checks
 from checks.verdicts import CAPITAL, Grade, verdict_of
-from portcullis.domain.capital import booked
 from portcullis.domain.engine import Engine
 from portcullis.domain.model import HOUR, MICRO, MINUTE
 from portcullis.domain.plan import decode_plan
@@ -74,8 +73,7 @@ def test_an_account_that_has_no_balance_yet_is_a_warning(engine):
     world = engine.world
     pool = world.pools["demonstration"]
     pool.brought -= pool.members["DEMO-END"].brought
-    account = world.accounts["DEMO-END"]
-    pool.result -= booked(account) - pool.members["DEMO-END"].brought
+    pool.result -= pool.members["DEMO-END"].result
     del pool.members["DEMO-END"]
     found = checks.judge(engine)
     assert (found.grade, failed(engine)) == (Grade.WARN, {checks.JOINED: "DEMO-END"})

@@ -151,6 +151,8 @@ def test_an_account_that_leaves_takes_what_it_has():
         (lambda w: setattr(w.pools["desk"], "result", 5), "capital.accounts_vs_pools.equal"),
         (lambda w: setattr(w.pools["desk"].members["A"], "brought", 5), "capital.brought.equal"),
         (lambda w: setattr(w.pools["desk"].members["A"], "moved", 5), "capital.moved.equal"),
+        (lambda w: setattr(w.pools["desk"].members["A"], "result", 5), "capital.result.equal"),
+        (lambda w: setattr(w.accounts["A"], "opening_balance", 5), "capital.account.equal"),
         (
             lambda w: setattr(w.pools["desk"], "capital", 5),
             "capital.allocations.inside_capital",
@@ -170,8 +172,11 @@ def test_a_fill_that_the_account_counts_twice_shows():
     found.trade(100 * USD, trade_id="t", at=found.now)
     del found.engine.world.accounts["A"].fills["t"]
     found.trade(100 * USD, trade_id="t", at=found.now)
-    (fault,) = capital.faults(world(found))
-    assert fault == ("capital.accounts_vs_pools.equal", "desk", "50,100.00 USD", "50,200.00 USD")
+    figures = ("50,100.00 USD", "50,200.00 USD")
+    assert capital.faults(world(found)) == [
+        ("capital.accounts_vs_pools.equal", "desk", *figures),
+        ("capital.account.equal", "A", *figures),
+    ]
 
 
 # --- the gate ---------------------------------------------------------------------------------
@@ -256,7 +261,7 @@ def test_books_that_contradict_each_other_shut_the_gate_until_they_agree_and_a_p
     found.do(Reconciled("A", 0, True))
     (changed,) = [d for d in found.out if isinstance(d, ModeChanged)]
     assert (changed.before, changed.after) == ("ACTIVE", "OBSERVE_ONLY")
-    assert "capital.accounts_vs_pools.equal of desk" in changed.why
+    assert "capital.account.equal of A" in changed.why
     (alert,) = [d for d in found.out if isinstance(d, AlertRaised)]
     assert (alert.alert, alert.severity) == ("capital_inconsistent", "critical")
     assert found.propose("ES", BUY, 1).reasons[0].code == "mode"
@@ -278,7 +283,17 @@ def test_books_that_contradict_each_other_are_said_once():
     assert len([d for d in found.out if isinstance(d, AlertRaised)]) == 1
 
 
-def test_accounts_of_one_pool_are_counted_together_and_apart_from_others():
+def test_an_error_that_another_account_makes_up_for_shows():
+    found = shared()
+    accounts = found.engine.world.accounts
+    accounts["A"].realized += 5
+    accounts["B"].realized -= 5
+    wrong = {(fault.check, fault.about) for fault in capital.faults(world(found))}
+    assert wrong == {("capital.account.equal", "A"), ("capital.account.equal", "B")}
+
+
+def shared() -> Desk:
+    """A and B in one pool, C in another."""
     found = Desk(max_contracts.Params(limit=9))
     plans = tuple(msgspec.structs.replace(found.plan.accounts[0], account=n) for n in "ABC")
     both = PoolPlan("both", "USD", 10_000 * USD, {"A": 1_000 * USD, "B": 2_000 * USD})
@@ -287,6 +302,11 @@ def test_accounts_of_one_pool_are_counted_together_and_apart_from_others():
     for name, balance in (("B", 60_000), ("C", 70_000)):
         found.do(AccountReported(name, True, balance * USD, "USD", found.now))
         found.do(Reconciled(name, 0, True))
+    return found
+
+
+def test_accounts_of_one_pool_are_counted_together_and_apart_from_others():
+    found = shared()
     found.trade(10 * USD)
     rows = {each["pool"]: each for each in capital.pool_rows(world(found))}
     assert (rows["both"]["total"], rows["both"]["joined"]) == (110_010 * USD, 2)
