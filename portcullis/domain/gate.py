@@ -51,11 +51,14 @@ def judge(
         unknown = (_unknown("instrument", order.instrument),)
         return _answer(proposal, world, False, unknown, reducible, "entry")
     reasons = _closed(world, plan) + _unfit(account, order, watch, world)
-    reasons += _locked(account, order.instrument, world) + capital.denials(account, world)
-    reasons += strategies.denials(proposal, world)
+    reasons += _locked(account, order.instrument, world)
+    if account.pool:
+        reasons += capital.denials(account, world)
     largest, denials = _room(account, order, watch, world)
-    largest, smaller = strategies.limited(proposal, world, largest)
-    denials += smaller
+    if proposal.strategy:
+        reasons += strategies.denials(proposal, world)
+        largest, smaller = strategies.limited(proposal, world, largest)
+        denials += smaller
     reasons += denials
     if reasons:
         if reducible:

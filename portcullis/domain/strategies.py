@@ -95,8 +95,6 @@ def find(world: State, name: str) -> Strategy | None:
 def denials(proposal: ProposalReceived, world: State) -> tuple[Reason, ...]:
     """Why the strategy that a proposal names may open no risk at all."""
     name = proposal.strategy
-    if not name:
-        return ()
     strategy = find(world, name)
     if strategy is None:
         why = f"strategy {name!r} is not known here, so its limit is zero"
