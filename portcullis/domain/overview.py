@@ -82,6 +82,8 @@ def account_overview(engine: Engine, account: AccountState, now: int) -> dict[st
         "realized": money(account.realized, currency),
         "open": money(account.open_pnl, currency),
         "equity": None if equity is None else money(equity, currency),
+        "pool": account.pool,
+        "allocation_left": _allocation_left(state, account),
         "locked": any(lock.instrument is None for lock in account.locks.values()),
         "partly_locked": any(lock.instrument is not None for lock in account.locks.values()),
         "enforcing": [p.key for p in account.pending.values()],
@@ -92,6 +94,14 @@ def account_overview(engine: Engine, account: AccountState, now: int) -> dict[st
         "distances": distances,
         "largest": _largest(engine, account),
     }
+
+
+def _allocation_left(state: State, account: AccountState) -> str | None:
+    """What an account has not lost of its part, without what is open; None where it has none."""
+    result = capital.earned(state, account)
+    if result is None:
+        return None
+    return money(state.pools[account.pool].allocated[account.id] + result, account.currency)
 
 
 def _position(state: State, name: str, account: AccountState) -> dict[str, Any]:

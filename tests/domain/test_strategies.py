@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portcullis.domain.events import ProposalReceived, StrategyMoved
+from portcullis.domain.events import ProposalReceived, StrategyMoved, decode
 from portcullis.domain.model import OrderRequest, StrategyState
-from portcullis.domain.plan import Plan, StrategyPlan
+from portcullis.domain.plan import Plan, StrategyPlan, decode_plan
 from portcullis.domain.rules import max_contracts
 from portcullis.domain.state import freeze, thaw
 from portcullis.domain.strategies import MOVES, loosens, strategy_rows, trades
@@ -182,3 +183,14 @@ def test_rows_say_what_may_come_next():
     (row,) = strategy_rows(found.engine.world)
     assert row["may_become"] == ["PROBATION", "ACTIVE", "RETIRED"]
     assert (row["trades"], row["accounts"], row["planned"]) == (False, ["A"], True)
+
+
+# --- what earlier versions wrote --------------------------------------------------------------
+
+
+def test_proposals_and_plans_of_earlier_versions_are_read_as_naming_no_strategy():
+    order = msgspec.to_builtins(OrderRequest("A", "ES", BUY, 1, "market"))
+    old = {"kind": "proposal_received", "proposal_id": "p", "agent": "a", "order": order}
+    assert decode(msgspec.msgpack.encode(old)).strategy == ""
+    plan = decode_plan(msgspec.msgpack.encode({"accounts": []}))
+    assert (plan.pools, plan.strategies) == ((), ())

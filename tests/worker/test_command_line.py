@@ -208,6 +208,7 @@ def test_pools_are_listed_with_what_is_left(machine):
     assert pool["total"] == pool["accounts_total"]
     assert len(found["allocations"]) == 5
     assert found["capital_faults"] == []
+    assert machine.data("account", "show", "DEMO-SIZE")["pool"] == "demonstration"
     assert "demonstration" in machine.run("capital").output
     assert "opening-range" in machine.run("status").output
 
