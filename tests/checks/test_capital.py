@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from checks import capital as checks
 from checks.verdicts import CAPITAL, Grade, verdict_of
+from portcullis.cli.main import app
 from portcullis.domain.engine import Engine
 from portcullis.domain.model import HOUR, MICRO, MINUTE
 from portcullis.domain.plan import decode_plan
+from portcullis.domain.state import STATE_VERSION, freeze
+from portcullis.ports import Snapshot
+from portcullis.store.ledger import SqliteLedger
 from portcullis.store.reading import LedgerReader
 from portcullis.worker.recovery import recover
 
@@ -60,6 +65,20 @@ def test_a_damaged_book_fails_by_its_check(engine, field, value, check, about):
     assert found.grade is Grade.FAIL
     assert failed(engine)[check] == about
     assert not [row for row in found.rows if row["check"] == check and row["passed"]]
+
+
+def test_damage_in_a_snapshot_fails_and_shows_on_the_command_line(settings, engine):
+    engine.world.pools["demonstration"].result += 7 * MICRO
+    world = engine.state
+    ledger = SqliteLedger(settings.home_path)
+    ledger.save_snapshot(Snapshot(ledger.head().position, world.now, STATE_VERSION, freeze(world)))
+    ledger.close()
+    found = checks.check(settings, NOW)
+    assert found.grade is Grade.FAIL
+    home = {"PORTCULLIS_HOME": settings.home, "PORTCULLIS_GATE_PORT": "1"}
+    shown = CliRunner().invoke(app, ["capital"], env=home)
+    assert shown.exit_code == 1
+    assert "capital.result.equal of demonstration" in shown.output
 
 
 def test_an_account_whose_day_was_changed_fails(engine):
