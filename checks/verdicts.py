@@ -47,6 +47,8 @@ OPERATIONS = Kind("operations", 2 * MINUTE)
 MARKET_DATA = Kind("market_data", 3 * MINUTE)
 EVENT_LOG = Kind("event_log", 2 * HOUR + 10 * MINUTE)
 SNAPSHOT = Kind("snapshot", 25 * HOUR)
+CAPITAL = Kind("capital", 2 * HOUR + 10 * MINUTE)
+STRATEGIES = Kind("strategies", 2 * HOUR + 10 * MINUTE)
 BACKUP = Kind("backup", 2 * HOUR)
 RESTORE = Kind("restore", 8 * 24 * HOUR)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from portcullis.audit.account import Account
+from portcullis.audit.capital import SPENT, Capital
 from portcullis.audit.moment import Moment
 from portcullis.audit.reading import Event
 from portcullis.audit.rules_hours import hours_of
@@ -13,7 +14,7 @@ from portcullis.audit.rules_size import allowed_size, blocked, total
 PRICED = frozenset(("daily_unrealized_loss", "max_unrealized_profit", "trailing_drawdown"))
 
 
-def proposal(a: Account, moment: Moment) -> None:
+def proposal(a: Account, moment: Moment, capital: Capital) -> None:
     """A proposal has one answer, and the text allows it."""
     answers = moment.of("proposal_answered")
     order = moment.fact.body["order"]
@@ -30,6 +31,12 @@ def proposal(a: Account, moment: Moment) -> None:
             f"mode {moment.mode}", f"mode {event.body['mode']}", event,
         )  # fmt: skip
     faults = _faults(a, moment, order, event) if event.body["approved"] else []
+    if event.body["approved"] and not is_exit(a, order):
+        faults += capital.faults(a, moment.market, moment.fact)
+    for reason in event.body["reasons"]:
+        if fault := capital.denied(a, moment.market, moment.at, reason):
+            found = f"{reason['code']}, {reason['measured']}"
+            moment.differ(a, "differs", SPENT, order["instrument"], fault, found, event)
     for fault in faults:
         moment.differ(a, "unjustified", "gate", order["instrument"], fault, "approved", event)
     if not event.body["approved"] and _must_pass(a, moment, order):

@@ -24,8 +24,11 @@ def take(a: Account, moment: Moment, rolled: bool) -> None:
 
 def _asked(a: Account, moment: Moment) -> None:
     """A person's lock that was answered with done stands as a row."""
-    if moment.fact.kind != "request_received" or moment.fact.body["verb"] != "lock":
+    body = moment.fact.body
+    if moment.fact.kind != "request_received" or body["verb"] != "lock":
         return
+    if body["account"] != a.name:
+        return  # another account's; this one is looked at because something of it ended just then
     done = any(e.body["outcome"] == "done" for e in moment.answers)
     if done and not a.locks.of_rule("manual", None):
         moment.differ(a, "missing", "manual", None, "a row for the request", "none")

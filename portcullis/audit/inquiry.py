@@ -25,6 +25,7 @@ from portcullis.audit import (
 )
 from portcullis.audit.account import NEVER, Account
 from portcullis.audit.book import Trade
+from portcullis.audit.capital import Capital
 from portcullis.audit.finding import Finding
 from portcullis.audit.market import Market
 from portcullis.audit.moment import Moment
@@ -64,6 +65,7 @@ class Inquiry:
         self.accounts: dict[str, Account] = {}
         self.market = Market()
         self.report = Report()
+        self.capital = Capital(self.report)
         self.mode = "STARTING"
         self.started_at = 0
         self._touching: dict[str, set[str]] = {}
@@ -81,6 +83,7 @@ class Inquiry:
             if event.kind == "mode_changed":
                 self.mode = event.body["after"]
         self._learn(fact)
+        self.capital.take(group)
         for account in self._concerned(group):
             moment = Moment(fact, self.market, mode, self.report)
             moment.decisions = [e for e in group.decisions if _account_of(e) == account.name]
@@ -114,6 +117,7 @@ class Inquiry:
         plan = fact.body["plan"]
         if isinstance(plan, str):
             plan = msgspec.msgpack.decode(bytes.fromhex(plan))
+        self.capital.load(plan)
         named = set()
         for each in plan["accounts"]:
             named.add(each["account"])
@@ -160,11 +164,12 @@ class Inquiry:
         a.best_before = dict(a.best)
         rolled = frame_days.roll(a, moment)
         fill, new_order = self._apply(a, moment)
+        self.capital.follow(a, fill)
         judge.follow(a, self.market, fact)
         frame_locks.take(a, moment, rolled)
         frame_commands.take(a, moment)
         if fact.kind == "proposal_received" and _account_of(fact) == a.name:
-            frame_gate.proposal(a, moment)
+            frame_gate.proposal(a, moment, self.capital)
         if fact.kind == "command_concluded" and _account_of(fact) == a.name:
             frame_commands.concluded(a, moment, self.started_at)
         findings = list(judge.everything(a, self.market, moment.at, a.is_lost))

@@ -21,6 +21,7 @@ DECISIONS = frozenset(
         "lock_ended",
         "day_rolled",
         "mode_changed",
+        "strategy_moved",
         "proposal_answered",
         "request_answered",
         "alert_raised",

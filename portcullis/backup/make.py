@@ -18,7 +18,7 @@ from portcullis.backup.keep import Kept, superfluous
 from portcullis.backup.manifest import MANIFEST, PACKED, PROOF, Manifest, Proof, name_of
 from portcullis.backup.packing import digest, pack
 from portcullis.backup.target import Target
-from portcullis.config.files import FILES
+from portcullis.config.files import FILES, OPTIONAL
 from portcullis.errors import StoreError
 from portcullis.store.anchors import ANCHORS_FILE
 from portcullis.store.copying import copy_online
@@ -107,7 +107,7 @@ def _copy(home: Path, config: Path, folder: Path, *, sealed: bool, whole: bool) 
     for name in (*IN_CLEAR, *(SEALED if sealed else ())):
         if (home / name).is_file():
             shutil.copyfile(home / name, folder / name)
-    for name in FILES:
+    for name in (*FILES, *OPTIONAL):
         if (config / name).is_file():
             (folder / CONFIG).mkdir(exist_ok=True)
             shutil.copyfile(config / name, folder / CONFIG / name)

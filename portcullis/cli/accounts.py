@@ -80,6 +80,8 @@ def _draw(row: dict[str, Any]) -> None:
                     "realized",
                     "open",
                     "equity",
+                    "pool",
+                    "allocation_left",
                     "enforcing",
                 )
             ),

@@ -32,6 +32,8 @@ def check(
         "folder": str(folder),
         "digest": digest(encode_plan(found.plan)),
         "accounts": {a.account: len(a.rules) for a in found.plan.accounts},
+        "pools": {p.pool: len(p.allocated) for p in found.plan.pools},
+        "strategies": {s.strategy: s.starts for s in found.plan.strategies},
         "required_evidence": [need.name for need in found.plan.required],
     }
     show(body, output, _draw)
@@ -41,6 +43,10 @@ def _draw(body: dict[str, Any]) -> None:
     console.print(f"{body['folder']}: no fault. Digest {body['digest'][:16]}.", markup=False)
     for account, count in body["accounts"].items():
         console.print(f"  {account}: {count} rules", markup=False)
+    for pool, count in body["pools"].items():
+        console.print(f"  pool {pool}: {count} accounts", markup=False)
+    for strategy, starts in body["strategies"].items():
+        console.print(f"  strategy {strategy}: starts as {starts}", markup=False)
 
 
 @app.command("reload")

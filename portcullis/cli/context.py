@@ -109,8 +109,18 @@ def account_status(name: str) -> dict[str, Any]:
     raise NotFound(f"account {name!r} is not known here", remedy=f"known are: {names}")
 
 
-def request(verb: str, reason: str, *, account: str | None = None, **arguments: Any) -> InboxAnswer:
-    """Ask the worker through the inbox and wait for the ledger's answer."""
+def request(
+    verb: str,
+    reason: str,
+    *,
+    account: str | None = None,
+    loosens: bool = False,
+    **arguments: Any,
+) -> InboxAnswer:
+    """Ask the worker through the inbox and wait for the ledger's answer.
+
+    `loosens`: sign it, as the verbs that always loosen are; raises NotPermitted without the key.
+    """
     known = settings()
     if not known.ledger_path.exists():
         raise NotFound(
@@ -119,7 +129,7 @@ def request(verb: str, reason: str, *, account: str | None = None, **arguments: 
         )
     request_id = uuid.uuid4().hex
     asked = Asked(reason, account, {k: v for k, v in arguments.items() if v is not None})
-    if verb in LOOSENING:
+    if loosens or verb in LOOSENING:
         asked = msgspec.structs.replace(asked, signature=_signature(known, request_id, verb, asked))
     inbox = SqliteInbox(known.home_path)
     try:

@@ -22,6 +22,7 @@ def propose(
     kind: str = typer.Option("market", "--type", help="market, limit, stop, stop_limit, trailing"),
     limit: str = typer.Option(None, "--limit", help="limit price"),
     stop: str = typer.Option(None, "--stop", help="stop price"),
+    strategy: str = typer.Option("", "--strategy", help="the strategy it is for"),
     submit: bool = typer.Option(False, "--submit", help="have the worker send it when approved"),
     output: Form = FormOption,
 ) -> None:
@@ -38,6 +39,7 @@ def propose(
         "limit_price": limit,
         "stop_price": stop,
         "agent": "command line",
+        "strategy": strategy,
         "submit": submit,
     }
     code, answer = context.ask_worker("POST", "/api/v1/proposals", body)

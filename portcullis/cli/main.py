@@ -12,6 +12,7 @@ from portcullis.cli import (
     archive,
     audit,
     backup,
+    capital,
     configuration,
     doctor,
     events,
@@ -25,6 +26,7 @@ from portcullis.cli import (
     rules,
     shipping,
     status,
+    strategies,
     what_if,
 )
 
@@ -45,6 +47,7 @@ app.add_typer(processes.simulators, name="simulate")
 app.command("doctor")(doctor.doctor)
 app.command("prove")(prove.prove)
 app.command("status")(status.status)
+app.command("capital")(capital.capital)
 app.command("restore")(backup.restore_command)
 app.add_typer(backup.app, name="backup")
 app.add_typer(archive.app, name="archive")
@@ -60,6 +63,7 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(modes.app, name="mode")
 app.add_typer(modes.evidence, name="evidence")
 app.add_typer(gate.app, name="gate")
+app.add_typer(strategies.app, name="strategy")
 
 
 def _version(wanted: bool) -> None:

@@ -91,6 +91,8 @@ WHOLE = frozenset(
         "realized",
         "open",
         "equity",
+        "pool",
+        "strategy",
         "row",
         "row id",
     )

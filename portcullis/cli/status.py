@@ -14,7 +14,9 @@ from rich.panel import Panel
 from rich.text import Text
 
 from portcullis.cli import context
+from portcullis.cli.capital import pools_table
 from portcullis.cli.output import Form, FormOption, console, show, table
+from portcullis.cli.strategies import strategies_table
 from portcullis.domain.gate import LARGEST
 
 REFRESH_SECONDS = 0.5
@@ -61,6 +63,10 @@ def _watch(output: Form) -> None:
 def draw(found: dict[str, Any]) -> RenderableType:
     """The whole status as a picture for a terminal."""
     parts: list[RenderableType] = [_gate(found), _evidence(found), _accounts(found)]
+    if found["pools"]:
+        parts.append(pools_table(found["pools"]))
+    if found["strategies"]:
+        parts.append(strategies_table(found["strategies"]))
     locks = [(a["account"], row) for a in found["accounts"] for row in a["locks"]]
     if locks:
         parts.append(

@@ -1,8 +1,9 @@
 """The shapes of the configuration files, and the plan they amount to.
 
-Three files in one folder: `rules.yaml` (profiles of rules), `accounts.yaml` (which account is
-watched by what) and `monitoring.yaml` (which evidence holds the gate). Everything is read and
-judged in one pass, before any connection is opened.
+In one folder: `rules.yaml` (profiles of rules), `accounts.yaml` (which account is watched by what),
+`monitoring.yaml` (which evidence holds the gate), `calendar.yaml`, and where there is one
+`capital.yaml` (pools and strategies). Everything is read and judged in one pass, before any
+connection is opened.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from yaml.nodes import MappingNode, Node
 
+from portcullis.config import capital
 from portcullis.config.reader import MISSING, Reader
 from portcullis.config.source import Faults, load
 from portcullis.domain.evidence import EVIDENCE
@@ -25,6 +27,9 @@ from portcullis.domain.units import Count, Minute, Span, Weekday, Zone
 from portcullis.errors import ConfigError
 
 FILES = ("rules.yaml", "accounts.yaml", "monitoring.yaml", "calendar.yaml")
+OPTIONAL = (capital.FILE,)
+"""Files that a folder may lack."""
+
 _MODULES = {rule.NAME: rule for rule in RULES}
 
 
@@ -83,6 +88,7 @@ def read_configuration(folder: Path) -> Configuration:
     profiles = _profiles(folder, faults)
     accounts = _accounts(folder, faults, profiles, calendars)
     monitoring = _monitoring(folder, faults)
+    pools, strategies = capital.read(folder, faults, _account_names(folder))
     if faults.found or monitoring is MISSING:
         raise ConfigError(faults.texts())
     required = tuple(
@@ -97,6 +103,8 @@ def read_configuration(folder: Path) -> Configuration:
         monitoring.reservation,
         monitoring.commands_per_minute,
         monitoring.keep_online,
+        pools,
+        strategies,
     )
     return Configuration(plan, folder)
 
@@ -193,6 +201,15 @@ def _accounts(
     if node is not None and not plans and not faults.found:
         reader.fault(node, "accounts", "no account at all: there is nothing to protect")
     return tuple(plans)
+
+
+def _account_names(folder: Path) -> list[str]:
+    """The accounts that `accounts.yaml` names, whatever is wrong with them."""
+    node = load(folder / "accounts.yaml", Faults())
+    reader = Reader("accounts.yaml", Faults())
+    sections = {name: value for name, _, value in reader.items(node, "")} if node else {}
+    named = sections.get("accounts")
+    return [name for name, _, _ in reader.items(named, "")] if named is not None else []
 
 
 def _account(

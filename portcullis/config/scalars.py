@@ -16,6 +16,7 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPANS = {"us": 1, "ms": 1000, "s": MICRO, "min": MINUTE, "h": HOUR, "d": 24 * HOUR}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?")
 _URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
+_CURRENCY = re.compile(r"[A-Z]{3,5}")
 _WALL = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)|(24):(00)")
 
 
@@ -44,6 +45,12 @@ def _money(text: str) -> int:
     if amount <= 0:
         raise Unreadable("limits are positive amounts", hint)
     return amount
+
+
+def _currency(text: str) -> str:
+    if not _CURRENCY.fullmatch(text.strip()):
+        raise Unreadable("no currency", "its letters, as USD or USDT")
+    return text.strip()
 
 
 def _span(text: str) -> int:
@@ -98,6 +105,7 @@ def _weekday(text: str) -> int:
 
 UNITS: dict[str, Unit] = {
     "money": Unit(_money, "a positive amount of money"),
+    "currency": Unit(_currency, "a currency such as USD"),
     "span": Unit(_span, "a duration such as 30 s, 5 min or 1 h"),
     "wall": Unit(_wall, "a time of day, HH:MM"),
     "zone": Unit(_zone, "an IANA time zone"),

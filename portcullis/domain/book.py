@@ -373,6 +373,9 @@ def roll_day(account: AccountState, following: TradingDay) -> None:
     early, account.fills, account.early_fills = account.early_fills, {}, {}
     account.exits, account.realized, account.day = {}, 0, following
     for trade_id, fill in sorted(early.items()):
+        if fill.executed_at >= following.end:
+            account.early_fills[trade_id] = fill
+            continue
         account.fills[trade_id] = fill
         if not fill.voided:
             _count(account, fill, fill.executed_at)

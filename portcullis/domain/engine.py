@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from portcullis.domain import book, enforcement, gate, locks, mode, outcomes, requests
+from portcullis.domain import (
+    book,
+    capital,
+    enforcement,
+    gate,
+    locks,
+    mode,
+    outcomes,
+    requests,
+    strategies,
+)
 from portcullis.domain.commands import Submit
 from portcullis.domain.deadlines import Deadlines, due_of, has_grown_stale, stale_at
 from portcullis.domain.events import (
@@ -215,6 +225,7 @@ class Engine:
             return
         watch = self.watches[account.id]
         before = {name: p.size for name, p in account.positions.items()}
+        capital.count(self.world, account, fact)
         if not book.fold_trade(account, fact, self.world, watch.plan.quote_max_age):
             return
         self._touched.append(account)
@@ -260,6 +271,7 @@ class Engine:
         account.missed_fills += fact.missed
         account.reconciled_at = self.world.now
         self._settle_balance(account)
+        self._watch_capital(account)
         self.judge.judge(account, self.watches[account.id].everything, lockout=True)
         self._arm(account)
 
@@ -271,10 +283,12 @@ class Engine:
         if account.opening_balance is None:
             account.opening_balance = opening
             account.high = max(account.high or opening, opening)
+            capital.join(self.world, account)
             return
         gap = opening - account.opening_balance
         if gap and gap == account.balance_gap:
             account.opening_balance = opening
+            capital.move(self.world, account, gap)
             self.judge.alert(
                 "balance_changed",
                 "warning",
@@ -284,6 +298,17 @@ class Engine:
             )
             gap = 0
         account.balance_gap = gap
+
+    def _watch_capital(self, account: AccountState) -> None:
+        """Books that contradict each other shut the gate: no figure can be relied on."""
+        fault, system = capital.account_fault(self.world, account), self.world.system
+        if fault is not None and system.mode in ("ACTIVE", "STARTING"):
+            system.resumes = "OBSERVE_ONLY"
+            why = f"capital is inconsistent: {fault}"
+            self.judge.out.append(mode.change(system, "OBSERVE_ONLY", why))
+            remedy = "see `portcullis capital`; verify and replay the ledger, keep it"
+            self.judge.alert("capital_inconsistent", "critical", None, why, remedy)
+            self._arm_system()
 
     def _on_venue(self, fact: VenueLinked) -> None:
         system = self.world.system
@@ -390,6 +415,8 @@ class Engine:
                 self.judge.judge_quotes(account, watch)
                 book.watch_cover(account, state, any_stop=watch.any_stop)
             self._end_config_locks(account)
+        capital.take_up(state, self.plan)
+        self.judge.out += strategies.take_up(state, self.plan)
         self._index_all()
         for account in state.accounts.values():
             if account.id in self.watches and account.reconciled_at:
@@ -490,6 +517,7 @@ class Engine:
         ended, trades, realized = account.day, len(account.exits), account.realized
         following = trading_day(ended.end, plan.zone, plan.reset_minute, plan.days, plan.calendar)
         book.roll_day(account, following)
+        capital.forget_past(self.world, account)
         balance = account.opening_balance or 0
         if account.opening_balance is not None:
             account.high = max(account.high or balance, balance)

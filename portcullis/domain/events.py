@@ -20,6 +20,7 @@ from portcullis.domain.model import (
     OrderStatus,
     OrderType,
     Reason,
+    StrategyState,
     Verdict,
 )
 
@@ -255,7 +256,7 @@ class VerdictRecorded(Fact, frozen=True, tag="verdict_recorded"):
 class RequestReceived(Fact, frozen=True, tag="request_received"):
     """A request of a person or a program, taken once from the inbox.
 
-    `verb` is one of lock, release, flatten, observe, open, shutdown, reload, retire.
+    `verb` is one of lock, release, flatten, observe, open, shutdown, reload, retire, strategy.
     """
 
     request_id: str
@@ -268,12 +269,16 @@ class RequestReceived(Fact, frozen=True, tag="request_received"):
 
 
 class ProposalReceived(Fact, frozen=True, tag="proposal_received"):
-    """An order proposed to the gate. `submit` asks the worker to send it when approved."""
+    """An order proposed to the gate. `submit` asks the worker to send it when approved.
+
+    `strategy` is the strategy it is for; empty: none is named.
+    """
 
     proposal_id: str
     agent: str
     order: OrderRequest
     submit: bool = False
+    strategy: str = ""
 
 
 class CommandSent(Fact, frozen=True, tag="command_sent"):
@@ -367,6 +372,16 @@ class ModeChanged(Decision, frozen=True, tag="mode_changed"):
     by: str = ""
 
 
+class StrategyMoved(Decision, frozen=True, tag="strategy_moved"):
+    """A strategy came to another state; `before` is empty where the configuration made it."""
+
+    strategy: str
+    before: StrategyState | Literal[""]
+    after: StrategyState
+    by: str
+    reason: str
+
+
 class ProposalAnswered(Decision, frozen=True, tag="proposal_answered"):
     proposal_id: str
     account: str
@@ -430,6 +445,7 @@ AnyDecision = (
     | LockEnded
     | DayRolled
     | ModeChanged
+    | StrategyMoved
     | ProposalAnswered
     | RequestAnswered
     | AlertRaised

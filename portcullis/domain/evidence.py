@@ -10,6 +10,8 @@ EVIDENCE: dict[str, str] = {
     "market_data": "market_data_quality: quotes may be relied on",
     "event_log": "integrity: chain, states and decisions hold",
     "snapshot": "snapshot: every account has its daily record",
+    "capital": "capital: pools and accounts agree, allocations are within capital",
+    "strategies": "strategies: every move was legal and led to the present state",
     "backup": "backup: a second copy was made and read back",
     "restore": "restore_drill: the newest backup came back to the same state",
     "shipped": "the shipper: events of the last seconds are at the backup target",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from portcullis.domain import exposure, mode
+from portcullis.domain import capital, exposure, mode, strategies
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.breach import UNLIMITED
 from portcullis.domain.events import ProposalAnswered, ProposalReceived
@@ -52,7 +52,13 @@ def judge(
         return _answer(proposal, world, False, unknown, reducible, "entry")
     reasons = _closed(world, plan) + _unfit(account, order, watch, world)
     reasons += _locked(account, order.instrument, world)
+    if account.pool:
+        reasons += capital.denials(account, world)
     largest, denials = _room(account, order, watch, world)
+    if proposal.strategy:
+        reasons += strategies.denials(proposal, world)
+        largest, smaller = strategies.limited(proposal, world, largest)
+        denials += smaller
     reasons += denials
     if reasons:
         if reducible:
@@ -81,7 +87,7 @@ def largest_order(
     order = OrderRequest(account.id, instrument, side, 1, "market")
     if _closed(world, plan) or _unfit(account, order, watch, world):
         return reducible
-    if _locked(account, instrument, world):
+    if _locked(account, instrument, world) or capital.denials(account, world):
         return reducible
     return max(reducible, _room(account, order, watch, world)[0])
 

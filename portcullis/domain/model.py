@@ -26,6 +26,7 @@ OrderType = Literal["market", "limit", "stop", "stop_limit", "trailing"]
 OrderStatus = Literal[
     "working", "suspended", "pending", "filled", "cancelled", "expired", "rejected"
 ]
+StrategyState = Literal["DRAFT", "PROBATION", "ACTIVE", "PAUSED", "RETIRED"]
 LIVE_STATUSES: frozenset[str] = frozenset(("working", "suspended", "pending"))
 FAILED_COMPARES_MAX = 3
 """So many failed comparisons in a row, and the account counts as not compared."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from portcullis.domain import gate, mode
+from portcullis.domain import capital, gate, mode, strategies
 from portcullis.domain.engine import Engine
 from portcullis.domain.model import BUY, SELL, Lock
 from portcullis.domain.money import duration, money, price
@@ -82,6 +82,8 @@ def account_overview(engine: Engine, account: AccountState, now: int) -> dict[st
         "realized": money(account.realized, currency),
         "open": money(account.open_pnl, currency),
         "equity": None if equity is None else money(equity, currency),
+        "pool": account.pool,
+        "allocation_left": _allocation_left(state, account),
         "locked": any(lock.instrument is None for lock in account.locks.values()),
         "partly_locked": any(lock.instrument is not None for lock in account.locks.values()),
         "enforcing": [p.key for p in account.pending.values()],
@@ -92,6 +94,14 @@ def account_overview(engine: Engine, account: AccountState, now: int) -> dict[st
         "distances": distances,
         "largest": _largest(engine, account),
     }
+
+
+def _allocation_left(state: State, account: AccountState) -> str | None:
+    """What an account has not lost of its part, without what is open; None where it has none."""
+    result = capital.earned(state, account)
+    if result is None:
+        return None
+    return money(state.pools[account.pool].allocated[account.id] + result, account.currency)
 
 
 def _position(state: State, name: str, account: AccountState) -> dict[str, Any]:
@@ -151,4 +161,29 @@ def _largest(engine: Engine, account: AccountState) -> dict[str, dict[str, int]]
 def overview(engine: Engine, now: int) -> dict[str, Any]:
     """Everything `status` shows."""
     accounts = [account_overview(engine, a, now) for a in engine.state.accounts.values()]
-    return {**system_overview(engine, now), "accounts": accounts}
+    return {**system_overview(engine, now), "accounts": accounts, **capital_overview(engine)}
+
+
+def capital_overview(engine: Engine) -> dict[str, Any]:
+    """Pools with their accounts, what contradicts itself in them, and the strategies."""
+    world = engine.world
+    return {
+        "pools": [_in_words(row) for row in capital.pool_rows(world)],
+        "allocations": [_in_words(row) for row in capital.member_rows(world)],
+        "capital_faults": [fault._asdict() for fault in capital.faults(world)],
+        "strategies": strategies.strategy_rows(world),
+    }
+
+
+_OF_MONEY = frozenset(
+    ("capital", "allocated", "left", "brought", "result", "moved", "total", "accounts_total")
+) | {"booked"}
+
+
+def _in_words(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its money written for people."""
+    currency = row["currency"]
+    return {
+        name: money(value, currency) if name in _OF_MONEY and value is not None else value
+        for name, value in row.items()
+    }

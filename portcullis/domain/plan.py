@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from portcullis.domain.model import DAY, MINUTE, SECOND
+from portcullis.domain.model import DAY, MINUTE, SECOND, StrategyState
 from portcullis.domain.rules import RuleParams
 from portcullis.domain.session import Calendar
 
@@ -39,6 +39,32 @@ class Requirement(msgspec.Struct, frozen=True):
     shutdown_when_failed: bool = False
 
 
+class PoolPlan(msgspec.Struct, frozen=True):
+    """Capital that several accounts share. Money in micro-units of `currency`.
+
+    `allocated`: the part of each account; together no more than `capital`.
+    """
+
+    pool: str
+    currency: str
+    capital: int
+    allocated: dict[str, int] = {}
+
+
+class StrategyPlan(msgspec.Struct, frozen=True):
+    """A way of trading that proposals name, and where it may trade.
+
+    `pool`: the pool that every one of its accounts belongs to; empty: any. `starts`: its state when
+    it is first read. `probation_contracts`: the largest order while it is in PROBATION.
+    """
+
+    strategy: str
+    accounts: tuple[str, ...]
+    pool: str = ""
+    starts: StrategyState = "DRAFT"
+    probation_contracts: int = 1
+
+
 class Plan(msgspec.Struct, frozen=True):
     """Everything a decision can depend on besides the facts themselves.
 
@@ -52,6 +78,8 @@ class Plan(msgspec.Struct, frozen=True):
     reservation: int = 10 * SECOND
     commands_per_minute: int = 20
     keep_online: int = 90 * DAY
+    pools: tuple[PoolPlan, ...] = ()
+    strategies: tuple[StrategyPlan, ...] = ()
 
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")

@@ -20,8 +20,24 @@ def differences(before: Plan, after: Plan) -> tuple[str, ...]:
         else:
             found += _account(earlier, each)
     found += [f"account {name} removed" for name in old]
-    found += _fields("gate", before, after, ("accounts",))
+    found += _fields("gate", before, after, ("accounts", "pools", "strategies"))
+    found += _named("pool", before.pools, after.pools)
+    found += _named("strategy", before.strategies, after.strategies)
     return tuple(found)
+
+
+def _named(what: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> list[str]:
+    """Pools or strategies by name: added, changed, removed."""
+    found: list[str] = []
+    old = {getattr(each, what): each for each in before}
+    for each in after:
+        name = getattr(each, what)
+        earlier = old.pop(name, None)
+        if earlier is None:
+            found.append(f"{what} {name} added")
+        else:
+            found += _fields(f"{what} {name}", earlier, each, ())
+    return found + [f"{what} {name} removed" for name in old]
 
 
 def _account(before: AccountPlan, after: AccountPlan) -> list[str]:

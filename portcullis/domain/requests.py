@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from portcullis.domain import enforcement, locks, mode
+from portcullis.domain import capital, enforcement, locks, mode, strategies
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.breach import LockSpec
 from portcullis.domain.commands import Flatten
@@ -14,9 +14,11 @@ from portcullis.domain.plan import Plan
 from portcullis.domain.state import AccountState, State
 
 ANSWERED_MAX = 10_000
+FAULTS_TOLD = 3
 LOCK_MAX = 366 * 24 * HOUR
 LOOSENING = frozenset(("release", "open", "reload"))
 TIGHTENING = frozenset(("lock", "flatten", "observe", "shutdown"))
+"""`strategy` is neither: which way it goes is in the states it joins."""
 
 
 class Refused(Exception):
@@ -128,6 +130,7 @@ def _open(request: RequestReceived, world: State, plan: Plan) -> Done:
     if world.system.mode == "ACTIVE":
         return [], "the gate is open already"
     gone = mode.lacking(world.system, plan.required, world.now)
+    gone += tuple(f"capital: {fault}" for fault in capital.faults(world)[:FAULTS_TOLD])
     if gone:
         raise Refused(f"evidence is missing: {'; '.join(gone)}")
     world.system.resumes = "ACTIVE"
@@ -147,6 +150,18 @@ def _retire(request: RequestReceived, world: State, plan: Plan) -> Done:
     return [], f"events up to {request.arguments.get('through')} are being retired"
 
 
+def _strategy(request: RequestReceived, world: State, plan: Plan) -> Done:
+    name, after = (str(request.arguments.get(key, "")) for key in ("strategy", "to"))
+    why = strategies.impossible(world, name, after)
+    if why:
+        raise Refused(why)
+    before = world.strategies[name].state
+    if strategies.loosens(before, after) and request.role != "admin":
+        raise Refused(f"{before} to {after} loosens and needs the administrator's credential")
+    moved = strategies.move(world, name, after, by=request.by, reason=request.reason)
+    return [moved], f"strategy {name}: {before} to {after}"
+
+
 _VERBS: dict[str, Callable[[RequestReceived, State, Plan], Done]] = {
     "lock": _lock,
     "release": _release,
@@ -156,4 +171,5 @@ _VERBS: dict[str, Callable[[RequestReceived, State, Plan], Done]] = {
     "open": _open,
     "reload": _reload,
     "retire": _retire,
+    "strategy": _strategy,
 }

@@ -11,7 +11,7 @@ import msgspec
 
 from portcullis.domain.commands import Command
 from portcullis.domain.events import OrderReported, Quote
-from portcullis.domain.model import Instrument, Lock, Verdict
+from portcullis.domain.model import Instrument, Lock, StrategyState, Verdict
 from portcullis.domain.session import TradingDay
 
 STATE_VERSION = 7
@@ -116,7 +116,7 @@ class AccountState(msgspec.Struct):
     same by order; `newest_exit` is the order whose fill was counted last; `kept` are the sizes a
     lock leaves in place, by lock id; `failures` and `stop_failures` count commands that failed in a
     row, what protects the account and the automation's apart; `missed_fills` are those of the day
-    that the venue's stream lost and a comparison found.
+    that the venue's stream lost and a comparison found; `pool` is the pool it belongs to, or empty.
     """
 
     id: str
@@ -163,6 +163,7 @@ class AccountState(msgspec.Struct):
     failed_compares: int = 0
     missed_fills: int = 0
     last_stop_change: dict[str, int] = {}
+    pool: str = ""
 
     def equity(self) -> int | None:
         """Balance at the day's start + the day's net realized + open profit; None if unknown."""
@@ -182,6 +183,55 @@ class AccountState(msgspec.Struct):
         return any(
             lock.instrument is None or lock.instrument == instrument for lock in self.locks.values()
         )
+
+
+class CountedTrade(msgspec.Struct):
+    """A trade as a pool counted it: `net` in micro-units, zero once voided."""
+
+    net: int
+    executed_at: int
+    voided: bool
+
+
+class PoolMember(msgspec.Struct):
+    """An account in its pool's book: what it came with, realized since, and what moved in or out
+    that is no trade, micro-units; and the trades counted since its trading day began.
+    """
+
+    brought: int
+    result: int = 0
+    moved: int = 0
+    counted: dict[str, CountedTrade] = {}
+
+
+class Pool(msgspec.Struct):
+    """A pool's own book. `brought`, `result` and `moved` are kept up fact by fact, apart from what
+    the accounts say, so that both can be compared. Money in micro-units of `currency`.
+    """
+
+    name: str
+    currency: str = "USD"
+    capital: int = 0
+    allocated: dict[str, int] = {}
+    members: dict[str, PoolMember] = {}
+    brought: int = 0
+    result: int = 0
+    moved: int = 0
+
+
+class Strategy(msgspec.Struct):
+    """A strategy's present state, since when, how many moves led there, and what the plan in force
+    says of it; `planned` is False where that no longer names it.
+    """
+
+    name: str
+    state: StrategyState
+    since: int
+    moves: int = 1
+    planned: bool = True
+    accounts: tuple[str, ...] = ()
+    pool: str = ""
+    probation_contracts: int = 1
 
 
 class SystemState(msgspec.Struct):
@@ -213,6 +263,8 @@ class State(msgspec.Struct):
     instruments: dict[str, Instrument] = {}
     quotes: dict[str, Quote] = {}
     accounts: dict[str, AccountState] = {}
+    pools: dict[str, Pool] = {}
+    strategies: dict[str, Strategy] = {}
     plan: bytes = b""
     plan_digest: str = ""
 

@@ -80,7 +80,7 @@ def _propose(stage: Stage, act: story.Propose) -> None:
     order = OrderRequest(act.account, instrument(act.ticker).id, act.side, act.size, "market")
     for _ in range(act.again):
         with suppress(PortcullisError):  # a failed store refuses: the program gets no answer
-            core.enter(ProposalReceived(f"p{act.at}", "program", order, submit=act.submit))
+            core.enter(ProposalReceived(f"p{act.at}", "program", order, act.submit, act.strategy))
             stage.notes.seen["proposals"] += 1
 
 
@@ -97,6 +97,13 @@ def _ask(stage: Stage, act: story.Ask) -> None:
     signature = ADMINISTRATOR if act.admin else ""
     asked = Asked("asked in a run", act.account, arguments, signature)
     stage.ask(act.verb, asked, 2 if act.twice else 1)
+
+
+def _move_strategy(stage: Stage, act: story.MoveStrategy) -> None:
+    arguments = {"strategy": act.strategy, "to": act.to}
+    signature = ADMINISTRATOR if act.admin else ""
+    asked = Asked("asked in a run", None, arguments, signature)
+    stage.ask("strategy", asked, 2 if act.twice else 1)
 
 
 def _jump(stage: Stage, act: story.Jump) -> None:
@@ -170,6 +177,7 @@ _ACTS: dict[type, Callable[[Stage, Any], None]] = {
     story.CloseOut: _close_out,
     story.Propose: _propose,
     story.Ask: _ask,
+    story.MoveStrategy: _move_strategy,
     story.Jump: _jump,
     story.Silence: _silence,
     story.Fail: _fail,

@@ -1,7 +1,7 @@
 """Defects planted one by one in a copy of the package: each must be found, or the proof is hollow.
 
 A mutant is a change of the source that leaves every line but one of thought in place. The first ten
-are classics of this field; the ones after them are defects that `prove` found here.
+are classics of this field, then defects that `prove` found here, then pools and strategies.
 """
 
 from __future__ import annotations
@@ -160,6 +160,42 @@ MUTANTS: tuple[Mutant, ...] = (
         "                due.append(name)\n",
         "            self._armed.pop(name, None)\n            due.append(name)\n",
         first=11,
+    ),
+    Mutant(
+        "a paused strategy trades",
+        "domain/strategies.py",
+        '    "PAUSED": 0,\n',
+        '    "PAUSED": 1,\n',
+    ),
+    Mutant(
+        "an operator lets a strategy trade",
+        "domain/requests.py",
+        'if strategies.loosens(before, after) and request.role != "admin":',
+        'if strategies.loosens(before, after) and request.role == "readonly":',
+    ),
+    Mutant(
+        "probation without a limit",
+        "domain/strategies.py",
+        "    if size <= most:\n        return min(largest, most), ()\n",
+        "    if size > 0:\n        return largest, ()\n",
+    ),
+    Mutant(
+        "a spent allocation opens risk",
+        "domain/capital.py",
+        "    if allocated + result > 0:\n",
+        "    if allocated + result > -allocated:\n",
+    ),
+    Mutant(
+        "a void stays in the pool's book",
+        "domain/capital.py",
+        "        _add(pool, member, -known.net)\n",
+        "",
+    ),
+    Mutant(
+        "a void stays in the account's book",
+        "domain/book.py",
+        "            recount(account, fact.order_id, world.now)\n",
+        "            _known(account, fact.trade_id)\n",
     ),
 )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
 
 from portcullis.domain.events import (
     AutomationPlanned,
@@ -10,10 +12,14 @@ from portcullis.domain.events import (
     CommandConcluded,
     CommandIssued,
     DayRolled,
+    Event,
     LockEnded,
     ModeChanged,
+    ProposalAnswered,
+    StrategyMoved,
     decode,
 )
+from portcullis.domain.model import StrategyState
 from portcullis.domain.rules import RULES
 from portcullis.proof.faults_drawn import CALL_KINDS, EVENT_KINDS
 from portcullis.proof.stage import Outcome
@@ -27,6 +33,13 @@ COMMANDS = (
     "PlaceStop",
     "MoveStop",
     "Submit",
+)
+CAPITAL = (
+    "allocation_spent",
+    "unknown_strategy",
+    "strategy_not_trading",
+    "strategy_elsewhere",
+    "probation_size",
 )
 DEMANDED: tuple[str, ...] = (
     *(f"rule {rule.NAME}" for rule in RULES),
@@ -48,6 +61,8 @@ DEMANDED: tuple[str, ...] = (
     "denied",
     "gate unreachable",
     "day rolled",
+    *(f"strategy {state}" for state in get_args(StrategyState)),
+    *(f"denied for {code}" for code in CAPITAL),
     "position under a lock",
 )
 
@@ -58,25 +73,32 @@ def occurrences(outcome: Outcome) -> Counter[str]:
     for injected in outcome.faults:
         seen[f"{injected.where} {injected.kind}"] += 1
     for row in outcome.rows:
-        event = decode(row.payload)
-        match event:
-            case BreachFound(rule="lockout"):
-                seen["position under a lock"] += 1
-            case BreachFound() | AutomationPlanned():
-                seen[f"rule {event.rule}"] += 1
-            case CommandIssued():
-                seen[f"command {type(event.command).__name__}"] += 1
-            case CommandConcluded():
-                seen[f"outcome {event.outcome}"] += 1
-            case LockEnded():
-                seen[f"lock ended {event.how}"] += 1
-            case ModeChanged():
-                seen[f"mode {event.after}"] += 1
-            case DayRolled():
-                seen["day rolled"] += 1
-            case _:
-                pass
+        for name in _names(decode(row.payload)):
+            seen[name] += 1
     return seen
+
+
+_NAMED: dict[type, Callable[[Any], str]] = {
+    AutomationPlanned: lambda event: f"rule {event.rule}",
+    BreachFound: lambda event: (
+        "position under a lock" if event.rule == "lockout" else f"rule {event.rule}"
+    ),
+    CommandIssued: lambda event: f"command {type(event.command).__name__}",
+    CommandConcluded: lambda event: f"outcome {event.outcome}",
+    LockEnded: lambda event: f"lock ended {event.how}",
+    ModeChanged: lambda event: f"mode {event.after}",
+    StrategyMoved: lambda event: f"strategy {event.after}",
+    DayRolled: lambda _: "day rolled",
+}
+
+
+def _names(event: Event) -> Iterator[str]:
+    """What an event is counted as."""
+    name = _NAMED.get(type(event))
+    if name is not None:
+        yield name(event)
+    elif isinstance(event, ProposalAnswered):
+        yield from (f"denied for {each.code}" for each in event.reasons if each.code in CAPITAL)
 
 
 def never(seen: Counter[str]) -> list[str]:

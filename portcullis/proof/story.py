@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from portcullis.domain.model import MINUTE, SECOND, OrderType
+from portcullis.domain.model import MINUTE, SECOND, OrderType, StrategyState
 from portcullis.domain.plan import Plan
 from portcullis.venues.simulated import Fault, Latency, Terms
 from portcullis.venues.simulated_gateway.terms import GatewayTerms
@@ -60,6 +60,7 @@ class Propose(Act, frozen=True):
     size: int
     submit: bool = False
     again: int = 1
+    strategy: str = ""
 
 
 class Ask(Act, frozen=True):
@@ -70,6 +71,15 @@ class Ask(Act, frozen=True):
     admin: bool = False
     twice: bool = False
     for_us: int | None = None
+
+
+class MoveStrategy(Act, frozen=True, tag="move_strategy"):
+    """A person asks for another state of a strategy. `twice`: the request is stored twice."""
+
+    strategy: str
+    to: StrategyState
+    admin: bool = False
+    twice: bool = False
 
 
 class Jump(Act, frozen=True):
@@ -164,6 +174,7 @@ AnyAct = (
     | CloseOut
     | Propose
     | Ask
+    | MoveStrategy
     | Jump
     | Silence
     | Fail

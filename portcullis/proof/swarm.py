@@ -14,7 +14,7 @@ from portcullis.domain.model import MICRO, MINUTE, SECOND, OrderType
 from portcullis.domain.plan import AccountPlan, Plan, Requirement
 from portcullis.domain.rules import RuleParams
 from portcullis.domain.session import Calendar, CalendarDay
-from portcullis.proof import faults_drawn, gateway_drawn, rules_drawn, story
+from portcullis.proof import capital_drawn, faults_drawn, gateway_drawn, rules_drawn, story
 from portcullis.proof.story import AnyAct, Story
 from portcullis.venues.simulated import Costs, Latency, Terms
 from portcullis.venues.simulated.chance import chance
@@ -69,7 +69,7 @@ def _draw(seed: int, seconds: int, accounts: int | None) -> Story:
     tickers = TICKERS[: lot.randint(2, len(TICKERS))]
     acts = _trading(chance(seed, "trading"), plan, tickers, lasting)
     acts += faults_drawn.draw(chance(seed, "faults"), plan, tickers, lasting, spread(lasting))
-    return Story(
+    drawn = Story(
         seed=seed,
         mode=lot.choice(("safety", "liveness", "liveness")),
         start=int(lot.choice(list(MOMENTS.values())).timestamp()) * MICRO,
@@ -86,6 +86,7 @@ def _draw(seed: int, seconds: int, accounts: int | None) -> Story:
         snapshot_every=lot.choice((50, 500, 100_000) if _is_dense(lasting) else (1_000, 4_000)),
         acts=tuple(sorted(acts, key=lambda act: act.at)),
     )
+    return capital_drawn.with_capital(drawn, spread(lasting))
 
 
 def _is_dense(lasting: int) -> bool:

@@ -48,6 +48,7 @@ class Proposal(msgspec.Struct, forbid_unknown_fields=True):
     take_profit: str | int | float | None = None
     trail_ticks: int | None = None
     agent: str = "unnamed"
+    strategy: str = ""
     id: str = ""
     submit: bool = False
 
@@ -177,7 +178,9 @@ class GateServer:
         answer = asyncio.get_running_loop().create_future()
         self._waiting[trace] = answer
         position = self._core.last_position + 1
-        fact = ProposalReceived(proposal_id, proposal.agent, order, proposal.submit)
+        fact = ProposalReceived(
+            proposal_id, proposal.agent, order, proposal.submit, proposal.strategy
+        )
         self._core.enter(fact, trace)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

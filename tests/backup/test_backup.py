@@ -42,6 +42,7 @@ def test_what_is_backed_up_is_what_is_restored(store, config, target, tmp_path):
     ledger.close()
     assert (found.position, found.at) == (head.position, at)
     assert verify(tmp_path / "back" / "ledger.db", load_verifier(store / "ledger.pub")).ok
+    assert (tmp_path / "back" / "config" / "capital.yaml").is_file()
     assert (tmp_path / "back" / "config" / "rules.yaml").read_bytes() == (
         config / "rules.yaml"
     ).read_bytes()

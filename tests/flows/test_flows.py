@@ -36,11 +36,13 @@ async def state_of(client, run_id) -> Any:
 
 async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
     from flows.backup import backup
+    from flows.capital import capital
     from flows.heartbeat import heartbeat
     from flows.integrity import integrity
     from flows.market_data_quality import market_data_quality
     from flows.restore_drill import restore_drill
     from flows.snapshot import snapshot
+    from flows.strategies import strategies
 
     ended = {
         "restore": await ended_run(restore_drill),  # there is no backup yet: it makes one
@@ -49,6 +51,8 @@ async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
         "market_data": await ended_run(market_data_quality),
         "event_log": await ended_run(integrity),
         "snapshot": await ended_run(snapshot),
+        "capital": await ended_run(capital),
+        "strategies": await ended_run(strategies),
     }
     left = verdicts(quick)
     assert {name: verdict.passed for name, verdict in left.items()} == {
@@ -56,6 +60,8 @@ async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
         "market_data": False,
         "event_log": True,
         "snapshot": True,
+        "capital": True,
+        "strategies": True,
         "backup": True,
         "restore": True,
     }

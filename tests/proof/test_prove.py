@@ -10,7 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from portcullis.domain.events import ProposalAnswered, decode, encode
+from portcullis.domain.events import (
+    ProposalAnswered,
+    ProposalReceived,
+    StrategyMoved,
+    decode,
+    encode,
+)
 from portcullis.proof import campaign, shrink, story, swarm
 from portcullis.proof.checkers import CHECKERS, violations
 from portcullis.proof.occurrences import never
@@ -92,8 +98,9 @@ def outcome() -> Outcome:
 
 
 def test_a_missing_event_is_seen(outcome: Outcome):
-    rows = [*outcome.rows[:100], *outcome.rows[101:]]
-    assert violations(outcome._replace(rows=rows))[0].startswith("chain_holds: event 102")
+    gone = next(n for n, row in enumerate(outcome.rows) if n > 99 and row.kind == "quote")
+    rows = [*outcome.rows[:gone], *outcome.rows[gone + 1 :]]
+    assert violations(outcome._replace(rows=rows))[0].startswith(f"chain_holds: event {gone + 2}")
 
 
 def test_a_lost_tail_is_seen(outcome: Outcome):
@@ -139,3 +146,55 @@ def test_a_failing_story_becomes_short():
 
 def test_a_store_that_does_not_open_is_a_violation(outcome: Outcome):
     assert violations(outcome._replace(rows=[])) == ["ledger: nothing is left of it"]
+
+
+# --- pools and strategies -------------------------------------------------------------------------
+
+
+def checked(outcome: Outcome) -> set[str]:
+    return {what.partition(":")[0] for what in violations(outcome, audited=False)}
+
+
+@pytest.fixture(scope="module")
+def pooled() -> Outcome:
+    """A run that ended in calm, with pools whose accounts traded and a strategy that opened."""
+    played = (play(swarm.draw(seed, 200)) for seed in range(1, 90))
+    return next(each for each in played if each.state and is_rich(each))
+
+
+def is_rich(outcome: Outcome) -> bool:
+    if outcome.story.mode != "liveness" or outcome.state is None:
+        return False
+    events = [decode(row.payload) for row in outcome.rows]
+    named = {e.proposal_id for e in events if isinstance(e, ProposalReceived) and e.strategy}
+    return (
+        any(pool.result for pool in outcome.state.pools.values())
+        and any(is_entry(e) and e.proposal_id in named for e in events)
+        and not any(t.voided for a in outcome.state.accounts for t in outcome.exchange.trades(a, 0))
+    )
+
+
+def is_entry(event: object) -> bool:
+    return isinstance(event, ProposalAnswered) and event.approved and event.lane == "entry"
+
+
+def test_a_strategy_whose_moves_are_not_all_there_is_seen(pooled: Outcome):
+    rows = [row for row in pooled.rows if row.kind != "strategy_moved"]
+    assert "strategies_move_as_they_may" in checked(pooled._replace(rows=rows))
+
+
+def test_a_pool_that_has_another_amount_than_the_venue_is_seen(pooled: Outcome):
+    state = msgspec.msgpack.decode(msgspec.msgpack.encode(pooled.state), type=type(pooled.state))
+    for pool in state.pools.values():
+        pool.result += 1
+    assert "pools_have_what_the_venue_says" in checked(pooled._replace(state=state))
+
+
+def test_an_order_of_a_strategy_that_may_not_trade_is_seen(pooled: Outcome):
+    rows = [
+        row._replace(payload=encode(msgspec.structs.replace(event, after="PAUSED")))
+        if isinstance(event := decode(row.payload), StrategyMoved)
+        else row
+        for row in pooled.rows
+    ]
+    assert "strategies_trade_as_they_may" in checked(pooled._replace(rows=rows))

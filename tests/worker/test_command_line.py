@@ -43,7 +43,7 @@ class Machine:
         }
         config = home / "config"
         config.mkdir()
-        for name in ("rules.yaml", "accounts.yaml", "calendar.yaml"):
+        for name in ("rules.yaml", "accounts.yaml", "calendar.yaml", "capital.yaml"):
             (config / name).write_text((CONFIG / name).read_text())
         (config / "monitoring.yaml").write_text("required: {venue: {at_start: true}}\n")
         self.processes = [self.spawn("venue"), self.spawn("worker")]
@@ -199,6 +199,37 @@ def test_a_reload_takes_effect_and_a_faulty_one_changes_nothing(machine):
     found = machine.data("rule", "explain", "DEMO-LOSS", "daily_realized_loss")
     assert found["distances"][0]["limit"] == "360.00 USD"
     file.write_text(before)
+
+
+def test_pools_are_listed_with_what_is_left(machine):
+    found = machine.data("capital")
+    (pool,) = found["pools"]
+    assert (pool["capital"], pool["left"]) == ("250,000.00 USD", "25,000.00 USD")
+    assert pool["total"] == pool["accounts_total"]
+    assert len(found["allocations"]) == 5
+    assert found["capital_faults"] == []
+    assert machine.data("account", "show", "DEMO-SIZE")["pool"] == "demonstration"
+    assert "demonstration" in machine.run("capital").output
+    assert "opening-range" in machine.run("status").output
+
+
+def test_a_strategy_is_moved_by_people_and_asked_for_at_the_gate(machine):
+    move = ("strategy", "move", "opening-range")
+    assert "ACTIVE to PAUSED" in machine.data(*move, "paused", "--reason", "news")["detail"]
+    propose = ("gate", "propose", "DEMO-SIZE", "buy", "1", "MES", "--strategy")
+    denied = machine.run(*propose, "opening-range")
+    assert denied.exit_code == 6
+    assert "strategy_not_trading: strategy opening-range is PAUSED" in denied.output
+    assert "unknown_strategy" in machine.run(*propose, "opening").output
+    back = machine.data(*move, "ACTIVE", "--reason", "over")
+    assert back["outcome"] == "done"
+    assert "opening-range" in machine.run("strategy", "list").output
+    rows = {row["strategy"]: row for row in machine.data("strategy", "list")}
+    assert (rows["opening-range"]["state"], rows["opening-range"]["moves"]) == ("ACTIVE", 3)
+    illegal = machine.error("strategy", "move", "mean-reversion", "draft", "--reason", "x")
+    assert "ACTIVE, PAUSED, RETIRED" in str(illegal)
+    assert machine.error("strategy", "move", "mean", "PAUSED", "--reason", "x").exit_code == 5
+    assert machine.error("strategy", "move", "mean-reversion", "x", "--reason", "x").exit_code == 2
 
 
 def test_without_a_terminal_nothing_is_asked(machine):

@@ -49,14 +49,14 @@ def test_the_command_shows_the_difference_and_warns(home):
     assert answer.exit_code == 0, answer.exception
     for text in (
         "What is set differently, from event 4 on",
-        "DEMO-LOSS: hypothetical from event 143",
+        "DEMO-LOSS: hypothetical from event 145",
         "DEMO-END: no difference",
         "Warning: The market and the venue would have answered differently",
     ):
         assert text in answer.output
     body = json.loads(run(home, *words, "--account", "DEMO-LOSS", "-o", "json").stdout)
     (account,) = body["accounts"]
-    assert account["hypothetical_from"]["position"] == 143
+    assert account["hypothetical_from"]["position"] == 145
     assert account["kept"] == {"recorded": "0.00 USD", "new": "192.50 USD"}
     assert body["changes"] == [
         {

@@ -96,7 +96,10 @@ def quiet_position(
         return None
     if account.breaches and account.standing(NAME, position.instrument):
         return None
-    if _stop_change(account, position, params) is not None:
+    change = _stop_change(account, position, params)
+    if change is not None and not _is_paced(account, change, world):
+        return None  # due and not announced: the next price announces it, whatever it is
+    if change is not None:
         worth = open_pnl(position.best, position.average, position.size, listed.tick_value)
         return -UNLIMITED, worth - 1
     last = _last_best(position, params)
@@ -138,10 +141,14 @@ def _change(
     account: AccountState, position: Position, params: Params, world: State
 ) -> StopChange | None:
     change = _stop_change(account, position, params)
-    if change is None or change.order_id is None:
-        return change
-    paced = world.now - account.last_stop_change.get(change.order_id, 0) < CHANGE_INTERVAL
-    return None if paced else change
+    return None if change is None or _is_paced(account, change, world) else change
+
+
+def _is_paced(account: AccountState, change: StopChange, world: State) -> bool:
+    """Whether a change of its order came so lately that this one must wait."""
+    if change.order_id is None:
+        return False
+    return world.now - account.last_stop_change.get(change.order_id, 0) < CHANGE_INTERVAL
 
 
 def _stop_change(account: AccountState, position: Position, params: Params) -> StopChange | None:

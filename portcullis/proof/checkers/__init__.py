@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from portcullis.proof.checkers import books, commands, days, durable, gate, limits, locks, rules
+from portcullis.proof.checkers import (
+    books,
+    capital,
+    commands,
+    days,
+    durable,
+    gate,
+    limits,
+    locks,
+    rules,
+)
 from portcullis.proof.checkers.record import Record
 from portcullis.proof.stage import Outcome
 
@@ -33,6 +43,10 @@ CHECKERS: tuple[Callable[[Record], Iterator[str]], ...] = (
     books.money_agrees,
     books.replay_agrees,
     books.restarts_change_nothing,
+    capital.pools_agree_with_accounts,
+    capital.pools_have_what_the_venue_says,
+    capital.strategies_move_as_they_may,
+    capital.strategies_trade_as_they_may,
     rules.the_audit_agrees,
 )
 
