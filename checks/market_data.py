@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from checks import market_suite
-from checks.market_suite import Outcome
 from checks.quotes import Batch, batch, read_quotes
+from checks.suites.outcomes import Outcome, graded
 from checks.verdicts import Finding, Grade
 from portcullis.config.settings import Settings
 from portcullis.domain.events import SYSTEM
@@ -47,28 +47,11 @@ def judge(found: Batch) -> Finding:
 
 
 def grade(found: Batch, outcomes: Sequence[Outcome]) -> Finding:
-    """The verdict of a validation: what could not run weighs as much as what failed."""
-    rows = [each._asdict() for each in outcomes]
-    broken = [each for each in outcomes if not each.could_run]
-    failed = [each for each in outcomes if each.could_run and not each.passed]
-    critical = [each for each in failed if each.severity == "critical"]
+    """The verdict of a validation, and of what the suite cannot see."""
     instruments = len({row.instrument for row in found.rows})
     size = f"{len(found.rows)} quotes of {instruments} instruments"
-    if not outcomes:
-        return Finding(Grade.ERROR, "the suite is empty", rows)
-    if critical or found.missing:
-        named = [_told(each) for each in critical]
-        named += [f"nothing from {name}" for name in found.missing]
-        return Finding(Grade.FAIL, f"{size}: {'; '.join(named)}", rows)
-    if broken:
-        return Finding(Grade.ERROR, "; ".join(f"{b.check}: {b.says}" for b in broken), rows)
-    if failed:
-        return Finding(Grade.WARN, f"{size}: {'; '.join(map(_told, failed))}", rows)
-    return Finding(Grade.PASS, f"{size}, {len(outcomes)} expectations hold", rows)
-
-
-def _told(each: Outcome) -> str:
-    return f"{each.check} ({each.unexpected} rows)"
+    missing = [f"nothing from {name}" for name in found.missing]
+    return graded(size, outcomes, market_suite.digest(), missing)
 
 
 def is_open(plan: Plan, now: int) -> bool:

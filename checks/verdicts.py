@@ -31,11 +31,15 @@ class Grade(StrEnum):
 
 
 class Finding(NamedTuple):
-    """What one run of a check found; `rows` are the lines of its table."""
+    """What one run of a check found; `rows` are the lines of its table.
+
+    `suite` is the SHA-256 of the suite that was run, where one was.
+    """
 
     grade: Grade
     summary: str
     rows: list[dict[str, Any]]
+    suite: str = ""
 
 
 class Kind(NamedTuple):
@@ -48,6 +52,7 @@ class Kind(NamedTuple):
 OPERATIONS = Kind("operations", 2 * MINUTE)
 MARKET_DATA = Kind("market_data", 3 * MINUTE)
 EVENT_LOG = Kind("event_log", 2 * HOUR + 10 * MINUTE)
+LEDGER_ROWS = Kind("ledger_rows", 2 * HOUR + 10 * MINUTE)
 SNAPSHOT = Kind("snapshot", 25 * HOUR)
 BACKUP = Kind("backup", 2 * HOUR)
 RESTORE = Kind("restore", 8 * 24 * HOUR)

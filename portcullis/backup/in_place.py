@@ -27,12 +27,12 @@ from portcullis.store.database import (
 from portcullis.store.keys import PRIVATE_FILE, PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
 
-MARK_FILE = "operations/integrity.mark"
+MARK_FILES = ("operations/integrity.mark", "operations/ledger_rows.mark")
 REPLACED = "replaced-"
 INBOX = (INBOX_FILE, f"{INBOX_FILE}-wal", f"{INBOX_FILE}-shm")
 """Requests that were asked of the ledger before: answered there, or to be asked again."""
 
-BESIDE = (ANCHORS_FILE, *INBOX, MARK_FILE, BACKUP_MARK)
+BESIDE = (ANCHORS_FILE, *INBOX, *MARK_FILES, BACKUP_MARK)
 """What speaks of the ledger that was there."""
 
 

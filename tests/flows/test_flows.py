@@ -38,6 +38,7 @@ async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
     from flows.backup import backup
     from flows.heartbeat import heartbeat
     from flows.integrity import integrity
+    from flows.ledger_rows import ledger_rows
     from flows.market_data_quality import market_data_quality
     from flows.restore_drill import restore_drill
     from flows.snapshot import snapshot
@@ -48,6 +49,7 @@ async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
         "operations": await ended_run(heartbeat, lasts_seconds=9),
         "market_data": await ended_run(market_data_quality),
         "event_log": await ended_run(integrity),
+        "ledger_rows": await ended_run(ledger_rows),
         "snapshot": await ended_run(snapshot),
     }
     left = verdicts(quick)
@@ -55,6 +57,7 @@ async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
         "operations": False,  # nobody is at the gate, and the demonstration is long ago
         "market_data": False,
         "event_log": True,
+        "ledger_rows": True,
         "snapshot": True,
         "backup": True,
         "restore": True,
