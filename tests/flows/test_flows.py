@@ -93,7 +93,7 @@ async def test_a_run_that_comes_too_late_is_skipped(quick, monkeypatch):
 
     monkeypatch.setattr(punctuality, "lateness", lambda: dt.timedelta(days=2))
     state = await ended_run(snapshot)
-    assert (state.name, state.is_completed()) == ("Stale", True)
+    assert (state.name, state.is_completed()) == ("Skipped", True)
 
 
 async def test_the_timetable_is_put_in_force_twice_without_change(quick):
