@@ -4,12 +4,11 @@ What is new is looked at from a watermark on, the last verified row included. Of
 before, each run looks at a slice in turn, as large a part as the time since the last run is of a
 week, so that every row is looked at once a week; a full run looks at everything. The watermark is
 ours alone, lies beside the ledger, and moves only with a verdict that holds the gate.
+`python -m checks.ledger_rows [--full]` gives the finding as JSON.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,15 +16,16 @@ from typing import NamedTuple
 
 import msgspec
 
+from checks.apart import check_apart, run_here
 from checks.suites.ledger_rows import SUITE
 from checks.suites.outcomes import SAMPLES, Outcome, graded
 from checks.suites.running import digest_of, load, validate
 from checks.verdicts import Finding, Grade
 from checks.worker_health import replace_file
 from portcullis.clock import SystemClock
-from portcullis.config.settings import Settings, as_environment, read_settings
+from portcullis.config.settings import Settings
 from portcullis.domain.model import HOUR
-from portcullis.errors import PortcullisError, StoreError, StoreLocked
+from portcullis.errors import StoreLocked
 from portcullis.store.lock import WriterLock
 from portcullis.store.reading import LedgerReader
 
@@ -33,8 +33,6 @@ MARK_FILE = "ledger_rows.mark"
 WINDOW_ROWS = 50_000  # rows of one validation
 SLICE_MAX = 50_000  # old rows of one run
 WEEK = 7 * 24 * HOUR
-RUN_SECONDS_MAX = 1_800.0
-PROBLEM_MAX = 300
 
 
 class Watermark(msgspec.Struct, frozen=True):
@@ -94,24 +92,9 @@ def check_where_it_fits(settings: Settings, now: int, *, full: bool = False) -> 
     """`check` in this process where little is new, in one of its own where that takes long."""
     load()
     much = full or sum(each.rows for each in planned(settings, now).new) > WINDOW_ROWS
-    return check_apart(settings, full=full) if much else check(settings, now)
-
-
-def check_apart(settings: Settings, *, full: bool = False) -> Finding:
-    """`check` in a process of its own: validations take turns, and this one may take minutes."""
-    command = [sys.executable, "-m", "checks.ledger_rows", *(["--full"] if full else [])]
-    ended = subprocess.run(  # noqa: S603 - our own interpreter and our own module
-        command,
-        capture_output=True,
-        timeout=RUN_SECONDS_MAX,
-        check=False,
-        cwd=Path(__file__).parent.parent,
-        env={**os.environ, **as_environment(settings)},
-    )
-    if ended.returncode:
-        problem = ended.stderr.decode(errors="replace").strip()[-PROBLEM_MAX:]
-        raise StoreError(problem, remedy="look at the ledger: `portcullis ledger verify`")
-    return msgspec.json.decode(ended.stdout, type=Finding)
+    if much:
+        return check_apart(settings, "checks.ledger_rows", full=full)
+    return check(settings, now)
 
 
 def planned(settings: Settings, now: int, *, full: bool = False) -> Work:
@@ -184,16 +167,5 @@ def _read(path: Path, fresh: Watermark, head: int) -> Watermark:
     return found if ours and 0 <= found.turned <= found.verified <= head else fresh
 
 
-def main() -> int:
-    """`python -m checks.ledger_rows [--full]`: the finding as JSON on the standard output."""
-    try:
-        found = check(read_settings(), SystemClock().now(), full="--full" in sys.argv[1:])
-    except PortcullisError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.buffer.write(msgspec.json.encode(found))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_here(lambda settings, full: check(settings, SystemClock().now(), full=full)))

@@ -33,13 +33,18 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 th { text-align: left; color: var(--soft); font-weight: 600; }
 th, td { padding: .35rem .6rem .35rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }
-td { overflow-wrap: anywhere; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td { overflow-wrap: anywhere; } td.check { white-space: nowrap; }
+td.count { text-align: right; font-variant-numeric: tabular-nums; }
 code { font: .88em ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace; }
-.samples code { display: block; } .ok { color: var(--good); } .failed { color: var(--bad); }
+.samples code { display: block; line-height: 1.5rem; }
+.ok { color: var(--good); } .failed { color: var(--bad); }
 .failed, .ok, .warned { font-weight: 600; white-space: nowrap; } .warned { color: var(--warn); }
 footer { margin-top: 2rem; color: var(--soft); font-size: .88rem; }
 @media (max-width: 40rem) { body { padding: 1rem; } dl { grid-template-columns: 1fr; }
-  dd { margin-bottom: .4rem; } }
+  dd { margin-bottom: .4rem; } tr.names { display: none; }
+  tr { display: block; border-bottom: 1px solid var(--line); padding: .4rem 0; }
+  td, td.count, td.check { display: block; border: 0; padding: 0; text-align: left;
+    white-space: normal; } td.count::before { content: "rows: "; } }
 @media print { body { max-width: none; } }
 """
 
@@ -134,20 +139,24 @@ def moment(at: int) -> str:
 
 
 def _rows(report: Report) -> str:
-    rows = report.rows
+    outcomes = [row for row in report.rows if row.keys() >= OUTCOME]
+    others = [row for row in report.rows if not row.keys() >= OUTCOME]
+    return _outcomes(outcomes) + _others(others, report.rows_left_out)
+
+
+def _others(rows: Sequence[dict[str, Any]], left_out: int) -> str:
     if not rows:
         return ""
-    if all(row.keys() >= OUTCOME for row in rows):
-        return _outcomes(rows)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     body = [[_cell(row.get(name)) for name in columns] for row in rows]
-    more = f"<p>{report.rows_left_out} rows are left out.</p>\n" if report.rows_left_out else ""
+    more = f"<p>{left_out} rows are left out.</p>\n" if left_out else ""
     return f"<h2>What was found</h2>\n{_table([escape(name) for name in columns], body)}{more}"
 
 
 def _outcomes(rows: Sequence[dict[str, Any]]) -> str:
     """The checks of a suite, what did not hold first."""
     bad = [row for row in rows if not row["passed"]]
+    bad.sort(key=lambda row: row["severity"] != "critical")
     good = [row for row in rows if row["passed"]]
     columns = ("result", "severity", "check", "what must hold", "rows", "some of them")
     parts = []
@@ -165,9 +174,9 @@ def _outcome(row: dict[str, Any]) -> list[str]:
     return [
         f"<td>{_result(row)}</td>",
         f"<td>{escape(str(row['severity']))}</td>",
-        f"<td><code>{escape(str(row['check']))}</code></td>",
+        f'<td class="check"><code>{escape(str(row["check"]))}</code></td>',
         f"<td>{escape(str(row['says']))}</td>",
-        f'<td class="number">{escape(str(row["unexpected"]))}</td>',
+        f'<td class="count">{escape(str(row["unexpected"]))}</td>',
         f'<td class="samples">{samples}</td>',
     ]
 
@@ -192,12 +201,12 @@ def told(sample: Any) -> str:
 def _table(columns: Iterable[str], body: Iterable[Iterable[str]]) -> str:
     head = "".join(f"<th>{name}</th>" for name in columns)
     rows = "\n".join(f"<tr>{''.join(cells)}</tr>" for cells in body)
-    return f'<div class="wide"><table>\n<tr>{head}</tr>\n{rows}\n</table></div>\n'
+    return f'<div class="wide"><table>\n<tr class="names">{head}</tr>\n{rows}\n</table></div>\n'
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return f"<td>{'yes' if value else 'no'}</td>"
     if isinstance(value, int | float):
-        return f'<td class="number">{value:,}</td>'
+        return f"<td>{value:,}</td>"
     return f"<td>{'' if value is None else escape(told(value))}</td>"

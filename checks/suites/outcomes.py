@@ -81,7 +81,7 @@ def graded(
 
 
 def _told(each: Outcome) -> str:
-    return f"{each.check} ({each.unexpected} rows)"
+    return f"{each.check} ({each.unexpected} row{'s' * (each.unexpected != 1)})"
 
 
 def _listed(named: Sequence[str]) -> str:

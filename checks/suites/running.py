@@ -71,9 +71,10 @@ def digest(made: Any, rows: str = "") -> str:
     return hashlib.sha256(asked).hexdigest()
 
 
-def digest_of(suite: Suite) -> str:
-    """The digest of a suite over SQL."""
-    return digest(expectation_suite(suite), suite.rows)
+def digest_of(*suites: Suite) -> str:
+    """The digest of suites over SQL, of several as one."""
+    each = [digest(expectation_suite(suite), suite.rows) for suite in suites]
+    return each[0] if len(each) == 1 else hashlib.sha256("".join(each).encode()).hexdigest()
 
 
 def validate(

@@ -54,18 +54,19 @@ def draw(found: dict[str, Any]) -> RenderableType:
 
 
 def _rows(rows: list[dict[str, Any]]) -> list[RenderableType]:
-    if not rows:
-        return []
-    if "check" not in rows[0]:
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        return [table("", columns, ([row.get(name) for name in columns] for row in rows))]
-    bad = [row for row in rows if not row["passed"]]
-    good = len(rows) - len(bad)
+    outcomes = [row for row in rows if "check" in row]
+    others = [row for row in rows if "check" not in row]
+    bad = [row for row in outcomes if not row["passed"]]
     parts: list[RenderableType] = []
     if bad:
         columns = ["check", "severity", "rows", "must hold", "some of them"]
         parts.append(table("", columns, map(_outcome, bad)))
-    return [*parts, Text(f"{good} of {len(rows)} checks hold")]
+    if outcomes:
+        parts.append(Text(f"{len(outcomes) - len(bad)} of {len(outcomes)} checks hold"))
+    if others:
+        columns = list(dict.fromkeys(name for row in others for name in row))
+        parts.append(table("", columns, ([row.get(name) for name in columns] for row in others)))
+    return parts
 
 
 def _outcome(row: dict[str, Any]) -> list[Any]:
