@@ -102,6 +102,12 @@ def _warnings() -> list[Any]:
             **_named("quote.unique", "no quote came twice"),
         ),
         between(
+            column="gap",
+            max_value=1.0,
+            **warning,
+            **_named("gap.none", "no instrument is silent while its market is open"),
+        ),
+        between(
             column="z",
             min_value=-ROLLING_Z_MAX,
             max_value=ROLLING_Z_MAX,
