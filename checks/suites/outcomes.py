@@ -45,11 +45,11 @@ def outcome(result: Any) -> Outcome:
 
 
 def raised(info: dict[str, Any]) -> str | None:
-    """What an expectation raised. The information comes in two shapes."""
+    """What an expectation raised, its first line. The information comes in two shapes."""
     shapes = [info] if "raised_exception" in info else list(info.values())
     for each in shapes:
         if isinstance(each, dict) and each.get("raised_exception"):
-            return str(each.get("exception_message"))
+            return str(each.get("exception_message")).strip().partition("\n")[0]
     return None
 
 

@@ -15,6 +15,7 @@ from checks.ledger_rows import MARK_FILE, WEEK, Watermark, Window, check, slice_
 from checks.suites import running
 from checks.suites.ledger_rows import SUITE
 from checks.verdicts import Grade
+from portcullis.config.settings import Settings
 from portcullis.domain.events import TimePassed
 from portcullis.domain.model import HOUR
 from portcullis.ports import Entry
@@ -235,9 +236,17 @@ def test_windows_join_and_leave_nothing_out(first, length):
     assert all(each.rows <= ledger_rows.WINDOW_ROWS + 1 for each in found)
 
 
-def test_nothing_new_is_no_window():
-    assert list(windows(5, 5)) == []
-    assert list(windows(1, 1)) == [Window(1, 1)]
+def test_where_nothing_is_new_the_last_row_is_looked_at(settings, now):
+    assert list(windows(5, 5)) == [Window(5, 5)]
+    check(settings, now)
+    again = check(settings, now)
+    assert again.grade is Grade.PASS
+    assert again.summary.startswith("1 new rows and 0 old ones")
+
+
+def test_a_ledger_without_events_is_empty(tmp_path):
+    SqliteLedger(tmp_path).close()
+    assert check(Settings(home=str(tmp_path)), 1).grade is Grade.EMPTY
 
 
 @pytest.mark.parametrize("other", [{"suite": "x"}, {"ledger": "x"}, {"verified": 10**9}])
