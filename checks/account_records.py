@@ -200,22 +200,26 @@ def row_of(engine: Engine, due: Due, moment: int, now: int) -> AccountRecord | N
 
 
 def judge(settings: Settings, work: Work, done: Recorded, now: int, *, full: bool) -> Finding:
-    """The suites over records and states; an account that is overdue and not known fails too."""
+    """The suites over records and states; an account that is not known fails too.
+
+    One that was known before has `OVERDUE` after its reset, then its records are stale.
+    """
     path = records_path(settings)
     bounds = {"since": 0 if full else now - WINDOW, "head": work.head, "now": now}
     outcomes = validate(settings.ledger_path, LEDGER_STATES, bounds)
     if path.exists():
         outcomes = [*validate(path, ACCOUNT_RECORDS, bounds), *outcomes]
+    unknown = [each.account for each in done.unknown if each.follows is None]
     overdue = [
-        each.account
+        f"{each.account} has no record since {each.follows}"
         for each in done.unknown
-        if each.follows is None or now - each.reset_at > OVERDUE
+        if each.follows is not None and now - each.reset_at > OVERDUE
     ]
-    missing = [f"equity not known: {', '.join(overdue)}"] if overdue else []
+    missing = [f"equity not known: {', '.join(unknown)}"] if unknown else []
     made_up = sum(each.made_up for each in done.written)
     size = f"{len(work.engine.plan.accounts)} accounts, {len(done.written)} recorded now"
     size += f" ({made_up} made up)" * bool(made_up)
-    found = graded(size, outcomes, digest_of(ACCOUNT_RECORDS, LEDGER_STATES), missing)
+    found = graded(size, outcomes, digest_of(ACCOUNT_RECORDS, LEDGER_STATES), missing, overdue)
     return found._replace(rows=[*found.rows, *(_shown(path, each) for each in done.written)])
 
 

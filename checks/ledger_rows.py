@@ -123,18 +123,21 @@ def windows(first: int, last: int) -> Iterator[Window]:
 
 
 def slice_of(before: Watermark, now: int) -> tuple[list[Window], int]:
-    """The next slice of the verified rows and where the one after it begins.
+    """The next slice of the verified rows, and the position behind which the one after it begins.
 
     As large a part of them as the time since the last run is of a week; a run that was missed makes
-    the next slice larger, `SLICE_MAX` rows at most.
+    the next slice larger, `SLICE_MAX` rows at most. At the end it goes on from the first row.
     """
     elapsed = min(max(0, now - before.at), WEEK)
     due = min(SLICE_MAX, -(-before.verified * elapsed // WEEK))
     if not due:
         return [], before.turned
-    last = min(before.verified, before.turned + due)
-    found = Window(max(1, before.turned), last)
-    return [found], 0 if last == before.verified else last
+    end = before.turned + due
+    found = [Window(max(1, before.turned), min(end, before.verified))]
+    if end <= before.verified:
+        return found, end % before.verified
+    rest = end - before.verified
+    return [*found, Window(1, rest)], rest
 
 
 def look(path: Path, work: Work, now: int) -> Finding:

@@ -7,7 +7,7 @@ day at all hours, as the demonstration's do, it never is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
 from portcullis.domain.model import HOUR, MICRO
@@ -39,7 +39,8 @@ DEFAULT = (Window("America/Chicago", 17 * 60, 16 * 60, (6, 0, 1, 2, 3)),)
 
 EVERY_DAY = 7
 DAY = 24 * HOUR
-AROUND = 4  # days of sessions that are looked up around a day
+BLOCK = 28 * DAY  # sessions are looked up, and kept, by so many days
+AROUND = 4 * DAY  # a session may begin so long before the date it is named by, or last so long
 
 Span = tuple[int, int]
 
@@ -82,7 +83,9 @@ class MarketHours:
         elif name is None:
             yield from default_spans(start, end, self._holidays)
         else:
-            yield from _sessions(name, start // DAY, end // DAY)
+            first = (start - AROUND) // BLOCK
+            for block in range(first, end // BLOCK + 1):
+                yield from _sessions(name, block)
 
 
 def default_spans(start: int, end: int, holidays: Calendar | None) -> Iterator[Span]:
@@ -96,24 +99,29 @@ def default_spans(start: int, end: int, holidays: Calendar | None) -> Iterator[S
         at = until
 
 
-@lru_cache(maxsize=512)
-def _sessions(name: str, first_day: int, last_day: int) -> tuple[Span, ...]:
-    """Openings of a calendar around days since 1970, without its daily breaks."""
+@lru_cache(maxsize=256)
+def _sessions(name: str, block: int) -> tuple[Span, ...]:
+    """Openings of a calendar that begin in a block of days, without its daily breaks."""
     import pandas_market_calendars
 
-    first, last = (
-        datetime.fromtimestamp(day * DAY // MICRO, tz=UTC).date() + timedelta(days=around)
-        for day, around in ((first_day, -AROUND), (last_day, AROUND))
+    begin, end = block * BLOCK, (block + 1) * BLOCK
+    table = pandas_market_calendars.get_calendar(name).schedule(
+        _date(begin - AROUND), _date(end + AROUND)
     )
-    table = pandas_market_calendars.get_calendar(name).schedule(first, last)
     found: list[Span] = []
     for row in table.to_dict("records"):
         opens, closes = _us(row["market_open"]), _us(row["market_close"])
+        if not begin <= opens < end:
+            continue
         if "break_start" in row and row["break_start"] == row["break_start"]:  # NaT is not itself
             found += [(opens, _us(row["break_start"])), (_us(row["break_end"]), closes)]
         else:
             found.append((opens, closes))
     return tuple(each for each in found if each[0] < each[1])
+
+
+def _date(at: int) -> date:
+    return datetime.fromtimestamp(at // MICRO, tz=UTC).date()
 
 
 def _us(moment: datetime) -> int:

@@ -54,13 +54,17 @@ def raised(info: dict[str, Any]) -> str | None:
 
 
 def graded(
-    size: str, outcomes: Sequence[Outcome], suite: str = "", missing: Sequence[str] = ()
+    size: str,
+    outcomes: Sequence[Outcome],
+    suite: str = "",
+    missing: Sequence[str] = (),
+    stale: Sequence[str] = (),
 ) -> Finding:
     """The grade of a validation: the one place where severities become what the gate reads.
 
     A critical failure fails; so does anything `missing`. What could not run weighs as much, as an
-    ERROR. A warning holds the gate and is told; what is only info is in the rows. `suite` is the
-    digest of what was asked.
+    ERROR; so does what is older than its deadline, as STALE. A warning holds the gate and is told;
+    what is only info is in the rows. `suite` is the digest of what was asked.
     """
     rows = [each._asdict() for each in outcomes]
     broken = [each for each in outcomes if not each.could_run]
@@ -70,11 +74,13 @@ def graded(
     if not outcomes:
         return Finding(Grade.ERROR, "the suite is empty", rows, suite)
     if critical or missing:
-        named = [*map(_told, critical), *missing]
+        named = [*map(_told, critical), *missing, *stale]
         return Finding(Grade.FAIL, f"{size}: {_listed(named)}", rows, suite)
     if broken:
         named = [f"{each.check}: {each.says}" for each in broken]
         return Finding(Grade.ERROR, _listed(named), rows, suite)
+    if stale:
+        return Finding(Grade.STALE, f"{size}: {_listed(stale)}", rows, suite)
     if warned:
         return Finding(Grade.WARN, f"{size}: {_listed([_told(w) for w in warned])}", rows, suite)
     return Finding(Grade.PASS, f"{size}, {len(outcomes)} expectations hold", rows, suite)

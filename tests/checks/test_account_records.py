@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks import account_records, record_days, record_files
-from checks.account_records import record, record_where_it_fits, records_path
-from checks.record_days import due_days, engines_at
+from checks.account_records import Recorded, record, record_where_it_fits, records_path
+from checks.record_days import Due, due_days, engines_at
 from checks.record_store import AccountRecord, Newest, add_records, equity_curve, newest_records
 from checks.suites import running
 from checks.suites.account_records import ACCOUNT_RECORDS, LEDGER_STATES
@@ -199,6 +199,22 @@ def test_an_account_nobody_knows_fails_when_it_is_overdue(settings, home):
     assert found.grade is Grade.FAIL
     assert "equity not known: NEW" in found.summary
     assert len(rows(settings)) == 5, "the others are recorded"
+
+
+def test_an_account_that_was_known_has_two_hours_then_its_records_are_stale(settings):
+    record(settings, NOW)
+    now = NOW + DAY
+    work = account_records.work_of(settings, now)
+
+    def judged(reset_at):
+        unknown = Due("DEMO-SIZE", "2027-01-16", "2027-01-15", reset_at)
+        return account_records.judge(settings, work, Recorded([], [unknown]), now, full=False)
+
+    assert judged(now - HOUR).grade is Grade.PASS
+    late = judged(now - 3 * HOUR)
+    assert late.grade is Grade.STALE
+    assert "DEMO-SIZE has no record since 2027-01-15" in late.summary
+    assert not late.grade.holds
 
 
 def test_no_watched_account_is_no_record(settings, home):

@@ -1,6 +1,7 @@
 """The suite over the ledger's rows: what damage each expectation sees, and what a run looks at."""
 
 import json
+import sqlite3
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from checks.suites.ledger_rows import SUITE
 from checks.verdicts import Grade
 from portcullis.config.settings import Settings
 from portcullis.domain.events import TimePassed
-from portcullis.domain.model import HOUR
+from portcullis.domain.model import HOUR, MINUTE
 from portcullis.ports import Entry
 from portcullis.store.database import DRIVER, connect_reader
 from portcullis.store.ledger import SqliteLedger
@@ -207,24 +208,29 @@ def test_an_old_change_is_seen_by_the_slices_of_a_week(settings, home, now):
 
 
 @given(
-    st.integers(1, 1_000_000),
-    st.lists(st.integers(1, 60 * 24 * 3), min_size=1, max_size=40),
+    st.integers(1, 400),
+    st.integers(0, 399),
+    st.lists(st.integers(1, 3 * 24 * 60), min_size=1, max_size=60),
 )
-def test_slices_cover_every_verified_row_within_a_week_of_runs(verified, minutes):
-    """However the runs lie, as long as the slices' bound is not reached."""
-    at, turned, seen = 0, 0, 0
-    before = Watermark("l", "s", min(verified, 40_000), turned, at)
-    while seen < before.verified and minutes:
-        at += minutes.pop() * HOUR // 60
-        found, turned = slice_of(before, at)
+def test_slices_look_at_every_verified_row_within_any_week(verified, turned, minutes):
+    """However the runs lie, wherever they begin, as long as the slices' bound is not reached."""
+    mark = Watermark("l", "s", verified, turned % verified)
+    seen: set[int] = set()
+    at = 0
+    for pause in (*minutes, WEEK // MINUTE):  # the last pause makes it a week for sure
+        at = min(at + pause * MINUTE, WEEK)
+        found, behind = slice_of(mark, at)
         for each in found:
-            assert each.first <= seen + 1
-            assert each.last > seen or before.verified == 1
-            seen = each.last
-        before = msgspec.structs.replace(before, turned=turned, at=at)
-        if turned == 0:
-            break
-    assert seen == before.verified or at < WEEK
+            assert 1 <= each.first <= each.last <= verified
+            seen.update(range(each.first, each.last + 1))
+        mark = msgspec.structs.replace(mark, turned=behind, at=at)
+        assert 0 <= behind < verified
+    assert seen == set(range(1, verified + 1))
+
+
+def test_a_slice_is_bounded_however_long_nobody_looked():
+    (found,), _ = slice_of(Watermark("l", "s", 10_000_000, 0, 0), 52 * WEEK)
+    assert found.rows == ledger_rows.SLICE_MAX
 
 
 @given(st.integers(1, 400_000), st.integers(1, 400_000))
@@ -303,3 +309,14 @@ def _target(path):
         return str(path.readlink())
     except OSError:
         return ""
+
+
+def test_no_other_sqlite_library_opens_the_file(settings, now, monkeypatch):
+    """Two in one process undo each other's locks, and that once cost a database."""
+
+    def refuse(*words, **named):
+        raise AssertionError(f"the standard library's sqlite3 was asked for {words}")
+
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", refuse)
+    assert check(settings, now).grade is Grade.PASS

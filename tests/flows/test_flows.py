@@ -34,6 +34,19 @@ async def state_of(client, run_id) -> Any:
     return (await client.read_flow_run(run_id)).state
 
 
+async def description_of(name):
+    """What the newest artifact of a flow says above its table."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+    key = name.replace("_", "-")
+    async with get_client() as client:
+        found = await client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        )
+    return "".join(f"{each.description} {each.data}" for each in found)
+
+
 async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
     from flows.backup import backup
     from flows.heartbeat import heartbeat
@@ -63,6 +76,10 @@ async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
         "restore": True,
     }
     assert "RTO" in left["restore"].summary
+    for name in left:
+        page = quick.reports_path / f"{name}.html"
+        assert left[name].run_id in page.read_text()
+        assert str(page) in await description_of(name)
     for name, state in ended.items():
         assert state.is_completed() is left[name].passed
         assert state.message.startswith(str(state.name).upper())
