@@ -100,8 +100,8 @@ def records_path(settings: Settings) -> Path:
 def work_of(settings: Settings, now: int) -> Work:
     """What is due of the accounts that the ledger's plan watches; those that left it are not."""
     with LedgerReader(settings.home_path) as reader:
-        head = reader.head().position
         engine = recover(reader).engine
+        head = reader.head().position  # after the fold: the worker goes on writing meanwhile
     newest = newest_records(records_path(settings))
     due = [
         each

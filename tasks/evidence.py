@@ -29,16 +29,18 @@ Check = Callable[[Settings, int], Finding]
 
 @task(name="check", task_run_name="check {what}", cache_policy=NO_CACHE)
 async def carry_out(what: str, settings: Settings, check: Check) -> Finding:  # noqa: ARG001 - its name
-    """Run a check on a thread. One that cannot be carried out is tried again, then is an ERROR."""
-    problem = ""
+    """Run a check on a thread. What cannot be carried out, or not in part, is tried again."""
+    found = Finding(Grade.ERROR, "", [])
     for attempt in range(ATTEMPTS):
         try:
-            return await asyncio.to_thread(check, settings, SystemClock().now())
+            found = await asyncio.to_thread(check, settings, SystemClock().now())
         except (StoreError, ConfigError, OSError) as error:
-            problem = str(error)
+            found = Finding(Grade.ERROR, f"could not be carried out: {error}", [])
+        if found.grade is not Grade.ERROR:
+            break
         if attempt + 1 < ATTEMPTS:
             await asyncio.sleep(PAUSE_SECONDS)
-    return Finding(Grade.ERROR, f"could not be carried out: {problem}", [])
+    return found
 
 
 @task(

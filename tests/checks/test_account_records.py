@@ -20,7 +20,7 @@ from checks.suites import running
 from checks.suites.account_records import ACCOUNT_RECORDS, LEDGER_STATES
 from checks.verdicts import Grade
 from portcullis.config.settings import Settings
-from portcullis.domain.events import FACT_KINDS, RulesLoaded, decode
+from portcullis.domain.events import FACT_KINDS, RulesLoaded, TimePassed, decode
 from portcullis.domain.model import HOUR, MINUTE, SECOND
 from portcullis.domain.plan import AccountPlan, decode_plan, digest, encode_plan
 from portcullis.domain.session import trading_day
@@ -74,6 +74,17 @@ def test_every_account_is_recorded_once_a_day(settings):
     later = record(settings, NOW + DAY)
     assert later.summary.startswith("5 accounts, 5 recorded now")
     assert {row["follows"] for row in rows(settings)[1::2]} == {rows(settings)[0]["trading_day"]}
+
+
+def test_events_that_come_while_a_run_folds_are_within_the_ledger(settings, home, monkeypatch):
+    def busy(reader):
+        ledger = SqliteLedger(home)
+        ledger.append([Entry("system", ledger.last_at() + 1, "t", TimePassed())])
+        ledger.close()
+        return recover(reader)
+
+    monkeypatch.setattr(account_records, "recover", busy)
+    assert record(settings, NOW).grade is Grade.PASS
 
 
 def test_records_are_files_for_people_too(settings):
