@@ -13,6 +13,7 @@ from portcullis.domain.model import HOUR, MINUTE, Verdict
 from portcullis.store.inbox import SqliteInbox
 
 SUMMARY_MAX = 400
+DIGEST_SHOWN = 12
 
 
 class Grade(StrEnum):
@@ -111,9 +112,10 @@ RESTORE = Kind(
 
 
 def verdict_of(kind: Kind, found: Finding, now: int, run_id: str, link: str = "") -> Verdict:
-    """A finding as the gate reads it."""
-    page = "" if found.grade.holds else f" (portcullis evidence show {kind.name})"
-    summary = f"{found.grade}: {found.summary}"[: SUMMARY_MAX - len(page)] + page
+    """A finding as the gate reads it; the summary ends with which suite, and where to look."""
+    end = f" (suite {found.suite[:DIGEST_SHOWN]})" if found.suite else ""
+    end += "" if found.grade.holds else f" (portcullis evidence show {kind.name})"
+    summary = f"{found.grade}: {found.summary}"[: SUMMARY_MAX - len(end)] + end
     return Verdict(kind.name, found.grade.holds, now, now + kind.lasts, summary, run_id, link)
 
 
