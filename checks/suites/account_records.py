@@ -22,7 +22,7 @@ _BY_ACCOUNT = """
 """
 _RESETS = f"""
 SELECT account, trading_day, reset_at, reset_before FROM {_BY_ACCOUNT}
-WHERE reset_at <= reset_before
+WHERE follows IS NOT NULL AND reset_at <= reset_before
 """
 _TIMES = f"""
 SELECT account, trading_day, taken_at, taken_before FROM {_BY_ACCOUNT}
