@@ -2,12 +2,11 @@
 
 Incremental: everything before the mark was verified by an earlier run. The mark is ours alone and
 lies beside the ledger; without one, or where it cannot be read, everything is verified.
+`python -m checks.log_integrity [--full]` gives the finding as JSON.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
@@ -16,12 +15,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from checks.apart import run_here
 from checks.verdicts import Finding, Grade
 from checks.worker_health import replace_file
-from portcullis.config.settings import Settings, as_environment, read_settings
+from portcullis.config.settings import Settings
 from portcullis.domain.engine import Engine
 from portcullis.domain.state import STATE_VERSION, AccountState, State, freeze, thaw
-from portcullis.errors import PortcullisError, StoreError, StoreLocked
+from portcullis.errors import StoreLocked
 from portcullis.store.database import explained, open_reader
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
@@ -31,8 +31,6 @@ from portcullis.worker.recovery import begin
 from portcullis.worker.replay import Replayed, replay
 
 MARK_FILE = "integrity.mark"
-RUN_SECONDS_MAX = 1_800.0
-PROBLEM_MAX = 300
 SHOWN_MAX = 5
 
 
@@ -71,23 +69,6 @@ def check(settings: Settings, *, full: bool = False) -> Finding:
             return found
     except StoreLocked:
         return Finding(Grade.EARLY, "another run is verifying; it leaves the verdict", [])
-
-
-def check_apart(settings: Settings, *, full: bool = False) -> Finding:
-    """As `check`, in a process of its own: its work must not hold up a warm one's other flows."""
-    command = [sys.executable, "-m", "checks.log_integrity", *(["--full"] if full else [])]
-    ended = subprocess.run(  # noqa: S603 - our own interpreter and our own module
-        command,
-        capture_output=True,
-        timeout=RUN_SECONDS_MAX,
-        check=False,
-        cwd=Path(__file__).parent.parent,
-        env={**os.environ, **as_environment(settings)},
-    )
-    if ended.returncode:
-        problem = ended.stderr.decode(errors="replace").strip()[-PROBLEM_MAX:]
-        raise StoreError(problem, remedy="look at the ledger: `portcullis ledger verify`")
-    return msgspec.json.decode(ended.stdout, type=Finding)
 
 
 def run(settings: Settings, before: Progress | None) -> tuple[Checked, Progress | None]:
@@ -184,16 +165,5 @@ def _account_faults(account: AccountState) -> Iterator[str]:
         yield "sizes are kept for a lock that is not there"
 
 
-def main() -> int:
-    """`python -m checks.log_integrity [--full]`: the finding as JSON on the standard output."""
-    try:
-        found = check(read_settings(), full="--full" in sys.argv[1:])
-    except PortcullisError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.buffer.write(msgspec.json.encode(found))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_here(lambda settings, full: check(settings, full=full)))

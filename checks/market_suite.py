@@ -1,20 +1,22 @@
 """The suite over quotes: what must hold (critical) and what a person should hear of (warning).
 
-The only module that imports Great Expectations, inside its functions: the import takes seconds
-and 150 MB, so it happens once, in a process that stays. Every validation has an ephemeral context
-and a data source of its own, because shared ones have judged another thread's table.
+Great Expectations is imported inside the functions, as `checks.suites.running` says. Every
+validation has an ephemeral context and a data source of its own, because shared ones have judged
+another thread's table.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from checks.quotes import QuoteRow
+from checks.suites import running
+from checks.suites.outcomes import SAMPLES, Outcome, outcome
+from checks.suites.running import load, one_at_a_time
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite
@@ -23,31 +25,6 @@ SUITE = "market.quotes"
 AHEAD_MAX_US = 2_000_000
 CROSSED_RUN_MAX = 3
 ROLLING_Z_MAX = 10.0
-SAMPLES = 5
-
-_one_at_a_time = Lock()
-
-
-class Outcome(NamedTuple):
-    """One expectation's result. `could_run` is False when it raised: that proves nothing."""
-
-    check: str
-    severity: str
-    passed: bool
-    could_run: bool
-    unexpected: int
-    says: str
-    samples: list[Any]
-
-
-def load() -> None:
-    """Import Great Expectations now, so that the first validation does not wait for it."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import logging
-
-    import great_expectations  # noqa: F401
-
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
 
 def suite() -> ExpectationSuite:
@@ -55,6 +32,12 @@ def suite() -> ExpectationSuite:
     from great_expectations.core import ExpectationSuite
 
     return ExpectationSuite(name=SUITE, expectations=[*_critical(), *_warnings()])
+
+
+@lru_cache(maxsize=1)
+def digest() -> str:
+    """SHA-256 of the suite."""
+    return running.digest(suite())
 
 
 def _named(check: str, says: str) -> dict[str, Any]:
@@ -119,6 +102,12 @@ def _warnings() -> list[Any]:
             **_named("quote.unique", "no quote came twice"),
         ),
         between(
+            column="gap",
+            max_value=1.0,
+            **warning,
+            **_named("gap.none", "no instrument is silent while its market is open"),
+        ),
+        between(
             column="z",
             min_value=-ROLLING_Z_MAX,
             max_value=ROLLING_Z_MAX,
@@ -130,7 +119,7 @@ def _warnings() -> list[Any]:
 
 def validate(rows: Sequence[QuoteRow]) -> list[Outcome]:
     """Judge rows that `quotes.batch` made; one validation at a time in a process."""
-    with _one_at_a_time:
+    with one_at_a_time:
         load()
         import great_expectations as gx
         import pandas as pd
@@ -153,28 +142,3 @@ _FORMAT: dict[str, Any] = {
     "unexpected_index_column_names": ["position"],
     "partial_unexpected_count": SAMPLES,
 }
-
-
-def outcome(result: Any) -> Outcome:
-    """One result in our words; an exception is told apart from a failed expectation."""
-    configuration = result.expectation_config
-    details = result.result or {}
-    raised = _raised(result.exception_info or {})
-    return Outcome(
-        configuration.meta["check_id"],
-        getattr(configuration.severity, "value", configuration.severity) or "critical",
-        bool(result.success),
-        raised is None,
-        int(details.get("unexpected_count") or 0),
-        configuration.description if raised is None else f"could not run: {raised}",
-        list(details.get("partial_unexpected_index_list") or [])[:SAMPLES],
-    )
-
-
-def _raised(info: dict[str, Any]) -> str | None:
-    """What an expectation raised. The information comes in two shapes."""
-    shapes = [info] if "raised_exception" in info else list(info.values())
-    for each in shapes:
-        if isinstance(each, dict) and each.get("raised_exception"):
-            return str(each.get("exception_message"))
-    return None

@@ -8,7 +8,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from checks import log_integrity
+from checks.apart import check_apart
 from checks.verdicts import EVENT_LOG
 from tasks.evidence import judged
 from tasks.punctuality import skipped_when_late
@@ -30,5 +30,5 @@ async def integrity(full: bool = False) -> State[Any]:
         full: Verify from the first event instead of from the last mark.
     """
     return await judged(
-        EVENT_LOG, lambda settings, _now: log_integrity.check_apart(settings, full=full)
+        EVENT_LOG, lambda settings, _now: check_apart(settings, "checks.log_integrity", full=full)
     )

@@ -1,4 +1,4 @@
-"""The daily record of every account."""
+"""The daily record of every account, each at its own reset."""
 
 from __future__ import annotations
 
@@ -14,8 +14,15 @@ from tasks.evidence import judged
 from tasks.punctuality import skipped_when_late
 
 
-@flow(name="snapshot", flow_run_name="record of every account", timeout_seconds=120)
-@skipped_when_late(timedelta(days=1))
-async def snapshot() -> State[Any]:
-    """Write figures, tables and equity curves under `snapshots` in the home: verdict `snapshot`."""
-    return await judged(SNAPSHOT, account_records.record)
+@flow(name="snapshot", flow_run_name="records that are due", timeout_seconds=2_000)
+@skipped_when_late(timedelta(minutes=10))
+async def snapshot(full: bool = False) -> State[Any]:
+    """Record each account after its own reset, and judge all records: verdict `snapshot`.
+
+    Args:
+        full: Look at every record instead of at those of the last 35 days.
+    """
+    return await judged(
+        SNAPSHOT,
+        lambda settings, now: account_records.record_where_it_fits(settings, now, full=full),
+    )

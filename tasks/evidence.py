@@ -14,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from checks import reports
 from checks.verdicts import Finding, Grade, Kind, leave, verdict_of
 from portcullis.clock import SystemClock
 from portcullis.config.orchestrator import prefect_address
@@ -28,16 +29,18 @@ Check = Callable[[Settings, int], Finding]
 
 @task(name="check", task_run_name="check {what}", cache_policy=NO_CACHE)
 async def carry_out(what: str, settings: Settings, check: Check) -> Finding:  # noqa: ARG001 - its name
-    """Run a check on a thread. One that cannot be carried out is tried again, then is an ERROR."""
-    problem = ""
+    """Run a check on a thread. What cannot be carried out, or not in part, is tried again."""
+    found = Finding(Grade.ERROR, "", [])
     for attempt in range(ATTEMPTS):
         try:
-            return await asyncio.to_thread(check, settings, SystemClock().now())
+            found = await asyncio.to_thread(check, settings, SystemClock().now())
         except (StoreError, ConfigError, OSError) as error:
-            problem = str(error)
+            found = Finding(Grade.ERROR, f"could not be carried out: {error}", [])
+        if found.grade is not Grade.ERROR:
+            break
         if attempt + 1 < ATTEMPTS:
             await asyncio.sleep(PAUSE_SECONDS)
-    return Finding(Grade.ERROR, f"could not be carried out: {problem}", [])
+    return found
 
 
 @task(
@@ -56,11 +59,21 @@ async def judged(kind: Kind, check: Check) -> State[Any]:
     """Carry out, leave the verdict whatever it is, show the rows, and end by the grade."""
     settings = read_settings()
     found: Finding = await carry_out(kind.name, settings, check)
+    page = ""
     if found.grade is not Grade.EARLY:
         run_id, link = this_run(settings)
         await leave_verdict(settings.home_path, kind, found, run_id, link)
-    await show(kind.name, found)
+        page = await asyncio.to_thread(page_kept, settings, kind, found, run_id, link)
+    await show(kind.name, found, page)
     return ended(found)
+
+
+def page_kept(settings: Settings, kind: Kind, found: Finding, run_id: str, link: str) -> str:
+    """Where the verdict's page is, or why there is none: that is no reason to fail."""
+    try:
+        return str(reports.keep(settings, kind, found, SystemClock().now(), run_id, link))
+    except OSError as error:
+        return f"no page could be written: {error}"
 
 
 def ended(found: Finding) -> State[Any]:
@@ -71,14 +84,15 @@ def ended(found: Finding) -> State[Any]:
     return Failed(name=found.grade.capitalize(), message=message)
 
 
-async def show(name: str, found: Finding) -> None:
-    """An artifact where there is something to see."""
+async def show(name: str, found: Finding, page: str = "") -> None:
+    """An artifact where there is something to see, with where its page is."""
     key = re.sub(r"[^a-z0-9]+", "-", name.lower())
+    told = f"**{found.grade}** {found.summary}" + f"\n\nPage: `{page}`" * bool(page)
     if found.rows:
         table = [{k: _cell(v) for k, v in row.items()} for row in found.rows]
-        await acreate_table_artifact(key=key, table=table, description=found.summary)
+        await acreate_table_artifact(key=key, table=table, description=told)
     else:
-        await acreate_markdown_artifact(key=key, markdown=f"**{found.grade}** {found.summary}")
+        await acreate_markdown_artifact(key=key, markdown=told)
 
 
 def _cell(value: Any) -> Any:

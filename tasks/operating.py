@@ -13,7 +13,8 @@ import psutil
 from prefect.client.orchestration import get_client
 from prefect.workers.process import ProcessWorker
 
-from checks import market_suite, worker_health
+from checks import worker_health
+from checks.suites import running
 from portcullis.config.orchestrator import prefect_address
 from portcullis.config.settings import Settings
 from portcullis.errors import Retryable
@@ -55,7 +56,7 @@ async def operate(settings: Settings, root: Path, say: Say) -> None:
 
 
 async def _work(settings: Settings, root: Path, say: Say) -> None:
-    loading = asyncio.create_task(asyncio.to_thread(market_suite.load), name="load suite")
+    loading = asyncio.create_task(asyncio.to_thread(running.load), name="load suite")
     if not await until(lambda: server_answers(settings), SERVER_SECONDS):
         raise ServerAway(
             f"no Prefect server at {prefect_address(settings)} after {SERVER_SECONDS:.0f} s",

@@ -25,7 +25,7 @@ def skipped_when_late(interval: timedelta) -> Callable[[Flow[P]], Flow[P]]:
         async def guarded(*args: P.args, **kwargs: P.kwargs) -> State[Any]:
             late = lateness()
             if late > interval:
-                return Completed(name="Stale", message=f"skipped: started {late} late")
+                return Completed(name="Skipped", message=f"started {late} late")
             return await body(*args, **kwargs)
 
         return guarded

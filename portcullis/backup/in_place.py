@@ -27,12 +27,15 @@ from portcullis.store.database import (
 from portcullis.store.keys import PRIVATE_FILE, PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
 
-MARK_FILE = "operations/integrity.mark"
+MARK_FILES = ("operations/integrity.mark", "operations/ledger_rows.mark")
 REPLACED = "replaced-"
 INBOX = (INBOX_FILE, f"{INBOX_FILE}-wal", f"{INBOX_FILE}-shm")
 """Requests that were asked of the ledger before: answered there, or to be asked again."""
 
-BESIDE = (ANCHORS_FILE, *INBOX, MARK_FILE, BACKUP_MARK)
+RECORDS = tuple(f"operations/records.db{end}" for end in ("", "-wal", "-shm"))
+"""The daily records of accounts, by positions of the ledger that was there."""
+
+BESIDE = (ANCHORS_FILE, *INBOX, *RECORDS, *MARK_FILES, BACKUP_MARK)
 """What speaks of the ledger that was there."""
 
 
@@ -113,8 +116,9 @@ def _set_aside(home: Path, now: int) -> Path:
     kept.mkdir(mode=0o700)
     is_damaged = not _fold_wal(home)
     logs = (f"{LEDGER_FILE}-wal", f"{LEDGER_FILE}-shm")
-    for name in (LEDGER_FILE, *logs, *INBOX, ANCHORS_FILE):
+    for name in (LEDGER_FILE, *logs, *INBOX, *RECORDS, ANCHORS_FILE):
         if (home / name).exists():
+            (kept / name).parent.mkdir(mode=0o700, exist_ok=True)
             shutil.copyfile(home / name, kept / name)
     _flush(kept)
     for name in logs if is_damaged else ():

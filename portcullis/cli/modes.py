@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from portcullis.cli import context
+from portcullis.cli import context, evidence_report
 from portcullis.cli.output import (
     Form,
     FormOption,
@@ -62,3 +62,13 @@ def list_evidence(output: Form = FormOption) -> None:
             table("", columns, ([row[column] for column in columns] for row in rows))
         ),
     )
+
+
+@evidence.command("show")
+def show_evidence(
+    name: str = typer.Argument(help="the verdict, as `evidence list` names it"),
+    output: Form = FormOption,
+) -> None:
+    """What one verdict is made of: its checks, what failed with its rows, and what to do next."""
+    found = evidence_report.read(context.settings(), name)
+    show(found, output, lambda body: console.print(evidence_report.draw(body)))

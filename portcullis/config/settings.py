@@ -108,6 +108,11 @@ class Settings(msgspec.Struct, frozen=True):
         return self.home_path / "operations"
 
     @property
+    def reports_path(self) -> Path:
+        """The newest page of every verdict, as HTML for people and JSON for programs."""
+        return self.operations_path / "reports"
+
+    @property
     def snapshots_path(self) -> Path:
         """The daily record of every account, for people and spreadsheets."""
         return self.home_path / "snapshots"

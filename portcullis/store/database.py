@@ -17,6 +17,9 @@ from sqlalchemy.pool import NullPool
 
 from portcullis.errors import StoreError, StoreTooNew
 
+DRIVER = dbapi2
+"""The one SQLite library that opens our files: two in one process undo each other's locks."""
+
 LEDGER_FILE = "ledger.db"
 INBOX_FILE = "inbox.db"
 BUSY_SECONDS = 5
@@ -159,22 +162,36 @@ def truncate_wal(connection: sa.Connection) -> bool:
 def open_reader(path: Path) -> sa.Engine:
     """An engine that cannot write and never checkpoints; works beside a writing process."""
     check_sqlite(dbapi2.sqlite_version_info)
+    uri = _read_only(path)
+    return sa.create_engine(
+        "sqlite://",
+        module=dbapi2,
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        creator=lambda: _connect_reader(uri),
+    )
+
+
+def connect_reader(path: Path) -> Any:
+    """A connection of the driver's own as those of `open_reader`; whoever asks must close it."""
+    check_sqlite(dbapi2.sqlite_version_info)
+    return _connect_reader(_read_only(path))
+
+
+def _connect_reader(uri: str) -> Any:
+    return dbapi2.connect(
+        uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
+    )
+
+
+def _read_only(path: Path) -> str:
     if not path.is_file():
         raise StoreError(
             f"{path}: there is no such file", remedy="name the store's file, or start the worker"
         )
     # A copy on a medium that cannot be written has no room for the files that readers share.
     alone = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
-    uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
-    return sa.create_engine(
-        "sqlite://",
-        module=dbapi2,
-        poolclass=NullPool,
-        isolation_level="AUTOCOMMIT",
-        creator=lambda: dbapi2.connect(
-            uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False
-        ),
-    )
+    return f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
 
 
 def migrate(engine: sa.Engine, path: Path, name: str, revisions: tuple[str, ...]) -> None:

@@ -130,7 +130,8 @@ def in_place(store, target, manifest, wanted=None):
 def test_in_place_keeps_what_was_there_and_leaves_the_gate_shut(store, target, made):
     before = rows(store)
     (store / "operations").mkdir(exist_ok=True)
-    (store / "operations" / "integrity.mark").write_bytes(b"of another end")
+    for name in ("integrity.mark", "ledger_rows.mark", "records.db"):
+        (store / "operations" / name).write_bytes(b"of another end")
     found = in_place(store, target, made, Wanted(event=400))
     assert found.kept is not None
     shutil.copyfile(store / "ledger.pub", found.kept / "ledger.pub")
@@ -144,7 +145,8 @@ def test_in_place_keeps_what_was_there_and_leaves_the_gate_shut(store, target, m
     assert (system.mode, system.resumes) == ("OBSERVE_ONLY", "OBSERVE_ONLY")
     assert "a test" in system.why
     assert verify(store / "ledger.db", load_verifier(store / "ledger.pub")).ok
-    assert not (store / "operations" / "integrity.mark").exists()
+    assert list((store / "operations").iterdir()) == []
+    assert (found.kept / "operations" / "records.db").read_bytes() == b"of another end"
 
 
 def test_in_place_waits_for_whoever_reads_the_ledger(store, target, made):

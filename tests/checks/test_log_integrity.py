@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from checks import log_integrity, replayed
-from checks.log_integrity import MARK_FILE, check, check_apart, state_faults
+from checks.apart import check_apart
+from checks.log_integrity import MARK_FILE, check, state_faults
 from checks.verdicts import Grade
 from portcullis.domain.events import TimePassed
 from portcullis.domain.model import Lock
@@ -115,10 +116,13 @@ def test_two_runs_do_not_share_the_mark(settings):
 
 
 def test_a_process_of_its_own_finds_the_same(settings, tmp_path):
-    found = check_apart(settings)
+    found = check_apart(settings, "checks.log_integrity")
     assert found.grade is Grade.PASS
     with pytest.raises(StoreError, match="nothing-here"):
-        check_apart(msgspec.structs.replace(settings, home=str(tmp_path / "nothing-here")))
+        check_apart(
+            msgspec.structs.replace(settings, home=str(tmp_path / "nothing-here")),
+            "checks.log_integrity",
+        )
 
 
 def test_a_replay_of_one_account_or_of_nobody(settings):

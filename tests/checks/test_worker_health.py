@@ -1,12 +1,11 @@
-"""The judgement of the worker, verdicts on their way to the gate, and the daily records."""
+"""The judgement of the worker, and verdicts on their way to the gate."""
 
-import csv
 import json
 from typing import Any
 
 import msgspec
 
-from checks import account_records, worker_health
+from checks import worker_health
 from checks.verdicts import (
     EVENT_LOG,
     MARKET_DATA,
@@ -97,37 +96,3 @@ def test_a_verdict_is_left_once_per_run(settings):
 def test_the_names_are_those_that_the_gate_waits_for():
     required = {need.name for need in read_configuration(defaults_folder()).plan.required}
     assert {k.name for k in (OPERATIONS, MARKET_DATA, EVENT_LOG, SNAPSHOT)} <= required
-
-
-def test_records_of_every_account(settings):
-    found = account_records.record(settings, NOW)
-    assert found.grade is Grade.PASS
-    (table,) = settings.snapshots_path.glob("*.csv")
-    rows = list(csv.DictReader(table.read_text().splitlines()))
-    body = json.loads(table.with_suffix(".json").read_text())
-    assert [r["account"] for r in rows] == [a["account"] for a in body["accounts"]]
-    assert all(int(row["equity"]) > 0 for row in rows)
-    assert len(list(settings.snapshots_path.glob("equity-*.svg"))) == len(rows)
-    account_records.record(settings, NOW + 60 * SECOND)
-    assert len(account_records.equity_curve(settings.snapshots_path, rows[0]["account"])) == 2
-
-
-def test_no_account_or_an_unknown_equity_is_no_record():
-    assert account_records.judge([], {}, "x").grade is Grade.EMPTY
-    row = dict.fromkeys(account_records.COLUMNS, 1) | {"account": "A", "equity": None}
-    assert account_records.judge([row], {"A": []}, "x").grade is Grade.FAIL
-
-
-def test_old_records_are_forgotten(tmp_path, monkeypatch):
-    monkeypatch.setattr(account_records, "KEPT_MOST", 2)
-    for day in range(4):
-        for suffix in ("json", "csv"):
-            (tmp_path / f"2026010{day}T000000Z.{suffix}").touch()
-    account_records.forget_oldest(tmp_path)
-    assert len(list(tmp_path.iterdir())) == 4
-
-
-def test_curves_span_their_range():
-    assert account_records.sparkline([0, 5, 10]) == "▁▄█"
-    assert account_records.sparkline([7, 7]) == "▁▁"
-    assert account_records.picture("A", [1, 2]).count(",") == 2

@@ -34,11 +34,25 @@ async def state_of(client, run_id) -> Any:
     return (await client.read_flow_run(run_id)).state
 
 
+async def description_of(name):
+    """What the newest artifact of a flow says above its table."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+    key = name.replace("_", "-")
+    async with get_client() as client:
+        found = await client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        )
+    return "".join(f"{each.description} {each.data}" for each in found)
+
+
 async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
     from flows.backup import backup
     from flows.capital import capital
     from flows.heartbeat import heartbeat
     from flows.integrity import integrity
+    from flows.ledger_rows import ledger_rows
     from flows.market_data_quality import market_data_quality
     from flows.restore_drill import restore_drill
     from flows.snapshot import snapshot
@@ -50,6 +64,7 @@ async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
         "operations": await ended_run(heartbeat, lasts_seconds=9),
         "market_data": await ended_run(market_data_quality),
         "event_log": await ended_run(integrity),
+        "ledger_rows": await ended_run(ledger_rows),
         "snapshot": await ended_run(snapshot),
         "capital": await ended_run(capital),
         "strategies": await ended_run(strategies),
@@ -59,6 +74,7 @@ async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
         "operations": False,  # nobody is at the gate, and the demonstration is long ago
         "market_data": False,
         "event_log": True,
+        "ledger_rows": True,
         "snapshot": True,
         "capital": True,
         "strategies": True,
@@ -66,6 +82,10 @@ async def test_each_flow_leaves_its_verdict_even_a_failing_one(quick):
         "restore": True,
     }
     assert "RTO" in left["restore"].summary
+    for name in left:
+        page = quick.reports_path / f"{name}.html"
+        assert left[name].run_id in page.read_text()
+        assert str(page) in await description_of(name)
     for name, state in ended.items():
         assert state.is_completed() is left[name].passed
         assert state.message.startswith(str(state.name).upper())
@@ -96,7 +116,7 @@ async def test_a_run_that_comes_too_late_is_skipped(quick, monkeypatch):
 
     monkeypatch.setattr(punctuality, "lateness", lambda: dt.timedelta(days=2))
     state = await ended_run(snapshot)
-    assert (state.name, state.is_completed()) == ("Stale", True)
+    assert (state.name, state.is_completed()) == ("Skipped", True)
 
 
 async def test_the_timetable_is_put_in_force_twice_without_change(quick):
