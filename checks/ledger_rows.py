@@ -100,11 +100,13 @@ def check_where_it_fits(settings: Settings, now: int, *, full: bool = False) -> 
 def planned(settings: Settings, now: int, *, full: bool = False) -> Work:
     """What is due now; the end is fixed here, so that every query of the run sees the same rows."""
     with LedgerReader(settings.home_path) as reader:
-        ledger, head = reader.ledger_id, reader.head().position
+        ledger, head, base = reader.ledger_id, reader.head().position, reader.base()
+    begins = base.position + 1 if base else 1
     fresh = Watermark(ledger, digest_of(SUITE))
     before = fresh if full else _read(settings.operations_path / MARK_FILE, fresh, head)
-    new = list(windows(max(1, before.verified), head)) if head else []
+    new = list(windows(max(begins, before.verified), head)) if head else []
     old, turned = slice_of(before, now)
+    old = [Window(max(begins, each.first), each.last) for each in old if each.last >= begins]
     after = msgspec.structs.replace(before, verified=head, turned=turned, at=now)
     return Work(new, old, after)
 

@@ -11,7 +11,7 @@ from portcullis.domain.events import FACT_KINDS
 from portcullis.domain.plan import AccountPlan
 from portcullis.domain.session import TradingDay, trading_day
 from portcullis.store.reading import LedgerReader
-from portcullis.worker.recovery import fact_of
+from portcullis.worker.recovery import begin, fact_of
 
 MADE_UP_MAX = 40
 """Days of one account that are made up at most; what lies further back begins anew."""
@@ -56,12 +56,12 @@ def _day_at(plan: AccountPlan, at: int) -> TradingDay:
 def engines_at(
     reader: LedgerReader, moments: Sequence[int], through: int
 ) -> Iterator[tuple[int, Engine]]:
-    """The engine as it was at each moment (us, rising), folded from the first event.
+    """The engine as it was at each moment (us, rising), folded from where the ledger begins.
 
     It is one engine: what is wanted of it must be taken before the next is asked for.
     """
-    engine, waiting = Engine(), list(moments)
-    for stored in reader.read(through=through):
+    (engine, begins), waiting = begin(reader), list(moments)
+    for stored in reader.read(after=begins, through=through):
         while waiting and stored.at > waiting[0]:
             yield waiting.pop(0), engine
         if not waiting:

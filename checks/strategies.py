@@ -20,7 +20,7 @@ from portcullis.domain.state import State
 from portcullis.domain.strategies import MOVES, find, loosens
 from portcullis.domain.strategies import strategy_rows as rows_of_state
 from portcullis.store.reading import EventFilter, LedgerReader
-from portcullis.worker.recovery import recover
+from portcullis.worker.recovery import begin, recover
 
 ROWS_MAX = 500
 WANTED = EventFilter(SYSTEM, ("rules_loaded", "request_received", "strategy_moved"))
@@ -57,16 +57,16 @@ class Fault(NamedTuple):
 def check(settings: Settings, _now: int) -> Finding:
     """Fold the ledger, read its moves and compare; raises StoreError when it cannot be read."""
     with LedgerReader(settings.home_path) as reader:
-        engine = recover(reader).engine
-        moves = read_moves(reader, engine.world.position)
-    return judge(engine, moves)
+        engine, (begun, begins) = recover(reader).engine, begin(reader)
+        moves = read_moves(reader, engine.world.position, begins)
+    return judge(engine, moves, begun.world)
 
 
-def read_moves(reader: LedgerReader, position: int) -> list[Move]:
-    """Every move that facts up to a position led to, oldest first."""
+def read_moves(reader: LedgerReader, position: int, after: int = 0) -> list[Move]:
+    """Every move that facts behind `after`, up to a position, led to, oldest first."""
     found: list[Move] = []
     role = ""
-    for stored in reader.events(WANTED):
+    for stored in reader.events(WANTED, after=after):
         event = decode(stored.payload)
         if isinstance(event, StrategyMoved):
             found.append(Move(stored.position, event, role))
@@ -79,13 +79,16 @@ def read_moves(reader: LedgerReader, position: int) -> list[Move]:
     return found
 
 
-def judge(engine: Engine, moves: Iterable[Move]) -> Finding:
-    """Every check of every strategy; what fails comes first, and any of it fails the whole."""
+def judge(engine: Engine, moves: Iterable[Move], begun: State | None = None) -> Finding:
+    """Every check of every strategy; what fails comes first, and any of it fails the whole.
+
+    `begun` is the state before the first of the moves.
+    """
     world, plan = engine.world, engine.plan
     if not plan.strategies and not world.strategies:
         return Finding(Grade.PASS, "there is no strategy, so there is nothing to judge", [])
     recorded = list(moves)
-    faults = [*history_faults(world, recorded), *plan_faults(world, plan)]
+    faults = [*history_faults(world, recorded, begun or State()), *plan_faults(world, plan)]
     rows: list[dict[str, Any]] = [{"passed": False, **fault._asdict()} for fault in faults]
     failed = {(fault.check, fault.strategy) for fault in faults}
     rows += [
@@ -103,11 +106,11 @@ def judge(engine: Engine, moves: Iterable[Move]) -> Finding:
     return Finding(Grade.PASS, summary, rows[:ROWS_MAX])
 
 
-def history_faults(world: State, moves: Iterable[Move]) -> list[Fault]:
+def history_faults(world: State, moves: Iterable[Move], begun: State) -> list[Fault]:
     """Moves that do not follow from each other or were not allowed, and where they do not end."""
     found: list[Fault] = []
-    states: dict[str, str] = {}
-    counted: dict[str, int] = {}
+    states: dict[str, str] = {name: each.state for name, each in begun.strategies.items()}
+    counted: dict[str, int] = {name: each.moves for name, each in begun.strategies.items()}
     for each in moves:
         found += _move_faults(each, states.get(each.moved.strategy))
         states[each.moved.strategy] = each.moved.after

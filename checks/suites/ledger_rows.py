@@ -41,7 +41,8 @@ FROM (SELECT position, stream, seq,
 WHERE seq <> before + 1
 """
 # The first row of each stream in the window goes on from a row before the window. The index of
-# streams ends a little before the head; behind its end the few rows themselves are asked.
+# streams ends a little before the head; behind its end the few rows themselves are asked. What the
+# first row goes on from may be in the archive, where the ledger begins with a base.
 _STREAM_JOINED = """
 SELECT j.position, j.stream, j.seq
 FROM (SELECT min(position) AS position, stream, min(seq) AS seq FROM b GROUP BY stream) j
@@ -52,6 +53,11 @@ WHERE j.seq <> 1 AND NOT EXISTS (
     SELECT 1 FROM events e
     WHERE e.position > (SELECT indexed FROM head) AND e.position < (SELECT first FROM bounds)
     AND e.stream = j.stream AND e.seq = j.seq - 1
+) AND NOT (
+    EXISTS (SELECT 1 FROM base) AND NOT EXISTS (
+        SELECT 1 FROM stream_index s
+        WHERE s.stream = j.stream AND s.seq < j.seq AND s.position > (SELECT position FROM base)
+    )
 )
 """
 _IN_ORDER = """

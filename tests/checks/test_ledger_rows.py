@@ -20,10 +20,12 @@ from portcullis.config.settings import Settings
 from portcullis.domain.events import TimePassed
 from portcullis.domain.model import HOUR, MINUTE
 from portcullis.ports import Entry
+from portcullis.store import ledger as ledgers
 from portcullis.store.database import DRIVER, connect_reader
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.lock import WriterLock
 from portcullis.store.reading import LedgerReader
+from portcullis.worker.deriving import derive
 from tests.checks.damage import change, without_constraints
 
 GOLDEN = Path(__file__).parent / "ledger_rows_suite.json"
@@ -320,3 +322,25 @@ def test_no_other_sqlite_library_opens_the_file(settings, now, monkeypatch):
     monkeypatch.setattr(sqlite3, "connect", refuse)
     monkeypatch.setattr(sqlite3.dbapi2, "connect", refuse)
     assert check(settings, now).grade is Grade.PASS
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+def test_behind_a_base_what_is_left_is_looked_at_and_damage_there_is_found(
+    settings, home, now, monkeypatch, dropped
+):
+    monkeypatch.setattr(ledgers, "KEPT_EVENTS", 10)
+    with LedgerReader(home) as reader:
+        end = reader.head().position
+    assert check(settings, now).grade is Grade.PASS
+    base = derive(home, end // 2)
+    ledger = SqliteLedger(home)
+    ledger.begin_at(base.to_bytes())
+    while dropped and ledger.drop_retired(1_000):
+        pass
+    ledger.close()
+    whole = check(settings, now, full=True)
+    assert whole.grade is Grade.PASS, whole.summary
+    assert whole.summary.startswith(f"{end - base.position:,} new rows")
+    assert check(settings, now + 9 * WEEK).grade is Grade.PASS
+    change(home, f"DELETE FROM events WHERE position = {base.position + 5}")
+    assert "rows.all_there" in failing(check(settings, now, full=True))
