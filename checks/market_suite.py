@@ -16,7 +16,7 @@ import msgspec
 from checks.quotes import QuoteRow
 from checks.suites import running
 from checks.suites.outcomes import SAMPLES, Outcome, outcome
-from checks.suites.running import load, one_at_a_time
+from checks.suites.running import in_turn, load
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite
@@ -119,22 +119,25 @@ def _warnings() -> list[Any]:
 
 def validate(rows: Sequence[QuoteRow]) -> list[Outcome]:
     """Judge rows that `quotes.batch` made; one validation at a time in a process."""
-    with one_at_a_time:
-        load()
-        import great_expectations as gx
-        import pandas as pd
+    load()
+    return in_turn(lambda: _validate(rows))
 
-        columns = QuoteRow.__struct_fields__
-        frame = pd.DataFrame([msgspec.structs.astuple(row) for row in rows], columns=list(columns))
-        frame["mid"] = [row.mid for row in rows]
-        numbers = [name for name in frame.columns if name != "instrument"]
-        frame[numbers] = frame[numbers].astype("float64")
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
-        source = context.data_sources.add_pandas("quotes")
-        whole = source.add_dataframe_asset("window").add_batch_definition_whole_dataframe("all")
-        checked = whole.get_batch({"dataframe": frame}).validate(suite(), result_format=_FORMAT)
-        return [outcome(each) for each in checked.results]
+
+def _validate(rows: Sequence[QuoteRow]) -> list[Outcome]:
+    import great_expectations as gx
+    import pandas as pd
+
+    columns = QuoteRow.__struct_fields__
+    frame = pd.DataFrame([msgspec.structs.astuple(row) for row in rows], columns=list(columns))
+    frame["mid"] = [row.mid for row in rows]
+    numbers = [name for name in frame.columns if name != "instrument"]
+    frame[numbers] = frame[numbers].astype("float64")
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
+    source = context.data_sources.add_pandas("quotes")
+    whole = source.add_dataframe_asset("window").add_batch_definition_whole_dataframe("all")
+    checked = whole.get_batch({"dataframe": frame}).validate(suite(), result_format=_FORMAT)
+    return [outcome(each) for each in checked.results]
 
 
 _FORMAT: dict[str, Any] = {

@@ -12,16 +12,16 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from checks.suites.outcomes import SAMPLES, Outcome, outcome
 from portcullis.store.database import DRIVER, connect_reader, explained
 
-one_at_a_time = Lock()
-"""Validations take turns in a process; running them side by side gains nothing (measured)."""
+_turns = ThreadPoolExecutor(max_workers=1, thread_name_prefix="suites")
+T = TypeVar("T")
 
 SQLITE_IN_MEMORY = "sqlite://"  # the address is never used: connections are made by us
 
@@ -39,8 +39,20 @@ class Suite(NamedTuple):
     expectations: Callable[[], list[Any]]
 
 
+def in_turn(work: Callable[[], T]) -> T:
+    """Do work of the library on the one thread that is kept for it.
+
+    Validations side by side gain nothing, and each thread that ever ran one keeps its memory.
+    """
+    return _turns.submit(work).result()
+
+
 def load() -> None:
     """Import Great Expectations now, so that the first validation does not wait for it."""
+    in_turn(_load)
+
+
+def _load() -> None:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations  # noqa: F401
 
@@ -88,8 +100,14 @@ def validate(
 
     Raises StoreError where a file cannot be opened. What cannot be judged is in the outcomes.
     """
-    with one_at_a_time, explained(path), _connections(path, bounds, attached or {}) as connect:
-        load()
+    return in_turn(lambda: _validate(path, suite, bounds, attached or {}))
+
+
+def _validate(
+    path: Path, suite: Suite, bounds: Mapping[str, int], attached: Mapping[str, Path]
+) -> list[Outcome]:
+    with explained(path), _connections(path, bounds, attached) as connect:
+        _load()
         made = expectation_suite(suite)
         results = _results(connect, made, suite)
         found = [outcome(each) for each in results]
