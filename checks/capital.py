@@ -5,8 +5,13 @@ Every row has a stable id, so that suites and people can name a check for good.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from checks.figures import Rows, lay_out
+from checks.suites.capital import ACCOUNTS, POOLS, SUITE
+from checks.suites.outcomes import joined
+from checks.suites.running import digest_of, validate
 from checks.verdicts import Finding, Grade
 from portcullis.config.settings import Settings
 from portcullis.domain import capital
@@ -18,6 +23,7 @@ from portcullis.store.reading import LedgerReader
 from portcullis.worker.recovery import recover
 
 ROWS_MAX = 500
+FIGURES_FILE = "capital.db"
 CHECKS = (
     "capital.accounts_vs_pools.equal",
     "capital.account.equal",
@@ -33,11 +39,32 @@ JOINED = "capital.accounts.joined"
 """Its failure is a warning: an account never compared with its venue opens no risk anyway."""
 
 
-def check(settings: Settings, _now: int) -> Finding:
+def check(settings: Settings, now: int) -> Finding:
     """Fold the ledger and compare; raises StoreError when it cannot be read."""
     with LedgerReader(settings.home_path) as reader:
         engine = recover(reader).engine
-    return judge(engine)
+    plain = judge(engine)
+    if not engine.world.pools:
+        return plain
+    path = settings.operations_path / FIGURES_FILE
+    lay_out(path, tables(engine.world))
+    outcomes = validate(path, SUITE, {"now": now})
+    return joined(plain, f"{len(engine.world.pools)} pools", outcomes, digest_of(SUITE))
+
+
+def tables(world: State) -> dict[str, tuple[Mapping[str, str], Rows]]:
+    """Pools and their accounts as the suite has them; each side's own figures, money in micros."""
+    accounts = [
+        {
+            **row,
+            "account_currency": world.accounts[row["account"]].currency
+            if row["account"] in world.accounts
+            else None,
+            "joined": int(row["account"] in world.pools[row["pool"]].members),
+        }
+        for row in capital.member_rows(world)
+    ]
+    return {"pools": (POOLS, capital.pool_rows(world)), "pool_accounts": (ACCOUNTS, accounts)}
 
 
 def judge(engine: Engine) -> Finding:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from checks.figures import Rows, lay_out
+from checks.suites.outcomes import joined
+from checks.suites.running import digest_of, validate
+from checks.suites.strategies import STRATEGIES, STRATEGY_MOVES, SUITE
 from checks.verdicts import Finding, Grade
 from portcullis.config.settings import Settings
 from portcullis.domain.engine import Engine
@@ -23,6 +27,7 @@ from portcullis.store.reading import EventFilter, LedgerReader
 from portcullis.worker.recovery import begin, recover
 
 ROWS_MAX = 500
+FIGURES_FILE = "strategies.db"
 WANTED = EventFilter(SYSTEM, ("rules_loaded", "request_received", "strategy_moved"))
 CHECKS = (
     "strategies.history.begins",
@@ -54,12 +59,46 @@ class Fault(NamedTuple):
     found: str
 
 
-def check(settings: Settings, _now: int) -> Finding:
+def check(settings: Settings, now: int) -> Finding:
     """Fold the ledger, read its moves and compare; raises StoreError when it cannot be read."""
     with LedgerReader(settings.home_path) as reader:
         engine, (begun, begins) = recover(reader).engine, begin(reader)
         moves = read_moves(reader, engine.world.position, begins)
-    return judge(engine, moves, begun.world)
+    plain = judge(engine, moves, begun.world)
+    if not engine.world.strategies:
+        return plain
+    path = settings.operations_path / FIGURES_FILE
+    lay_out(path, tables(engine.world, moves, begun.world))
+    outcomes = validate(path, SUITE, {"now": now})
+    return joined(plain, f"{len(moves)} moves", outcomes, digest_of(SUITE))
+
+
+def tables(
+    world: State, moves: Iterable[Move], begun: State
+) -> dict[str, tuple[Mapping[str, str], Rows]]:
+    """Strategies and their moves as the suite has them; `begun` is the state before the moves."""
+    strategies = [
+        {
+            "strategy": each.name,
+            "state": each.state,
+            "since": each.since,
+            "moves": each.moves,
+            "began_state": begun.strategies[name].state if name in begun.strategies else None,
+            "began_moves": begun.strategies[name].moves if name in begun.strategies else 0,
+        }
+        for name, each in world.strategies.items()
+    ]
+    recorded = [
+        {
+            "position": each.position,
+            "strategy": each.moved.strategy,
+            "before": each.moved.before,
+            "after": each.moved.after,
+            "role": each.role,
+        }
+        for each in moves
+    ]
+    return {"strategies": (STRATEGIES, strategies), "strategy_moves": (STRATEGY_MOVES, recorded)}
 
 
 def read_moves(reader: LedgerReader, position: int, after: int = 0) -> list[Move]:

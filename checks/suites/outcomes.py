@@ -86,6 +86,20 @@ def graded(
     return Finding(Grade.PASS, f"{size}, {len(outcomes)} expectations hold", rows, suite)
 
 
+def joined(plain: Finding, size: str, outcomes: Sequence[Outcome], suite: str) -> Finding:
+    """A suite's verdict together with that of checks in words: the worse one counts, with its
+    summary, and the rows of both.
+    """
+    found = graded(size, outcomes, suite)
+    worse = plain if _BADNESS.index(plain.grade) >= _BADNESS.index(found.grade) else found
+    return Finding(worse.grade, worse.summary, [*found.rows, *plain.rows], suite)
+
+
+_BADNESS = (
+    Grade.EARLY, Grade.PASS, Grade.WARN, Grade.EMPTY, Grade.STALE, Grade.ERROR, Grade.FAIL,
+)  # fmt: skip
+
+
 def _told(each: Outcome) -> str:
     return f"{each.check} ({each.unexpected} row{'s' * (each.unexpected != 1)})"
 

@@ -49,7 +49,12 @@ def ask(settings, strategy: str, to: str, role: str = "admin", forged: str = "")
 
 
 def failed(found) -> set[str]:
-    return {row["check"] for row in found.rows if not row["passed"]}
+    """Of the checks in words; those of the suite have no prefix, and tests of their own."""
+    return {each for each in checked(found, passed=False) if each.startswith("strategies.")}
+
+
+def checked(found, *, passed: bool) -> set[str]:
+    return {row["check"] for row in found.rows if row["passed"] is passed}
 
 
 def test_the_demonstration_has_two_strategies_that_began(settings):
@@ -57,7 +62,7 @@ def test_the_demonstration_has_two_strategies_that_began(settings):
     assert found.grade is Grade.PASS
     assert "2 moves are legal" in found.summary
     assert "mean-reversion PROBATION" in found.summary
-    assert {row["check"] for row in found.rows} == set(checks.CHECKS)
+    assert checked(found, passed=True) > set(checks.CHECKS)
 
 
 def test_moves_of_people_pass(settings):
