@@ -40,7 +40,7 @@ prove-kill: install ## kill the real worker over and over; nothing acknowledged 
 	$(BIN)/pytest -m kill -s
 
 damage: install ## break a running system in every way; writes docs/damage.md
-	PORTCULLIS_WRITE_DAMAGE=1 $(BIN)/pytest -m damage -n 0 tests/damage
+	WRITE_DAMAGE=1 $(BIN)/pytest -m damage -n 0 tests/damage
 
 bench: install ## figures beside a reference taken in the same run
 	$(BIN)/python -m benchmarks

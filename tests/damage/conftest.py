@@ -35,7 +35,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with small_disk(tmp_path_factory.mktemp("damage") / "disk") as disk:
         running = Running(disk)
         try:
-            running.opened()
+            running.up.wait_for("| OPEN:")
             yield running
             write_table()
         finally:
@@ -82,7 +82,7 @@ def stays_shut(system: Running) -> None:
 
 
 def write_table() -> None:
-    if os.environ.get("PORTCULLIS_WRITE_DAMAGE") != "1":
+    if os.environ.get("WRITE_DAMAGE") != "1":
         return
     rows = [
         f"| `{s.evidence}` | {s.damage} | {s.seconds:.1f} s | {s.mode} | {_cell(s.says)} |"
