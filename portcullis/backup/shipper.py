@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from portcullis.backup.manifest import Manifest
+from portcullis.backup.manifest import MANIFEST, Manifest
 from portcullis.backup.restore import of_this_past
 from portcullis.backup.shipment import FOLDER, LABEL_MAX, SHIPMENT, ShipmentName, pack, read_label
 from portcullis.backup.target import Target
 from portcullis.domain.model import SECOND, Verdict
 from portcullis.domain.money import duration
-from portcullis.errors import PortcullisError, StoreError
+from portcullis.errors import NotFound, PortcullisError, StoreError
 from portcullis.store.database import LEDGER_FILE
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
@@ -72,6 +73,8 @@ class Shipper:
         self._sizes: dict[str, int] = {}
         self._backed_up: dict[str, int] = {}
         """Backups that are known to be of this ledger's own past, with the event each ends at."""
+
+        self._seen: set[str] = set()
 
         self._caught_up_at = now()
         self._mended = 0
@@ -141,6 +144,7 @@ class Shipper:
         """
         self._file = _identity(self._ledger)
         self._backed_up.clear()
+        self._seen.clear()
         with LedgerReader(self._home) as reader:
             ledger, end = reader.ledger_id, reader.head().position
             kept = self._kept(ledger)
@@ -222,12 +226,20 @@ class Shipper:
 
     def _backups(self, ledger: str, end: int) -> dict[str, int]:
         """As `_backed_up`, after a look at the target."""
-        ours = [m for m in self._target.manifests() if m.ledger == ledger and m.position <= end]
-        fresh: list[Manifest] = [m for m in ours if m.name not in self._backed_up]
-        known = {m.name: self._backed_up[m.name] for m in ours if m.name in self._backed_up}
-        known |= {m.name: m.position for m in of_this_past(self._home, fresh)} if fresh else {}
+        there = self._target.sizes(MANIFEST)
+        known = {n: position for n, position in self._backed_up.items() if n in there}
+        fresh = [self._manifest(name) for name in there if name not in self._seen]
+        self._seen = set(there)
+        ours = [m for m in fresh if m and m.ledger == ledger and m.position <= end]
+        known |= {m.name: m.position for m in of_this_past(self._home, ours)} if ours else {}
         self._backed_up = known
         return known
+
+    def _manifest(self, name: str) -> Manifest | None:
+        """None for one that cannot be read: it stands for nothing."""
+        with suppress(StoreError, NotFound):
+            return self._target.manifest(name)
+        return None
 
     def _floor(self, progress: Progress) -> int:
         """Where the newest backup but one ends: nothing before it is needed to go on from one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -157,6 +158,20 @@ def test_what_two_backups_stand_for_is_deleted(store, config, target, made, cloc
     second = make(store, config, target, (), NOW + 2 * HOUR).manifest
     shipper.look_after()
     assert [n.first for n in names(target)] == [second.position - 9]
+
+
+def test_a_backup_whose_manifest_cannot_be_read_stands_for_nothing(
+    store, config, target, made, clock
+):
+    shipper = ships(store, target, clock)
+    for hours in (1, 2):
+        write(store, 10)
+        shipper.turn()
+        make(store, config, target, (), NOW + hours * HOUR)
+    for path in Path(target.address).glob("*.json"):
+        path.write_bytes(b"{")
+    shipper.look_after()
+    assert len(names(target)) >= 2
 
 
 def test_many_small_ones_become_one(store, target, made, clock, tmp_path, monkeypatch):
