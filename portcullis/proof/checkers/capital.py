@@ -96,8 +96,12 @@ def strategies_move_as_they_may(record: Record) -> Iterator[str]:
         if before and (not role or (looser and role != "admin")):
             yield f"event {row.position} moves {event.strategy} by the word of {role or 'nobody'}"
         states[event.strategy] = event.after
-    known = record.outcome.state.strategies if record.outcome.state else {}
-    for name, strategy in known.items():
+    # A worker that was cut off may know a move more than became durable.
+    state = record.outcome.state
+    is_durable = (
+        state is not None and bool(record.rows) and (state.position <= record.rows[-1].position)
+    )
+    for name, strategy in state.strategies.items() if state and is_durable else ():
         if strategy.state != states.get(name):
             yield f"{name} is {strategy.state}, its moves end in {states.get(name)}"
 
