@@ -40,8 +40,15 @@ def outcome(result: Any) -> Outcome:
         problem is None,
         int(details.get("unexpected_count") or 0),
         configuration.description if problem is None else f"could not run: {problem[:TEXT_MAX]}",
-        list(details.get("partial_unexpected_index_list") or [])[:SAMPLES],
+        [_plain(each) for each in (details.get("partial_unexpected_index_list") or [])[:SAMPLES]],
     )
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy, which a table of pandas gives, as Python's: nobody else can write them."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return value.item() if hasattr(value, "item") else value
 
 
 def raised(info: dict[str, Any]) -> str | None:

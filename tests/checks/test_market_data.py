@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from checks import market_suite
@@ -106,6 +107,7 @@ def test_each_critical_fault_fails_by_its_own_expectation(change, check):
     assert found.grade is Grade.FAIL
     assert check in failing(found)
     assert check in found.summary
+    assert json.loads(msgspec.json.encode(found.rows))  # the page and the artifact are made of it
 
 
 def one_crossed(made):
@@ -154,6 +156,7 @@ def test_what_real_markets_do_warns_and_holds_the_gate(change, check):
     change(made)
     found = found_in(made)
     assert failing(found) == {check}
+    assert json.loads(msgspec.json.encode(found.rows))
     assert found.grade is Grade.WARN
     assert found.grade.holds
 

@@ -29,9 +29,9 @@ POLL_SECONDS = 0.1
 class Running:
     """`portcullis up`, looked at and meddled with from outside."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
-        self.up = Up(folder, PORTCULLIS_HEARTBEAT_LASTS="40 s")
+        self.up = Up(folder, PORTCULLIS_HEARTBEAT_LASTS="40 s", **environment)
         self.home = self.up.home
         self.monitoring = self.home / "config" / "monitoring.yaml"
         self.backups = self.home / "backups"
@@ -62,7 +62,7 @@ class Running:
     def say(self, *words: str, ok: bool = True) -> str:
         ended = subprocess.run(
             [sys.executable, "-m", "portcullis", *words],
-            env=self.up.environment,
+            env={k: v for k, v in self.up.environment.items() if k != "LD_PRELOAD"},
             capture_output=True,
             text=True,
             check=False,
@@ -153,6 +153,18 @@ class Running:
                 connection.execute(sql)
             connection.execute("COMMIT")
             return rows
+        finally:
+            connection.close()
+
+    @contextlib.contextmanager
+    def ledger_held(self) -> Iterator[None]:
+        """Another program that keeps everybody else from writing."""
+        connection = dbapi2.connect(str(self.home / "ledger.db"), timeout=10)
+        connection.isolation_level = None
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("ROLLBACK")
         finally:
             connection.close()
 

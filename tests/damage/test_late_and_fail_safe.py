@@ -84,12 +84,13 @@ def fill(ballast: Path) -> None:
 
 def test_a_full_disk(system: Running):
     ballast = system.folder / "ballast"
+    ended = system.up.text().count("worker     | ended")
     if shutil.disk_usage(system.folder).total > 2**30:
         pytest.skip("needs root: a small file system of its own is mounted to be filled")
     began = time.monotonic()
     try:
         fill(ballast)
-        system.up.wait_for("worker     | ended", 120)
+        system.up.wait_for("worker     | ended", 120, times=ended + 1)
     finally:
         ballast.unlink()
     fell(
@@ -101,14 +102,30 @@ def test_a_full_disk(system: Running):
     system.release()
 
 
+def test_another_program_that_holds_the_ledger(system: Running):
+    """Events cannot be stored: the writer waits five seconds, and ends."""
+    began = time.monotonic()
+    ended = system.up.text().count("worker     | ended")
+    with system.ledger_held():
+        system.up.wait_for("worker     | ended", 60, times=ended + 1)
+    fell(
+        system, "ledger", "another program held the ledger's file locked",
+        says="the fail-safe: the worker ended by: StoreError.*locked", modes=("SHUTDOWN",),
+        began=began, seconds=120,
+    )  # fmt: skip
+    survives_a_restart(system)
+    system.release()
+
+
 def test_an_error_nobody_foresaw(system: Running):
     inbox = system.home / "inbox.db"
     began = time.monotonic()
     kept = {path: path.read_bytes() for path in system.home.glob("inbox.db*")}
     pid = system.process("portcullis", "worker").pid
+    ended = system.up.text().count("worker     | ended")
     inbox.write_bytes(b"x" * len(kept[inbox]))
     try:
-        system.up.wait_for("worker     | ended", 120, times=2)
+        system.up.wait_for("worker     | ended", 120, times=ended + 1)
     finally:
         for path in system.home.glob("inbox.db*"):
             path.unlink()
