@@ -15,8 +15,10 @@ from pathlib import Path
 
 from benchmarks.ingest import entry
 from checks import ledger_rows
+from checks.figures import lay_out
 from checks.ledger_rows import Watermark, Window, Work, windows
 from checks.record_store import AccountRecord, add_records
+from checks.suites import capital, strategies
 from checks.suites.account_records import ACCOUNT_RECORDS
 from checks.suites.ledger_rows import SUITE
 from checks.suites.running import Suite, expectation_suite, load, validate
@@ -46,6 +48,7 @@ def main() -> None:
         ledger.close()
         _events(home / LEDGER_FILE)
         _records(home / "records.db")
+        _figures(home)
     print(f"memory of all of it: {_memory()} MB at most")
 
 
@@ -67,6 +70,47 @@ def _events(path: Path) -> None:
 def _look(path: Path, work: Work) -> None:
     found = ledger_rows.look(path, work, NOW)
     assert found.grade.holds, found.summary
+
+
+def _figures(home: Path) -> None:
+    """One pool over all accounts, and a hundred strategies of ten moves each."""
+    accounts = [
+        {"pool": "P", "account": f"A{n}", "currency": "USD", "account_currency": "USD",
+         "allocated": 100, "booked": n, "joined": 1}
+        for n in range(ACCOUNTS)
+    ]  # fmt: skip
+    total = sum(each["booked"] for each in accounts)  # type: ignore[misc]
+    pool = {"pool": "P", "currency": "USD", "capital": 100 * ACCOUNTS, "allocated": 100 * ACCOUNTS,
+            "brought": total, "result": 0, "moved": 0, "total": total}  # fmt: skip
+    names = [f"S{n}" for n in range(100)]
+    moves = [
+        {"position": 1_000 * turn + n, "strategy": name, "role": "admin",
+         "before": ("", "PAUSED", "ACTIVE")[min(turn, 1) + (turn > 1) * (turn % 2 == 0)],
+         "after": "PAUSED" if turn % 2 == 0 else "ACTIVE"}
+        for turn in range(10)
+        for n, name in enumerate(names)
+    ]  # fmt: skip
+    states = [
+        {"strategy": name, "state": "ACTIVE", "since": 0, "moves": 10, "began_state": None,
+         "began_moves": 0}
+        for name in names
+    ]  # fmt: skip
+    for path, suite, tables in (
+        (home / "capital.db", capital.SUITE,
+         {"pools": (capital.POOLS, [pool]), "pool_accounts": (capital.ACCOUNTS, accounts)}),
+        (home / "strategies.db", strategies.SUITE,
+         {"strategies": (strategies.STRATEGIES, states),
+          "strategy_moves": (strategies.STRATEGY_MOVES, moves)}),
+    ):  # fmt: skip
+        laid = _timed(lambda path=path, tables=tables: lay_out(path, tables))
+        ours = _timed(lambda path=path, suite=suite: _holds(path, suite))
+        plain = _timed(lambda path=path, suite=suite: _plain(path, suite, [{"now": NOW}]))
+        _row(f"{suite.name}, figures laid out in {laid * 1e3:.0f} ms", ours, plain)
+
+
+def _holds(path: Path, suite: Suite) -> None:
+    bad = [each for each in validate(path, suite, {"now": NOW}) if not each.passed]
+    assert not bad, bad
 
 
 def _records(path: Path) -> None:
