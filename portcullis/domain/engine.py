@@ -60,6 +60,7 @@ from portcullis.domain.model import FAILED_COMPARES_MAX, SECOND, STOP_TYPES
 from portcullis.domain.plan import AccountPlan, Plan, decode_plan
 from portcullis.domain.session import trading_day
 from portcullis.domain.state import AccountState, State
+from portcullis.domain.system_facts import SystemFacts
 from portcullis.domain.watch import AccountWatch, RuleWatch
 
 ROLLS_MAX = 400
@@ -77,6 +78,7 @@ class Engine:
         self._restless = restless
         self._touched: list[AccountState] = []
         self.judge = Judge(self.world, self.plan)
+        self._system = SystemFacts(self.judge, self._arm_system)
         self._handlers: dict[type, Callable[[Any], None]] = {
             Quote: self._on_quote,
             PositionReported: self._on_position,
@@ -88,23 +90,23 @@ class Engine:
             Reconciled: self._on_reconciled,
             VenueLinked: self._on_venue,
             AuthorizationLost: self._on_authorization,
-            VerdictRecorded: self._on_verdict,
+            VerdictRecorded: self._system.on_verdict,
             ProposalReceived: self._on_proposal,
             RequestReceived: self._on_request,
             CommandConcluded: self._on_concluded,
             RulesLoaded: self._on_rules,
-            WorkerStarted: self._on_started,
-            LedgerCreated: self._on_created,
-            ClockStepped: self._on_clock,
-            BoundReached: self._on_bound,
+            WorkerStarted: self._system.on_started,
+            LedgerCreated: self._system.on_created,
+            ClockStepped: self._system.on_clock,
+            BoundReached: self._system.on_bound,
             TimePassed: self._on_nothing,
             CommandSent: self._on_nothing,
             DataFault: self._on_nothing,
             WorkerStopped: self._on_nothing,
             HostStated: self._on_nothing,
             LedgerRetired: self._on_nothing,
-            LedgerRestored: self._on_restored,
-            WorkerFailed: self._on_failed,
+            LedgerRestored: self._system.on_restored,
+            WorkerFailed: self._system.on_failed,
         }
         self._index_all()
         self._rest()
@@ -338,63 +340,10 @@ class Engine:
 
     def _start(self, fact: WorkerStarted, last_at: int) -> None:
         """A start is settled before any deadline, so that an expiry does not hide a silence."""
-        state = self.world
-        self.judge.out.append(
-            mode.start(state.system, state.now, self.plan, last_at, clean=fact.clean)
-        )
-        for account in state.accounts.values():
+        self._system.start(fact, last_at)
+        for account in self.world.accounts.values():
             account.reconciled_at = 0
         self._arm_system()
-
-    def _on_started(self, _fact: WorkerStarted) -> None:
-        self._settle_mode()
-
-    def _on_restored(self, fact: LedgerRestored) -> None:
-        """What happened since the backup is known to the venue alone: a person must look."""
-        if self.world.system.mode != "SHUTDOWN":
-            why = f"restored from {fact.backup} by {fact.by}: {fact.reason}"
-            self.world.system.resumes = "OBSERVE_ONLY"
-            self.judge.out.append(mode.change(self.world.system, "OBSERVE_ONLY", why))
-
-    def _on_failed(self, fact: WorkerFailed) -> None:
-        """Nobody knows what an unforeseen error left undone: a person must look."""
-        system = self.world.system
-        system.resumes = "SHUTDOWN"
-        self.judge.out.append(
-            mode.change(system, "SHUTDOWN", f"the fail-safe: the worker ended by: {fact.what}")
-        )
-        self._tell_shut("read `logs` of the home, mend the cause")
-
-    def _on_created(self, fact: LedgerCreated) -> None:
-        self.world.system.ledger = fact.ledger
-
-    def _on_verdict(self, fact: VerdictRecorded) -> None:
-        system, verdict = self.world.system, fact.verdict
-        known = system.verdicts.get(verdict.name)
-        if known is not None and verdict.checked_at < known.checked_at:
-            return
-        system.verdicts[verdict.name] = verdict
-        if verdict.passed:
-            system.passed_at[verdict.name] = verdict.checked_at
-        self._settle_mode()
-
-    def _on_clock(self, fact: ClockStepped) -> None:
-        self.judge.alert(
-            "clock_stepped",
-            "critical",
-            None,
-            f"the machine's clock moved by {fact.by / SECOND:+.1f} s",
-            "check the time service; records keep the later time meanwhile",
-        )
-
-    def _on_bound(self, fact: BoundReached) -> None:
-        self.judge.alert(
-            "bound_reached",
-            "warning",
-            None,
-            f"{fact.bound} reached {fact.limit}: {fact.detail}",
-            "find what produces more than planned, then raise the bound if it is right",
-        )
 
     def _on_nothing(self, fact: AnyFact) -> None:
         """Facts that are only kept: they change no state."""
@@ -530,16 +479,7 @@ class Engine:
                 del account.breaches[key]
 
     def _settle_mode(self) -> None:
-        changed = mode.settle(self.world.system, self.plan, self.world.now)
-        if changed is not None:
-            self.judge.out.append(changed)
-            if changed.after != "ACTIVE":
-                self._tell_shut("mend the cause")
-        self._arm_system()
-
-    def _tell_shut(self, mend: str) -> None:
-        how = f"{mend}, then `mode release --reason ...`"
-        self.judge.alert("gate_shut", "critical", None, self.world.system.why, how)
+        self._system.settle()
 
     def _arm(self, account: AccountState) -> None:
         watch = self.watches.get(account.id)
