@@ -120,6 +120,8 @@ def verify(lines: Iterable[str], key: Key, expected: str | None = None) -> tuple
                 _event(row, root, ends)
         except (KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
             raise Broken(f"line {number} is no event and no checkpoint: {error}") from error
+    if not checkpoints:
+        raise Broken("there is no checkpoint in it: nothing of it is signed")
     if noted != root.size:
         raise Broken(f"no checkpoint states the events after {noted}: the end is missing")
     if wanted is not None:

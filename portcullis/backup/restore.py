@@ -73,7 +73,7 @@ def choose(target: Target, name: str | None, wanted: Wanted, home: Path | None =
     """
     if name is not None:
         return target.manifest(name)
-    found = target.manifests()
+    found = everything = target.manifests()
     if home is not None and (home / PUBLIC_FILE).exists():
         ledger = load_verifier(home / PUBLIC_FILE).name.rpartition("/")[2]
         found = of_this_past(home, [each for each in found if each.ledger == ledger])
@@ -86,9 +86,12 @@ def choose(target: Target, name: str | None, wanted: Wanted, home: Path | None =
     is_narrowed = wanted.event is not None or wanted.moment is not None
     if found:
         return enough[0] if enough and is_narrowed else found[-1]
+    others = (
+        f" of this ledger's own past ({len(everything)} others are there)" if everything else ""
+    )
     raise NotFound(
-        f"there is no backup at {target.address}",
-        remedy="see `portcullis backup list`, or make one: `portcullis backup create`",
+        f"there is no backup{others} at {target.address}",
+        remedy="make one: `portcullis backup create`; or name one of `portcullis backup list`",
     )
 
 

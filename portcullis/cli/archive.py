@@ -10,6 +10,7 @@ import typer
 
 from portcullis.backup import archive
 from portcullis.backup.packing import identities_in, recipients_of
+from portcullis.backup.restore import of_this_past
 from portcullis.backup.target import Target
 from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, console, show
@@ -53,7 +54,7 @@ def create(
         "segments": [str(name) for name in made],
         "through": reached,
         "keep": duration(keep),
-        "retired": _retired(settings, min(reached, through)) if retire else "",
+        "retired": _retired(settings, where, min(reached, through)) if retire else "",
     }
     show(body, output, _told)
 
@@ -113,14 +114,21 @@ def _told(body: dict[str, Any]) -> None:
         console.print(body["retired"], markup=False)
 
 
-def _retired(settings: Settings, through: int) -> str:
-    """Ask for it where a segment's worth of events can go; what came of that."""
+def _retired(settings: Settings, where: Target, through: int) -> str:
+    """Ask for it where a segment's worth of events can go; what came of that. A restore begins with
+    a backup, so that what none holds stays.
+    """
     with LedgerReader(settings.home_path) as reader:
-        base, end = reader.base(), reader.head().position
+        base, end, ledger = reader.base(), reader.head().position, reader.ledger_id
+    ours = [each for each in where.manifests() if each.ledger == ledger and each.position <= end]
+    backed_up = max((m.position for m in of_this_past(settings.home_path, ours)), default=0)
     begins = base.position if base else 0
-    through = min(through, end - KEPT_EVENTS)
+    through = min(through, end - KEPT_EVENTS, backed_up)
     if through - begins < SEGMENT_EVENTS:
-        return f"nothing to drop: the ledger begins behind event {begins}"
+        return (
+            f"nothing to drop yet: the ledger begins behind event {begins}, "
+            f"and backups reach {backed_up}"
+        )
     answer = context.request("retire", "archived and older than keep_online", through=through)
     return answer.detail
 

@@ -51,6 +51,13 @@ def test_what_holds_is_said_to_hold(lines, key):
     assert verifier.verify(lines, key) == (EVENTS, 3)
 
 
+def test_an_export_without_a_checkpoint_proves_nothing(lines, key):
+    events = [line for line in lines if "checkpoint" not in json.loads(line)]
+    for nothing in ([], events):
+        with pytest.raises(verifier.Broken, match="no checkpoint"):
+            verifier.verify(nothing, key)
+
+
 def test_it_is_one_file_that_runs_alone(home, lines, tmp_path):
     shutil.copyfile(verifier.__file__, tmp_path / "alone.py")
     (tmp_path / "export").write_text("\n".join(lines))
