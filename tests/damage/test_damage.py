@@ -226,9 +226,11 @@ def test_a_feed_that_stops(system: Running):
 def test_quotes_that_stay_crossed(system: Running):
     began = time.monotonic()
     quote = system.venue("status")["quotes"][0]
-    mine = {"instrument": quote["instrument"], "bid": 30_000, "ask": 29_000, "last": 29_500}
-    for _ in range(12):
-        system.venue("quote", **mine, quoted_at=time.time_ns() // 1000)
+    for number in range(12):
+        ask = 29_000 + number  # the same again would be no news
+        crossed = {"bid": ask + 1_000, "ask": ask, "last": ask}
+        at = time.time_ns() // 1000
+        system.venue("quote", instrument=quote["instrument"], quoted_at=at, **crossed)
         time.sleep(0.03)  # a stream passes on the newest of what comes at once
     assert system.run("market_data_quality") == "Fail"
     damage = "an instrument's quotes stayed crossed"
