@@ -75,6 +75,7 @@ def test_a_clock_that_is_set(set_by: Running, clock: Clock, seconds: int):
         set_by, "clock", f"the machine's clock set by {seconds:+d} s",
         says="clock: (failed|expired)", began=began, seconds=60,
     )  # fmt: skip
-    clock.step(0)
+    if seconds < 0:
+        clock.step(0)  # one set ahead is followed, since the venue's time bears it out
     stays_shut(set_by)
     set_by.release()
