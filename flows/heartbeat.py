@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import Field
 
 from checks import worker_health
 from checks.verdicts import OPERATIONS, Finding
@@ -15,21 +14,15 @@ from portcullis.config.settings import Settings, read_settings
 from tasks.evidence import judged, this_run
 from tasks.punctuality import skipped_when_late
 
-LastsSeconds = Annotated[
-    int | None,
-    Field(
-        ge=1,
-        le=3_600,
-        description="How long the verdict holds the gate, in seconds; empty: "
-        "PORTCULLIS_HEARTBEAT_LASTS.",
-    ),
-]
-
 
 @flow(name="heartbeat", flow_run_name="heartbeat of the worker", timeout_seconds=25)
 @skipped_when_late(timedelta(seconds=30))
-async def heartbeat(lasts_seconds: LastsSeconds = None) -> State[Any]:
-    """Write the operations side's sign of life and judge the worker's: verdict `operations`."""
+async def heartbeat(lasts_seconds: int | None = None) -> State[Any]:
+    """Write the operations side's sign of life and judge the worker's: verdict `operations`.
+
+    Args:
+        lasts_seconds: How long the verdict holds the gate; empty: PORTCULLIS_HEARTBEAT_LASTS.
+    """
     settings = read_settings()
     lasts = settings.heartbeat_lasts if lasts_seconds is None else lasts_seconds * 1_000_000
     run_id, _ = this_run(settings)

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import Field
 
 from checks import ledger_rows as rows
 from checks.verdicts import LEDGER_ROWS
 from tasks.evidence import judged
 from tasks.punctuality import skipped_when_late
-
-Full = Annotated[
-    bool,
-    Field(description="Look at every row instead of at what is new and a slice of the rest."),
-]
 
 
 def _name() -> str:
@@ -29,8 +23,12 @@ def _name() -> str:
 
 @flow(name="ledger_rows", flow_run_name=_name, timeout_seconds=2_000)
 @skipped_when_late(timedelta(hours=1))
-async def ledger_rows(full: Full = False) -> State[Any]:
-    """Contiguity, order, duplicates, kinds, seals, outbox: verdict `ledger_rows`."""
+async def ledger_rows(full: bool = False) -> State[Any]:
+    """Contiguity, order, duplicates, kinds, seals, outbox: verdict `ledger_rows`.
+
+    Args:
+        full: Look at every row instead of at what is new and a slice of the rest.
+    """
     return await judged(
         LEDGER_ROWS, lambda settings, now: rows.check_where_it_fits(settings, now, full=full)
     )

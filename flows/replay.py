@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import Field
 
 from checks import replayed
 from portcullis.config.settings import read_settings
 from tasks.evidence import carry_out, ended, show
-
-Account = Annotated[
-    str | None,
-    Field(
-        max_length=64,
-        description="Whose decisions are compared; empty: those of all accounts and of the system.",
-    ),
-]
 
 
 def _name() -> str:
@@ -28,8 +19,12 @@ def _name() -> str:
 
 
 @flow(name="replay", flow_run_name=_name, timeout_seconds=3_000)
-async def replay(account: Account = None) -> State[Any]:
-    """Derive every decision of the ledger again and compare; fails when one differs."""
+async def replay(account: str | None = None) -> State[Any]:
+    """Derive every decision of the ledger again and compare; fails when one differs.
+
+    Args:
+        account: Whose decisions are compared; empty: those of all accounts and of the system.
+    """
     found = await carry_out(
         "replay", read_settings(), lambda settings, _now: replayed.check(settings, account)
     )

@@ -18,7 +18,7 @@ from checks.suites import running
 from portcullis.config.orchestrator import prefect_address
 from portcullis.config.settings import Settings
 from portcullis.errors import Retryable
-from tasks import timetable
+from tasks import memory, timetable
 from tasks.warm_worker import WarmWorker
 
 SERVER_SECONDS = 120.0
@@ -74,6 +74,7 @@ async def _work(settings: Settings, root: Path, say: Say) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(warm.start(printer=say), name="warm")
         group.create_task(processes.start(printer=say), name="processes")
+        group.create_task(memory.keep_small(), name="memory")
         group.create_task(_first_evidence(settings, deployed, loading, say), name="first evidence")
 
 
