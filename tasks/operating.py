@@ -18,7 +18,7 @@ from checks.suites import running
 from portcullis.config.orchestrator import prefect_address
 from portcullis.config.settings import Settings
 from portcullis.errors import Retryable
-from tasks import memory, timetable
+from tasks import automations, memory, timetable
 from tasks.warm_worker import WarmWorker
 
 SERVER_SECONDS = 120.0
@@ -65,6 +65,7 @@ async def _work(settings: Settings, root: Path, say: Say) -> None:
     async with get_client() as client:
         await timetable.make_pools(client)
         deployed = await timetable.put_in_force(root / "prefect.yaml")
+        await automations.put_in_force(client, automations.wanted(deployed))
         ended = await timetable.tidy(client)
         say(f"{len(deployed)} deployments in force" + (f"; ended {ended} old runs" * bool(ended)))
     warm = WarmWorker(

@@ -1,0 +1,20 @@
+"""The heartbeat is missing: look at both sides, from another pool than the one that may hang."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from checks import silence as silences
+from checks.verdicts import OPERATIONS
+from tasks.evidence import judged
+from tasks.unended import unended
+
+
+@flow(name="silence", flow_run_name="silence of the heartbeat", timeout_seconds=60)
+async def silence() -> State[Any]:
+    """Who is silent, and since when? Leaves `operations` as failed unless a heartbeat came."""
+    runs = await unended("heartbeat")
+    return await judged(OPERATIONS, lambda settings, now: silences.check(settings, now, runs))

@@ -1,0 +1,120 @@
+"""Prefect's server notices by itself: a heartbeat that is missing, and a run that ended badly."""
+
+import asyncio
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from portcullis.domain.model import Verdict
+
+pytestmark = [pytest.mark.flow, pytest.mark.filterwarnings("ignore")]
+ROOT = Path(__file__).parent.parent.parent
+NOTICED_SECONDS = 60
+
+
+async def in_force(client):
+    from tasks import timetable
+
+    await timetable.make_pools(client)
+    return await timetable.put_in_force(ROOT / "prefect.yaml")
+
+
+async def first_run_of(client, name) -> Any:
+    """The first run of a deployment, once something made one."""
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+
+    where = DeploymentFilter(name=DeploymentFilterName(any_=[name]))
+    async with asyncio.timeout(NOTICED_SECONDS):
+        while not (runs := await client.read_flow_runs(deployment_filter=where)):  # noqa: ASYNC110
+            await asyncio.sleep(0.3)
+    return runs[0]
+
+
+async def ended(flow, run) -> Any:
+    """The final state of a run that is there already, carried out here."""
+    from prefect.flow_engine import run_flow_async
+
+    return await run_flow_async(flow, flow_run=run, parameters=run.parameters, return_type="state")
+
+
+def last_verdict(settings, name):
+    from checks.verdicts import inbox_of
+
+    waiting = inbox_of(settings.home_path).waiting(200)
+    found = [msgspec.msgpack.decode(each.body, type=Verdict) for each in waiting]
+    return [each for each in found if each.name == name][-1]
+
+
+async def test_they_are_put_in_force_twice_without_change(quick):
+    from prefect.client.orchestration import get_client
+
+    from tasks import automations
+
+    async with get_client() as client:
+        deployed = await in_force(client)
+        wanted = automations.wanted(deployed)
+        await automations.put_in_force(client, wanted)
+        first = [await client.read_automations_by_name(each.name) for each in wanted]
+        await automations.put_in_force(client, wanted)
+        again = [await client.read_automations_by_name(each.name) for each in wanted]
+        assert [len(each) for each in first] == [1, 1]
+        assert first == again, "a trigger that is renewed forgets what it saw"
+        longer = automations.wanted(deployed, dt.timedelta(minutes=3))
+        await automations.put_in_force(client, longer)
+        (renewed,) = await client.read_automations_by_name(wanted[0].name)
+        assert renewed.id == first[0][0].id
+        assert renewed.trigger.within == dt.timedelta(minutes=3)
+        for (each,) in again:
+            await client.delete_automation(each.id)
+
+
+async def test_a_missing_heartbeat_is_noticed_and_leaves_a_failing_verdict(quick):
+    from prefect.client.orchestration import get_client
+
+    from flows.silence import silence
+    from tasks import automations
+
+    async with get_client() as client:
+        wanted = automations.wanted(await in_force(client), dt.timedelta(seconds=10))
+        await automations.put_in_force(client, wanted[:1])
+        try:
+            run = await first_run_of(client, "silence")
+        finally:
+            for made in await client.read_automations_by_name(wanted[0].name):
+                await client.delete_automation(made.id)
+    assert run.work_pool_name == "processes", "the warm one may be what hangs"
+    (quick.operations_path / "beat.json").unlink(missing_ok=True)
+    state = await ended(silence, run)
+    assert state.name == "Fail"
+    verdict = last_verdict(quick, "operations")
+    assert (verdict.passed, verdict.run_id) == (False, str(run.id))
+    assert "last heartbeat never" in verdict.summary
+
+
+async def test_a_run_that_crashed_is_kept_with_what_it_said(quick):
+    from prefect.client.orchestration import get_client
+    from prefect.states import Crashed, Running
+
+    from flows.ended_badly import ended_badly
+    from tasks import automations
+
+    async with get_client() as client:
+        deployed = await in_force(client)
+        wanted = automations.wanted(deployed)
+        await automations.put_in_force(client, wanted[1:])
+        (victim,) = [each for each in deployed if each.name == "replay"]
+        broken = await client.create_flow_run_from_deployment(victim.id)
+        for state in (Running(), Crashed(message="killed by somebody")):
+            await client.set_flow_run_state(broken.id, state, force=True)
+        try:
+            run = await first_run_of(client, "ended_badly")
+        finally:
+            for made in await client.read_automations_by_name(wanted[1].name):
+                await client.delete_automation(made.id)
+    assert run.parameters == {"run": str(broken.id)}
+    state = await ended(ended_badly, run)
+    assert state.name == "Noted"
+    assert "Crashed: killed by somebody" in state.message
