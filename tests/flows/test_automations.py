@@ -107,6 +107,7 @@ async def test_a_run_that_crashed_is_kept_with_what_it_said(quick):
         await automations.put_in_force(client, wanted[1:])
         (victim,) = [each for each in deployed if each.name == "replay"]
         broken = await client.create_flow_run_from_deployment(victim.id)
+        broke: Any
         for broke in (Running(), Crashed(message="killed by somebody")):
             await client.set_flow_run_state(broken.id, broke, force=True)
         try:
