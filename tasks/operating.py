@@ -18,7 +18,7 @@ from checks.suites import running
 from portcullis.config.orchestrator import prefect_address
 from portcullis.config.settings import Settings
 from portcullis.errors import Retryable
-from tasks import automations, memory, timetable
+from tasks import automations, memory, restoring, timetable
 from tasks.warm_worker import WarmWorker
 
 SERVER_SECONDS = 120.0
@@ -67,6 +67,8 @@ async def _work(settings: Settings, root: Path, say: Say) -> None:
         deployed = await timetable.put_in_force(root / "prefect.yaml")
         await automations.put_in_force(client, automations.wanted(deployed))
         ended = await timetable.tidy(client)
+        if left := await asyncio.to_thread(restoring.put_back_left, settings.home_path):
+            say(left)
         say(f"{len(deployed)} deployments in force" + (f"; ended {ended} old runs" * bool(ended)))
     warm = WarmWorker(
         timetable.WARM, name="warm", limit=WARM_RUNS_MAX, prefetch_seconds=WARM_PREFETCH

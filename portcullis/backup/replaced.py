@@ -121,8 +121,10 @@ def put_back(home: Path) -> Path | None:
     Raises StoreLocked while a worker has the ledger, and StoreError when one has written to it
     since: the new one stays then. Whenever this is cut short it can be done again.
     """
+    if unsettled(home) is None:
+        return None
     with WriterLock(home / "ledger.lock"), WriterLock(home / LOCK_FILE):
-        found = unsettled(home)
+        found = unsettled(home)  # whoever had the locks may have settled it
         if found is None:
             return None
         kept = home / found.kept
