@@ -27,6 +27,7 @@ from portcullis.backup.restore import Restored
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings, read_settings
 from portcullis.errors import PortcullisError, StoreError, StoreLocked, UsageError
+from tasks import progress
 
 ANSWER_SECONDS = 1_800
 LOOK_SECONDS = 2
@@ -60,7 +61,8 @@ async def choose_backup(settings: Settings, asked: Asked) -> Manifest:
 async def restore_beside(settings: Settings, asked: Asked, manifest: Manifest, by: str) -> Outcome:
     """Into a folder of its own."""
     now = SystemClock().now()
-    return await asyncio.to_thread(restores.beside, settings, asked, manifest, by, now)
+    work = asyncio.to_thread(restores.beside, settings, asked, manifest, by, now)
+    return await progress.shown(settings, "restore beside", work)
 
 
 def _reader_was_there(_task: Any, _run: Any, state: State[Any]) -> bool:
@@ -84,7 +86,8 @@ async def replace(
     what an attempt before it left.
     """
     now = SystemClock().now()
-    return await asyncio.to_thread(restores.in_place, settings, asked, manifest, by, reason, now)
+    work = asyncio.to_thread(restores.in_place, settings, asked, manifest, by, reason, now)
+    return await progress.shown(settings, "restore in place", work)
 
 
 @replace.on_rollback
