@@ -15,6 +15,7 @@ from prefect.workers.process import ProcessWorker
 
 from checks import worker_health
 from checks.suites import running
+from portcullis.clock import SystemClock
 from portcullis.config.orchestrator import prefect_address
 from portcullis.config.settings import Settings
 from portcullis.errors import Retryable
@@ -67,6 +68,9 @@ async def _work(settings: Settings, root: Path, say: Say) -> None:
         deployed = await timetable.put_in_force(root / "prefect.yaml")
         await automations.put_in_force(client, automations.wanted(deployed))
         ended = await timetable.tidy(client)
+        # A trigger of before this start may fire at once: this process lives, and has two minutes.
+        now = SystemClock().now()
+        await asyncio.to_thread(worker_health.write_beat, settings, now, "start")
         if left := await asyncio.to_thread(restoring.put_back_left, settings.home_path):
             say(left)
         say(f"{len(deployed)} deployments in force" + (f"; ended {ended} old runs" * bool(ended)))

@@ -220,3 +220,15 @@ def killed_once(note):
         with contextlib.suppress(psutil.Error):
             if "prefect" in " ".join(child.cmdline()) and "tasks.server" not in child.cmdline():
                 child.kill()
+
+
+def test_a_start_puts_back_what_a_dead_process_left(home):
+    from tasks.restoring import put_back_left
+
+    before = rows(home.home_path)
+    assert put_back_left(home.home_path) == ""
+    wanted = restores.Asked(None, 400, None)
+    restores.in_place(home, wanted, restores.chosen(home, wanted), "me", "a test", NOW)
+    assert "what was there is back" in put_back_left(home.home_path)
+    assert rows(home.home_path) == before
+    assert put_back_left(home.home_path) == ""
