@@ -52,6 +52,13 @@ def judge(beat: Beat | None, worker: Finding, runs: list[str], now: int) -> Find
     return Finding(Grade.FAIL, f"{why}; the worker, {rows[3]['says']}", rows)
 
 
+def patience(settings: Settings, now: int) -> float:
+    """Seconds until the last heartbeat would be two minutes old; none where it is."""
+    beat = last_beat(settings)
+    waits = 0 if beat is None else beat.at + SILENT_AFTER + SECOND - now
+    return min(max(0, waits), SILENT_AFTER) / SECOND
+
+
 def last_beat(settings: Settings) -> Beat | None:
     """What `heartbeat` wrote last, and whether the process that wrote it is there."""
     try:

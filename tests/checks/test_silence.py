@@ -52,3 +52,14 @@ def test_without_a_ledger_it_still_says_what_it_saw(tmp_path):
     found = silence.check(Settings(home=str(tmp_path), gate_port=9), NOW, [])
     assert found.grade is Grade.FAIL
     assert "ERROR" in found.summary
+
+
+def test_it_waits_until_the_last_beat_is_old_enough_and_no_longer(tmp_path):
+    settings = Settings(home=str(tmp_path))
+    assert silence.patience(settings, NOW) == 0
+    worker_health.write_beat(settings, NOW, "run")
+    assert silence.patience(settings, NOW + MINUTE) == 61
+    assert silence.patience(settings, NOW + 5 * MINUTE) == 0
+    assert silence.patience(settings, NOW - 60 * MINUTE) == 120, "a clock that was put back"
+    late = NOW + MINUTE + 61 * SECOND
+    assert silence.judge(silence.last_beat(settings), WELL, [], late).grade is Grade.FAIL
