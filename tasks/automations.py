@@ -13,30 +13,30 @@ from prefect.events.schemas.automations import Automation, AutomationCore, Event
 from checks.verdicts import Grade
 from tasks.timetable import EVIDENCE, FIGURES, ON_DEMAND, Deployed
 
-WINDOW = timedelta(minutes=1)
-"""Windows follow each other and do not slide: one without a heartbeat ends one to two of them after
-the last; the flow then waits until it has been two minutes.
-"""
-
+SILENT_AFTER = timedelta(minutes=2)
 HEARTBEAT, SILENCE, ENDED_BADLY = "heartbeat", "silence", "ended_badly"
 BADLY = ("Crashed", "TimedOut", "Failed")
 """Names of states that no flow of ours gives a run: theirs are grades."""
 
 
-def wanted(deployed: Sequence[Deployed], window: timedelta = WINDOW) -> list[AutomationCore]:
-    """The automations for these deployments; a heartbeat is missed in a `window` without one."""
+def wanted(
+    deployed: Sequence[Deployed], silent_after: timedelta = SILENT_AFTER
+) -> list[AutomationCore]:
+    """The automations for these deployments; a heartbeat is missed `silent_after` the last one."""
+    beats = {_event(grade.capitalize()) for grade in Grade}
     ids = {each.name: each.id for each in deployed}
     return [
         AutomationCore(
             name="no heartbeat",
-            description=f"No heartbeat ended in {window}: waits until it has been two minutes, "
-            "looks at both sides and leaves the verdict `operations`.",
+            description=f"No heartbeat has ended for {silent_after}: looks at both sides and "
+            "leaves the verdict `operations`.",
             trigger=EventTrigger(
                 posture=Posture.Proactive,
                 match_related=_related("deployment", f"prefect.deployment.{ids[HEARTBEAT]}"),
-                expect={_event(grade.capitalize()) for grade in Grade},
+                after=beats,  # as expected: only then does the window slide
+                expect=beats,
                 threshold=1,
-                within=window,
+                within=silent_after,
             ),
             actions=[RunDeployment(deployment_id=ids[SILENCE])],
         ),

@@ -74,13 +74,17 @@ async def test_they_are_put_in_force_twice_without_change(quick):
 async def test_a_missing_heartbeat_is_noticed_and_leaves_a_failing_verdict(quick):
     from prefect.client.orchestration import get_client
 
+    from flows.heartbeat import heartbeat
     from flows.silence import silence
     from tasks import automations
 
     async with get_client() as client:
-        wanted = automations.wanted(await in_force(client), dt.timedelta(seconds=10))
+        deployed = await in_force(client)
+        wanted = automations.wanted(deployed, dt.timedelta(seconds=10))
         await automations.put_in_force(client, wanted[:1])
+        (beats,) = [each for each in deployed if each.name == "heartbeat"]
         try:
+            await ended(heartbeat, await client.create_flow_run_from_deployment(beats.id))
             run = await first_run_of(client, "silence")
         finally:
             for made in await client.read_automations_by_name(wanted[0].name):
