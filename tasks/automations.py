@@ -50,6 +50,7 @@ def wanted(
                     "tag", *(f"prefect.tag.{tag}" for tag in (EVIDENCE, FIGURES, ON_DEMAND))
                 ),
                 expect={_event(name) for name in BADLY},
+                for_each={"prefect.resource.id"},  # each run for itself
                 threshold=1,
             ),
             actions=[
