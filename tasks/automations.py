@@ -13,7 +13,9 @@ from prefect.events.schemas.automations import Automation, AutomationCore, Event
 from checks.verdicts import Grade
 from tasks.timetable import EVIDENCE, FIGURES, ON_DEMAND, Deployed
 
-SILENT_AFTER = timedelta(minutes=2)
+SILENT_AFTER = timedelta(minutes=1)
+"""Windows follow each other: one to three of them pass; the flow waits until it is two minutes."""
+
 HEARTBEAT, SILENCE, ENDED_BADLY = "heartbeat", "silence", "ended_badly"
 BADLY = ("Crashed", "TimedOut", "Failed")
 """Names of states that no flow of ours gives a run: theirs are grades."""
@@ -33,7 +35,6 @@ def wanted(
             trigger=EventTrigger(
                 posture=Posture.Proactive,
                 match_related=_related("deployment", f"prefect.deployment.{ids[HEARTBEAT]}"),
-                after=beats,  # as expected: only then does the window slide
                 expect=beats,
                 threshold=1,
                 within=silent_after,
