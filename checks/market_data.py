@@ -16,16 +16,30 @@ from portcullis.domain.model import HOUR, MINUTE, SECOND
 from portcullis.domain.plan import AccountPlan, Plan
 from portcullis.domain.session import opening
 from portcullis.domain.state import STATE_VERSION, thaw
+from portcullis.errors import StoreLocked
+from portcullis.store.lock import WriterLock
 from portcullis.store.reading import EventFilter, LedgerReader
 from portcullis.wiring import configured_plan
 
+LOCK_FILE = "market_data.lock"
 SETTLING = 2 * MINUTE  # after an opening, or after the worker's start, nothing is overdue yet
 DUE_WITHIN = 24 * HOUR  # of a market's open time
 LOOK_BACK = 14 * 24 * HOUR
 
 
 def check(settings: Settings, now: int, window_seconds: int = 300) -> Finding:
-    """Judge the newest quotes of the ledger. Raises StoreError when it cannot be read."""
+    """Judge the newest quotes of the ledger, where no other run is at it: a run whose time was up
+    may still be. Raises StoreError when the ledger cannot be read.
+    """
+    settings.operations_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with WriterLock(settings.operations_path / LOCK_FILE):
+            return _check(settings, now, window_seconds)
+    except StoreLocked:
+        return Finding(Grade.EARLY, "another run is judging; it leaves the verdict", [])
+
+
+def _check(settings: Settings, now: int, window_seconds: int) -> Finding:
     plan = configured_plan(settings)
     with LedgerReader(settings.home_path) as reader:
         known = known_instruments(reader)

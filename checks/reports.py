@@ -67,8 +67,10 @@ def report_of(kind: Kind, found: Finding, now: int, run_id: str, link: str, path
 
 def bounded(value: Any, depth: int = DEPTH_MAX) -> Any:
     """A value as it may stand on a page: long texts cut, bytes as hex, the rest as text."""
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | int):
         return value
+    if isinstance(value, float):
+        return float(value)  # numpy's are floats too, and cannot be written
     if depth and isinstance(value, dict):
         return {str(k)[:TEXT_MAX]: bounded(v, depth - 1) for k, v in value.items()}
     if depth and isinstance(value, list | tuple):

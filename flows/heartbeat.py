@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from pydantic import Field
 
 from checks import worker_health
 from checks.verdicts import OPERATIONS, Finding
@@ -14,10 +15,12 @@ from portcullis.config.settings import Settings, read_settings
 from tasks.evidence import judged, this_run
 from tasks.punctuality import skipped_when_late
 
+LastsSeconds = Annotated[int, Field(ge=1, le=3_600)]
+
 
 @flow(name="heartbeat", flow_run_name="heartbeat of the worker", timeout_seconds=25)
 @skipped_when_late(timedelta(seconds=30))
-async def heartbeat(lasts_seconds: int | None = None) -> State[Any]:
+async def heartbeat(lasts_seconds: LastsSeconds | None = None) -> State[Any]:
     """Write the operations side's sign of life and judge the worker's: verdict `operations`.
 
     Args:

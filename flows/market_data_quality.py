@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from pydantic import Field
 
 from checks import market_data
 from checks.verdicts import MARKET_DATA
 from tasks.evidence import judged
 from tasks.punctuality import skipped_when_late
+
+WindowSeconds = Annotated[int, Field(ge=10, le=3_600)]
 
 
 @flow(
@@ -20,7 +23,7 @@ from tasks.punctuality import skipped_when_late
     timeout_seconds=50,
 )
 @skipped_when_late(timedelta(minutes=1))
-async def market_data_quality(window_seconds: int = 300) -> State[Any]:
+async def market_data_quality(window_seconds: WindowSeconds = 300) -> State[Any]:
     """Judge the quotes of the last minutes while a market is open: verdict `market_data`.
 
     Args:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from pydantic import Field
 
 from checks import replayed
 from portcullis.config.settings import read_settings
 from tasks.evidence import carry_out, ended, show
+
+AccountName = Annotated[str, Field(max_length=64)]
 
 
 def _name() -> str:
@@ -19,7 +22,7 @@ def _name() -> str:
 
 
 @flow(name="replay", flow_run_name=_name, timeout_seconds=3_000)
-async def replay(account: str | None = None) -> State[Any]:
+async def replay(account: AccountName | None = None) -> State[Any]:
     """Derive every decision of the ledger again and compare; fails when one differs.
 
     Args:

@@ -20,6 +20,7 @@ from portcullis.clock import SystemClock
 from portcullis.config.orchestrator import prefect_address
 from portcullis.config.settings import Settings, read_settings
 from portcullis.errors import ConfigError, StoreError
+from tasks import progress
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 1.0
@@ -28,12 +29,13 @@ Check = Callable[[Settings, int], Finding]
 
 
 @task(name="check", task_run_name="check {what}", cache_policy=NO_CACHE)
-async def carry_out(what: str, settings: Settings, check: Check) -> Finding:  # noqa: ARG001 - its name
+async def carry_out(what: str, settings: Settings, check: Check) -> Finding:
     """Run a check on a thread. What cannot be carried out, or not in part, is tried again."""
     found = Finding(Grade.ERROR, "", [])
     for attempt in range(ATTEMPTS):
         try:
-            found = await asyncio.to_thread(check, settings, SystemClock().now())
+            working = asyncio.to_thread(check, settings, SystemClock().now())
+            found = await progress.shown(settings, what, working)
         except (StoreError, ConfigError, OSError) as error:
             found = Finding(Grade.ERROR, f"could not be carried out: {error}", [])
         if found.grade is not Grade.ERROR:

@@ -15,10 +15,11 @@ from prefect.workers.process import ProcessWorker
 
 from checks import worker_health
 from checks.suites import running
+from portcullis.clock import SystemClock
 from portcullis.config.orchestrator import prefect_address
 from portcullis.config.settings import Settings
 from portcullis.errors import Retryable
-from tasks import timetable
+from tasks import automations, memory, restoring, timetable
 from tasks.warm_worker import WarmWorker
 
 SERVER_SECONDS = 120.0
@@ -65,7 +66,13 @@ async def _work(settings: Settings, root: Path, say: Say) -> None:
     async with get_client() as client:
         await timetable.make_pools(client)
         deployed = await timetable.put_in_force(root / "prefect.yaml")
+        await automations.put_in_force(client, automations.wanted(deployed))
         ended = await timetable.tidy(client)
+        # A trigger of before this start may fire at once: this process lives, and has two minutes.
+        now = SystemClock().now()
+        await asyncio.to_thread(worker_health.write_beat, settings, now, "start")
+        if left := await asyncio.to_thread(restoring.put_back_left, settings.home_path):
+            say(left)
         say(f"{len(deployed)} deployments in force" + (f"; ended {ended} old runs" * bool(ended)))
     warm = WarmWorker(
         timetable.WARM, name="warm", limit=WARM_RUNS_MAX, prefetch_seconds=WARM_PREFETCH
@@ -74,6 +81,7 @@ async def _work(settings: Settings, root: Path, say: Say) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(warm.start(printer=say), name="warm")
         group.create_task(processes.start(printer=say), name="processes")
+        group.create_task(memory.keep_small(), name="memory")
         group.create_task(_first_evidence(settings, deployed, loading, say), name="first evidence")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, get_type_hints
 
 from prefect import runtime
 from prefect.client.schemas.objects import State
@@ -28,6 +29,9 @@ def skipped_when_late(interval: timedelta) -> Callable[[Flow[P]], Flow[P]]:
                 return Completed(name="Skipped", message=f"started {late} late")
             return await body(*args, **kwargs)
 
+        # Evaluated where the flow is written: Prefect makes the form from it, and would look here.
+        guarded.__signature__ = inspect.signature(body, eval_str=True)  # type: ignore[attr-defined]
+        guarded.__annotations__ = get_type_hints(body, include_extras=True)
         return guarded
 
     return wrap

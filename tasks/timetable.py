@@ -27,7 +27,7 @@ from prefect.workers.process import ProcessWorker
 from tasks.warm_worker import WarmWorker
 
 WARM, PROCESSES = "warm", "processes"
-EVIDENCE = "evidence"
+EVIDENCE, FIGURES, ON_DEMAND, WATCH = "evidence", "figures", "on-demand", "watch"
 TIDY_MAX = 200
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from portcullis.backup.make import LOCK_FILE, swept
-from portcullis.backup.make import MARK_FILE as BACKUP_MARK
 from portcullis.backup.manifest import Manifest, stamp
+from portcullis.backup.replaced import BESIDE, KEPT, LOGS, flush, note, put_back
 from portcullis.backup.restore import Record, Restored, Wanted, restore
 from portcullis.backup.target import Target
 from portcullis.errors import StoreError, UsageError
@@ -27,16 +26,7 @@ from portcullis.store.database import (
 from portcullis.store.keys import PRIVATE_FILE, PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
 
-MARK_FILES = ("operations/integrity.mark", "operations/ledger_rows.mark")
 REPLACED = "replaced-"
-INBOX = (INBOX_FILE, f"{INBOX_FILE}-wal", f"{INBOX_FILE}-shm")
-"""Requests that were asked of the ledger before: answered there, or to be asked again."""
-
-RECORDS = tuple(f"operations/records.db{end}" for end in ("", "-wal", "-shm"))
-"""The daily records of accounts, by positions of the ledger that was there."""
-
-BESIDE = (ANCHORS_FILE, *INBOX, *RECORDS, *MARK_FILES, BACKUP_MARK)
-"""What speaks of the ledger that was there."""
 
 
 def restore_in_place(
@@ -55,7 +45,11 @@ def restore_in_place(
 
     The worker must be stopped: StoreLocked says when it is not. Whenever this is cut short, either
     the old ledger or the new one is there whole. The gate stays shut until a person opens it.
+
+    The new one counts once it is proven in its place and settled; until then it can be put back,
+    and one that an earlier restore left unsettled is put back first.
     """
+    put_back(home)
     with (
         WriterLock(home / "ledger.lock"),
         WriterLock(home / LOCK_FILE),
@@ -75,6 +69,7 @@ def restore_in_place(
             )
         kept = _set_aside(home, now)
         _flush(fresh)
+        note(home, fresh, kept)
         for name in BESIDE:  # of the old ledger; they are in what is kept
             with suppress(FileNotFoundError):
                 (home / name).unlink()
@@ -115,13 +110,12 @@ def _set_aside(home: Path, now: int) -> Path:
         number += 1
     kept.mkdir(mode=0o700)
     is_damaged = not _fold_wal(home)
-    logs = (f"{LEDGER_FILE}-wal", f"{LEDGER_FILE}-shm")
-    for name in (LEDGER_FILE, *logs, *INBOX, *RECORDS, ANCHORS_FILE):
+    for name in (LEDGER_FILE, PUBLIC_FILE, *KEPT):
         if (home / name).exists():
             (kept / name).parent.mkdir(mode=0o700, exist_ok=True)
             shutil.copyfile(home / name, kept / name)
     _flush(kept)
-    for name in logs if is_damaged else ():
+    for name in LOGS if is_damaged else ():
         with suppress(FileNotFoundError):
             (home / name).unlink()
     return kept
@@ -150,8 +144,4 @@ def _fold_wal(home: Path) -> bool:
 
 def _flush(folder: Path) -> None:
     for path in (*(each for each in folder.iterdir() if each.is_file()), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        flush(path)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from portcullis.backup.make import LOCK_FILE, prove, swept
 from portcullis.backup.manifest import PACKED, Manifest, Proof
 from portcullis.backup.packing import digest, unpack
+from portcullis.backup.replaced import folded_to
 from portcullis.backup.shipped import Continued, go_on
 from portcullis.backup.target import Target
 from portcullis.domain.events import FACT_KINDS, LedgerRestored, stream_of
@@ -31,7 +32,7 @@ from portcullis.store.merkle import Tree
 from portcullis.store.note import Checkpoint, Verifier
 from portcullis.store.reading import LedgerReader
 from portcullis.store.verify import verify
-from portcullis.worker.recovery import begin, fact_of, recover
+from portcullis.worker.recovery import recover
 
 PROBLEMS_SHOWN = 3
 
@@ -345,24 +346,12 @@ def drill(
         with LedgerReader(folder) as reader:
             state = freeze(recover(reader).engine.state)
         rto = (time.monotonic_ns() - began) // 1000
-        events, live = _folded_to(home, restored.position)
+        events, live = folded_to(home, restored.position)
     if state == live:
         prove(target, manifest.name, Proof(now, restored=True, took=rto))
     with LedgerReader(home) as reader:
         behind = reader.last_at() - restored.at
     return Drilled(restored, events, state == live, rto, max(0, behind))
-
-
-def _folded_to(home: Path, position: int) -> tuple[int, bytes]:
-    """The live ledger folded from where it begins up to an event."""
-    with LedgerReader(home) as reader:
-        engine, begins = begin(reader)
-        count = begins
-        for stored in reader.read(after=begins, through=position):
-            count += 1
-            if stored.kind in FACT_KINDS:
-                engine.apply(stored.position, stored.at, fact_of(stored))
-    return count, freeze(engine.state)
 
 
 def _record(home: Path, fact: LedgerRestored, now: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from portcullis.backup import packing
+from portcullis.backup import packing, replaced
 from portcullis.backup.in_place import restore_in_place
 from portcullis.backup.make import make, prove
 from portcullis.backup.manifest import PACKED, Manifest, Proof
@@ -39,7 +39,7 @@ from portcullis.cli.output import (
 from portcullis.cli.times import instant
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
-from portcullis.errors import NotFound, UsageError
+from portcullis.errors import NotFound, PortcullisError, UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Make, list, verify and drill backups.")
 MICRO = 1_000_000
@@ -228,10 +228,24 @@ def restore_command(
             now=SystemClock().now(),
             shipped=shipped,
         )
+        _prove(settings.home_path, found)
     show(_restored(found, to or settings.home_path), output, _tell)
 
 
 # --- under the hood -------------------------------------------------------------------------------
+
+
+def _prove(home: Path, found: Restored) -> None:
+    """What does not hold where it is now is not left there."""
+    try:
+        proven = replaced.prove(home, found.position, found.kept)
+    except PortcullisError:
+        replaced.put_back(home)
+        messages.print("what was there was put back", markup=False)
+        raise
+    replaced.settle(home)
+    if proven.same is False:
+        messages.print("it folds to another state than the ledger that was there", markup=False)
 
 
 def _keys(settings: Settings, identity: Path | None) -> list[Any]:

@@ -17,6 +17,7 @@ from portcullis.cli import (
     doctor,
     events,
     explain,
+    flow,
     gate,
     init,
     ledger,
@@ -59,6 +60,7 @@ app.add_typer(configuration.app, name="config")
 app.add_typer(accounts.app, name="account")
 app.add_typer(rules.app, name="rule")
 app.add_typer(events.app, name="event")
+app.add_typer(flow.app, name="flow")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(modes.app, name="mode")
 app.add_typer(modes.evidence, name="evidence")

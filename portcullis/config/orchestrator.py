@@ -61,6 +61,7 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_WORKER_WEBSERVER_HOST": settings.host,  # never started; its default is 0.0.0.0
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
         "PREFECT_CLI_PROMPT": "false",
+        "MALLOC_ARENA_MAX": "2",  # one for each thread keeps what all of them freed: 40 MB an hour
         "DO_NOT_TRACK": "1",
         "GX_ANALYTICS_ENABLED": "false",
     }

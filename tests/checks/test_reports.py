@@ -168,3 +168,10 @@ def test_a_report_is_read_as_it_was_written(settings):
     found = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=Report)
     assert found.page == str(path)
     assert found.rows[0]["samples"] == [{"position": 7}]
+
+
+def test_a_number_of_numpys_can_be_written():
+    import numpy as np
+
+    found = reports.bounded({"gap": np.float64(1.5), "rows": np.int64(2)})
+    assert msgspec.json.decode(msgspec.json.encode(found)) == {"gap": 1.5, "rows": "2"}
