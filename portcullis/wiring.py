@@ -99,7 +99,7 @@ def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
             "move it to where only an administrator reads it"
         )
     ledger = SqliteLedger(home)
-    writer = GroupCommit(ledger, on_idle=ledger.truncate_wal)
+    writer = GroupCommit(ledger, on_idle=ledger.tidy)
     inbox = SqliteInbox(home)
     try:
         asyncio.run(_work(settings, ledger, writer, inbox, venue, say))

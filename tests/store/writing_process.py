@@ -24,7 +24,7 @@ ENTRIES = 500_000  # ends by itself after this many, should nobody kill it
 
 def main(home: Path, each: int) -> int:
     ledger = SqliteLedger(home)
-    writer = GroupCommit(ledger, on_idle=ledger.truncate_wal)
+    writer = GroupCommit(ledger, on_idle=ledger.tidy)
     failures: list[str] = []
 
     def said(last: int, error: StoreError | None) -> None:
