@@ -17,7 +17,8 @@ from portcullis.errors import StoreError
 from portcullis.ports import StoredEvent
 from portcullis.store import queries
 from portcullis.store.database import driver_of, explained, open_reader, open_writer, transaction
-from portcullis.store.queries import EVENT_COLUMNS, HeadRow
+from portcullis.store.place import EVENT_COLUMNS
+from portcullis.store.queries import HeadRow
 
 EVENTS_MAX = 20_000
 BYTES_MAX = 32 * 1024 * 1024  # of payloads; one event alone may be larger
