@@ -1,4 +1,4 @@
-"""One server for the session, a database for every test that wants one."""
+"""One server for the session, emptied for every test that wants one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def settings(server: Server, tmp_path: Path) -> Settings:
-    """Of a home whose store is an empty database."""
+    """Of a home whose store is empty."""
     home = tmp_path / "home"
     home.mkdir()
-    return Settings(home=str(home), store_url=server.new_database())
+    return Settings(home=str(home), store_url=server.empty_database())

@@ -8,14 +8,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from itertools import count
 from pathlib import Path
 
 import psycopg
 
 ROLE = "portcullis"
-SETTINGS = "-c listen_addresses= -c fsync=on -c max_wal_senders=4 -c wal_level=replica"
-_numbers = count(1)
+DATABASE = "store"
+SETTINGS = "-c listen_addresses= -c max_wal_senders=4 -c wal_level=replica"
 
 
 def programs() -> Path | None:
@@ -47,6 +46,8 @@ class Server:
             "--no-sync", "--data-checksums",
         )  # fmt: skip
         self.start()
+        with self.connect("postgres") as connection:
+            connection.execute(f"CREATE DATABASE {DATABASE}")
 
     def run(self, program: str, *arguments: object) -> str:
         done = subprocess.run(
@@ -77,12 +78,12 @@ class Server:
     def connect(self, database: str) -> psycopg.Connection:
         return psycopg.connect(self.url(database), autocommit=True)
 
-    def new_database(self) -> str:
-        """The address of a new, empty database."""
-        name = f"store_{next(_numbers)}"
-        with self.connect("postgres") as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return self.url(name)
+    def empty_database(self) -> str:
+        """The address of the one database, emptied."""
+        with self.connect(DATABASE) as connection:
+            connection.execute("DROP SCHEMA IF EXISTS ledger CASCADE")
+            connection.execute("DROP SCHEMA IF EXISTS inbox CASCADE")
+        return self.url(DATABASE)
 
     def remove(self) -> None:
         pid = self.data / "postmaster.pid"

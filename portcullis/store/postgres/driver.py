@@ -65,6 +65,14 @@ def _numbered(query: Any) -> Any:
     return query.replace("?", "%s") if isinstance(query, str) else query
 
 
+class LosableConnection(psycopg.Connection[Any]):
+    """One that was lost can be let go of like any other: there is nothing to undo."""
+
+    def rollback(self) -> None:
+        if not self.closed:
+            super().rollback()
+
+
 class BytesLoader(Loader):
     """Texts as bytes."""
 
@@ -82,7 +90,7 @@ def connect(address: Address, schema: str, *, writes: bool) -> psycopg.Connectio
     """A connection to a schema; its commits are durable, and it begins nothing by itself."""
     name = f"portcullis {schema} {'writer' if writes else 'reader'}"
     given = {"application_name": name, **address.parameters}
-    connection = psycopg.connect(autocommit=True, cursor_factory=MarkCursor, **given)  # type: ignore[arg-type]
+    connection = LosableConnection.connect(autocommit=True, cursor_factory=MarkCursor, **given)  # type: ignore[arg-type]
     psycopg.Cursor(connection).execute(
         f"SET search_path TO {schema}; SET lock_timeout = '{LOCK_SECONDS}s'; "
         f"SET idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'; "

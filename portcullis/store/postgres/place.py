@@ -32,6 +32,7 @@ COLUMN_TYPES = (
 )  # fmt: skip
 _OURS = 0x706F7274  # the first half of our advisory locks; the other says what is locked
 _WRITER, _SCHEMA = 1, 2
+_TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = ?"
 
 
 class Schema:
@@ -63,7 +64,9 @@ class Schema:
 
     def revision(self, connection: sa.Connection) -> str | None:
         run = connection.exec_driver_sql
-        if run(f"SELECT to_regclass('{self.part.name}.alembic_version')").scalar() is None:
+        # By a query: what the server's functions know of names may be older than a lock just taken.
+        there = run(f"{_TABLES} AND tablename = 'alembic_version'", (self.part.name,)).scalar()
+        if not there:
             return None
         found = run(f"SELECT version_num FROM {self.part.name}.alembic_version").scalar()
         return None if found is None else str(found)
@@ -122,8 +125,8 @@ class Schema:
         name = self.part.name
         with connect(self._address, name, writes=True) as connection, transaction(connection):
             connection.execute("SELECT pg_advisory_xact_lock(?, ?)", (_OURS, _SCHEMA))
-            row = connection.execute("SELECT to_regnamespace(?)::oid", (name,)).fetchone()
-            if row is None or row[0] is None:
+            found = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = ?", (name,))
+            if found.fetchone() is None:
                 connection.execute(f"CREATE SCHEMA {name}")
 
     def _refuse_unsafe(self, driver: Any) -> None:
@@ -186,9 +189,7 @@ class Schema:
                 _upgrade(connection, self.part.name)
 
     def _refuse_others_tables(self, connection: sa.Connection, found: str | None) -> None:
-        there = connection.exec_driver_sql(
-            f"SELECT count(*) FROM pg_tables WHERE schemaname = '{self.part.name}'"
-        ).scalar()
+        there = connection.exec_driver_sql(_TABLES, (self.part.name,)).scalar()
         if found is None and there:
             raise StoreError(
                 f"{self._address}: its schema {self.part.name} is not one of this program",
