@@ -16,6 +16,7 @@ from portcullis.domain.model import HOUR, MINUTE, SECOND
 from portcullis.domain.plan import AccountPlan, Plan
 from portcullis.domain.session import opening
 from portcullis.domain.state import STATE_VERSION, thaw
+from portcullis.store.opening import open_reader
 from portcullis.store.reading import EventFilter, LedgerReader
 from portcullis.wiring import configured_plan
 
@@ -27,7 +28,7 @@ LOOK_BACK = 14 * 24 * HOUR
 def check(settings: Settings, now: int, window_seconds: int = 300) -> Finding:
     """Judge the newest quotes of the ledger. Raises StoreError when it cannot be read."""
     plan = configured_plan(settings)
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         known = known_instruments(reader)
         hours = MarketHours(plan, known.tickers)
         watched = still_quoted(known, hours, now)

@@ -21,8 +21,9 @@ from portcullis.domain.plan import Plan
 from portcullis.errors import ConfigError, StoreError, UsageError
 from portcullis.ports import ObservedVenue, Venue
 from portcullis.store import credential
-from portcullis.store.inbox import SqliteInbox
-from portcullis.store.ledger import SqliteLedger
+from portcullis.store.inbox import StoredInbox
+from portcullis.store.ledger import StoredLedger
+from portcullis.store.opening import open_inbox, open_ledger
 from portcullis.store.writer import GroupCommit
 from portcullis.venues.projectx import host
 from portcullis.venues.projectx.observed import ObservedGateway
@@ -98,9 +99,9 @@ def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
             f"the administrator's credential is {home / credential.PRIVATE_FILE}: "
             "move it to where only an administrator reads it"
         )
-    ledger = SqliteLedger(home)
+    ledger = open_ledger(settings)
     writer = GroupCommit(ledger, on_idle=ledger.tidy)
-    inbox = SqliteInbox(home)
+    inbox = open_inbox(settings)
     try:
         asyncio.run(_work(settings, ledger, writer, inbox, venue, say))
     finally:
@@ -111,9 +112,9 @@ def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
 
 async def _work(
     settings: Settings,
-    ledger: SqliteLedger,
+    ledger: StoredLedger,
     writer: GroupCommit,
-    inbox: SqliteInbox,
+    inbox: StoredInbox,
     venue: Venue | ObservedVenue,
     say: Callable[[str], None],
 ) -> None:
@@ -128,7 +129,7 @@ async def _work(
         lambda text, signature: credential.verify(home, text, signature),
         lambda: configured_plan(settings),
         asyncio.to_thread,
-        lambda through: derive_base(home, through),
+        lambda through: derive_base(settings, through),
     )
     has_sockets = sys.platform != "win32"
     gate = (settings.host, settings.gate_port, settings.gate_socket_path if has_sockets else None)
@@ -183,13 +184,21 @@ async def _run(worker: Worker, last_words: LastWords) -> None:
         clearing.cancel()
 
 
-async def derive_base(home: Path, through: int) -> bytes:
-    """A base of the ledger in `home`, derived in a process that knows no secret. Raises StoreError
-    where it could not be.
+async def derive_base(settings: Settings, through: int) -> bytes:
+    """A base of the ledger, derived in a process that knows no secret but where the store is.
+    Raises StoreError where it could not be.
     """
     own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    if settings.store_url:
+        own[f"{PREFIX}STORE_URL"] = settings.store_url
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "portcullis.worker.deriving", str(home), str(through)),
+        *(
+            sys.executable,
+            "-m",
+            "portcullis.worker.deriving",
+            str(settings.home_path),
+            str(through),
+        ),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=own,

@@ -22,7 +22,7 @@ from portcullis.store.export import evidence_of, line_of
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.ledger import KEPT_EVENTS
 from portcullis.store.note import Verifier
-from portcullis.store.reading import LedgerReader
+from portcullis.store.opening import has_ledger, open_reader
 from portcullis.wiring import configured_plan
 
 app = typer.Typer(no_args_is_help=True, help="Archive old events, and look at what is archived.")
@@ -93,7 +93,7 @@ def export(
     """The events that are no longer in the ledger, as `event export` prints the others."""
     settings = context.settings()
     where, public = _at(settings, target)
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         base = reader.base()
     if base is None:
         raise NotFound("every event is in the ledger still", remedy="use `portcullis event export`")
@@ -115,7 +115,7 @@ def _told(body: dict[str, Any]) -> None:
 
 def _retired(settings: Settings, through: int) -> str:
     """Ask for it where a segment's worth of events can go; what came of that."""
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         base, end = reader.base(), reader.head().position
     begins = base.position if base else 0
     through = min(through, end - KEPT_EVENTS)
@@ -128,12 +128,12 @@ def _retired(settings: Settings, through: int) -> str:
 def oldest_kept(settings: Settings, now: int) -> int:
     """The first event that is too young to leave the ledger."""
     keep = configured_plan(settings).keep_online
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         return reader.first_since(now - keep)
 
 
 def _ledger(settings: Settings) -> None:
-    if not settings.ledger_path.exists():
+    if not has_ledger(settings):
         raise NotFound(
             f"there is no ledger in {settings.home_path}", remedy="start with `portcullis up`"
         )

@@ -11,7 +11,8 @@ from portcullis.backup.packing import recipients_of
 from portcullis.backup.target import Target
 from portcullis.cli import context
 from portcullis.clock import SystemClock
-from portcullis.store.inbox import SqliteInbox, leave_verdict
+from portcullis.store.inbox import leave_verdict
+from portcullis.store.opening import open_inbox
 
 
 def ship() -> None:
@@ -23,7 +24,7 @@ def ship() -> None:
     ships = shipper.Shipper(home, Target(settings.backup_address), recipients, SystemClock().now)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    inbox = SqliteInbox(home)
+    inbox = open_inbox(settings)
     try:
         shipper.run(
             ships,
