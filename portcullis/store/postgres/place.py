@@ -56,7 +56,7 @@ class Schema:
             self._make_schema()
             connection = opening.enter_context(self._engine(writes=True).connect())
             driver = driver_of(connection)
-            self._refuse_unsafe(driver)
+            refuse_unsafe(driver, self._address)
             if self.part.lock is not None:
                 self._take_lock(driver)
             self._migrate(connection)
@@ -129,25 +129,6 @@ class Schema:
             if found.fetchone() is None:
                 connection.execute(f"CREATE SCHEMA {name}")
 
-    def _refuse_unsafe(self, driver: Any) -> None:
-        """A server that may lose what it has acknowledged, or garble texts, is none for us."""
-        if driver.info.server_version < OLDEST_SERVER:
-            raise StoreError(
-                f"{self._address}: the server is of version {driver.info.server_version // 10_000}",
-                remedy=f"use PostgreSQL {OLDEST_SERVER // 10_000} or newer",
-            )
-        for name, wanted in (
-            ("fsync", "on"),
-            ("full_page_writes", "on"),
-            ("server_encoding", "UTF8"),
-        ):
-            (found,) = driver.execute("SELECT current_setting(?)", (name,)).fetchone()
-            if found != wanted:
-                raise StoreError(
-                    f"{self._address}: {name} is {found}, so that events could be lost or garbled",
-                    remedy=f"use a server and database whose {name} is {wanted}",
-                )
-
     def _take_lock(self, driver: Any) -> None:
         """Held as long as the connection. One that just died lets go within the wait."""
         driver.execute(f"SET lock_timeout = '{TAKEOVER_SECONDS}s'")
@@ -194,6 +175,29 @@ class Schema:
             raise StoreError(
                 f"{self._address}: its schema {self.part.name} is not one of this program",
                 remedy="name a database of its own for the store",
+            )
+
+
+def refuse_unsafe(driver: Any, address: Address) -> None:
+    """A server that may lose what it has acknowledged, or garble texts, is none for us.
+
+    Raises StoreError.
+    """
+    if driver.info.server_version < OLDEST_SERVER:
+        raise StoreError(
+            f"{address}: the server is of version {driver.info.server_version // 10_000}",
+            remedy=f"use PostgreSQL {OLDEST_SERVER // 10_000} or newer",
+        )
+    for name, wanted in (
+        ("fsync", "on"),
+        ("full_page_writes", "on"),
+        ("server_encoding", "UTF8"),
+    ):
+        (found,) = driver.execute("SELECT current_setting(?)", (name,)).fetchone()
+        if found != wanted:
+            raise StoreError(
+                f"{address}: {name} is {found}, so that events could be lost or garbled",
+                remedy=f"use a server and database whose {name} is {wanted}",
             )
 
 
