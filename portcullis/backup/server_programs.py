@@ -68,7 +68,9 @@ def call(
 
 
 def _name(words: Sequence[object]) -> str:
-    return next(Path(str(word)).name for word in words if "pg_" in str(word) or "init" in str(word))
+    """The server's program, which another may lower its rights for."""
+    names = [Path(str(word)).name for word in words]
+    return next((name for name in names if name.startswith("pg_")), names[0])
 
 
 def _quoted(value: str) -> str:

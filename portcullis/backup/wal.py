@@ -69,7 +69,8 @@ class Receiver:
         self._child: subprocess.Popen[bytes] | None = None
         self._goal = (0, now())
         self._caught_up_at = now()
-        self._received = 0
+        self.received = 0
+        """Up to where the server's log is at the target, in bytes since its beginning."""
 
     def turn(self) -> None:
         """Start the child where it does not run, and look how far it is. Raises StoreError."""
@@ -86,7 +87,7 @@ class Receiver:
                 remedy="let the role replicate; see docs/postgres.md",
             )
         goal, asked_at = self._goal
-        self._received = received
+        self.received = received
         if received >= goal:  # everything that was there at the last look
             self._caught_up_at = asked_at
             self._goal = (written, self._now())
@@ -110,7 +111,7 @@ class Receiver:
             why = problem or "the target is too slow"
             summary, passed = f"nothing received for {duration(behind)}: {why}", behind <= LATE
         else:
-            place = f"{self._received >> 32:X}/{self._received & 0xFFFFFFFF:X}"
+            place = f"{self.received >> 32:X}/{self.received & 0xFFFFFFFF:X}"
             summary, passed = f"the server's log up to {place} is at the target", True
         return Verdict("shipped", passed, now, now + VOUCH_LASTS, summary, "shipper")
 
