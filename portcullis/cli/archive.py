@@ -22,7 +22,7 @@ from portcullis.store.export import evidence_of, line_of
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.ledger import KEPT_EVENTS
 from portcullis.store.note import Verifier
-from portcullis.store.opening import has_ledger, open_reader
+from portcullis.store.opening import has_ledger, open_reader, place_of
 from portcullis.wiring import configured_plan
 
 app = typer.Typer(no_args_is_help=True, help="Archive old events, and look at what is archived.")
@@ -45,7 +45,8 @@ def create(
     where = Target(target or settings.backup_address)
     through = oldest_kept(settings, now) - 1
     recipients = recipients_of(settings.backup_recipients)
-    made = archive.archive(settings.home_path, where, recipients, through, now)
+    place = place_of(settings)
+    made = archive.archive(settings.home_path, where, recipients, through, now, place)
     public = load_verifier(settings.home_path / PUBLIC_FILE)
     reached = archive.archived_through(where, public.name.rpartition("/")[2])
     keep = configured_plan(settings).keep_online
@@ -69,7 +70,7 @@ def verify(
     """
     settings = context.settings()
     where, public = _at(settings, target)
-    found = archive.check(where, public, _keys(settings, identity), settings.home_path)
+    found = archive.check(where, public, _keys(settings, identity), place_of(settings))
     show(
         {**found._asdict(), "holds": not found.problem},
         output,

@@ -8,16 +8,21 @@ import pytest
 
 from checks import capital, ledger_rows, log_integrity, strategies
 from checks.verdicts import Grade
+from portcullis.backup import archive
+from portcullis.backup.target import Target
 from portcullis.config.files import read_configuration
 from portcullis.domain.events import decode
 from portcullis.ports import Entry
 from portcullis.staging import demonstrate
 from portcullis.store import ledger as ledgers
+from portcullis.store.chain import SEGMENT_EVENTS
+from portcullis.store.keys import load_verifier
 from portcullis.store.opening import open_ledger, open_reader, place_of
 from portcullis.wiring import defaults_folder
 from portcullis.worker.deriving import derive
 from portcullis.worker.recovery import recover
 from portcullis.worker.replay import replay
+from tests.conformance.ledger import position
 
 NOW = 1_780_000_000_000_000
 
@@ -84,3 +89,16 @@ def test_a_missing_row_is_found_by_the_suite_too(demonstrated) -> None:
     found = ledger_rows.check(demonstrated, NOW)
     assert found.grade is Grade.FAIL
     assert "rows.all_there" in str(found)
+
+
+def test_old_segments_are_archived_from_the_server(settings, tmp_path) -> None:
+    """With the seals that the worker made, and read back."""
+    ledger = open_ledger(settings)
+    for first in range(0, SEGMENT_EVENTS + 100, 4_000):
+        ledger.append([position("AB"[n % 2], n) for n in range(first, first + 4_000)])
+    ledger.close()
+    target, place = Target(str(tmp_path / "target")), place_of(settings)
+    made = archive.archive(settings.home_path, target, (), SEGMENT_EVENTS, NOW, place)
+    assert [(name.first, name.last) for name in made] == [(1, SEGMENT_EVENTS)]
+    public = load_verifier(settings.home_path / "ledger.pub")
+    assert archive.check(target, public, (), place) == (1, SEGMENT_EVENTS, "")
