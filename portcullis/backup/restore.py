@@ -196,13 +196,10 @@ def restore(
     if manifest.server:
         raise UsageError(
             f"backup {manifest.name} is of a server, {manifest.server}",
-            remedy="docs/postgres.md says how to bring it back; `portcullis backup drill` tries it",
+            remedy="restore it with --to FOLDER, without --event; see docs/postgres.md",
         )
     began = time.monotonic_ns()
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file", remedy="name a folder that is not there yet")
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty", remedy="name a folder that is not there yet")
+    refuse_used(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".restore-") as scratch:
         fresh = Path(scratch) / "home"
@@ -232,6 +229,14 @@ def restore(
         shipments=end.used if end else 0,
         problems=tuple(end.problems) if end else (),
     )
+
+
+def refuse_used(folder: Path) -> None:
+    """Raises UsageError for a folder that holds something."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file", remedy="name a folder that is not there yet")
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty", remedy="name a folder that is not there yet")
 
 
 def _go_on(

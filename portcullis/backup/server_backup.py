@@ -5,17 +5,26 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from portcullis.backup.make import LOCK_FILE, Facts, facts_of, prove, swept, verified
+from portcullis.backup.make import CLUSTER_FILE, LOCK_FILE, Facts, facts_of, prove, swept, verified
 from portcullis.backup.manifest import Manifest, Proof
-from portcullis.backup.restore import Drilled, Restored, fetch, folded_to, of_this_past
-from portcullis.backup.server_copy import copy_server, running
+from portcullis.backup.restore import (
+    Drilled,
+    Restored,
+    fetch,
+    folded_to,
+    of_this_past,
+    refuse_used,
+)
+from portcullis.backup.server_copy import configure, copy_server, lay_out, running, take_log
 from portcullis.backup.target import Target
 from portcullis.config.settings import Settings
 from portcullis.domain.state import freeze
-from portcullis.errors import StoreError
+from portcullis.errors import NotFound, StoreError, UsageError
+from portcullis.store.export import EPOCH
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
 from portcullis.store.opening import open_reader, place_of
@@ -74,6 +83,62 @@ def drill_server(
     with open_reader(settings) as reader:
         behind = reader.last_at() - found.at
     return Drilled(found, events, state == live, rto, max(0, behind))
+
+
+def choose_server(target: Target, name: str | None, moment: int | None) -> Manifest:
+    """The backup named, or the newest one of a server that was made before a moment. Raises
+    NotFound.
+    """
+    if name is not None:
+        return target.manifest(name)
+    found = [each for each in target.manifests() if each.server]
+    early = [each for each in found if moment is None or each.made_at <= moment]
+    if not early:
+        raise NotFound(
+            f"there is no backup of a server at {target.address} from before that",
+            remedy="see `portcullis backup list`; the log leads on from a backup, never back",
+        )
+    return early[-1]
+
+
+def restore_server(
+    target: Target,
+    manifest: Manifest,
+    folder: Path,
+    identities: Sequence[Any],
+    *,
+    moment: int | None = None,
+    wal: Path | None = None,
+) -> Restored:
+    """Lay a backup out in a folder that is not there yet, ready to be started: `cluster`, the log
+    `wal` that it goes on with, and what else was in the backup. Raises StoreError, UsageError.
+    """
+    began = time.monotonic_ns()
+    refuse_used(folder)
+    if moment is not None and wal is None:
+        raise UsageError(
+            f"no log was shipped to {target.address}, so that a moment cannot be reached",
+            remedy="leave --at out: the server as it was backed up is restored then",
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".restore-") as scratch:
+        fresh = Path(scratch) / "home"
+        fresh.mkdir(mode=0o700)
+        fetch(target, manifest, fresh, identities)
+        data = fresh / "cluster"
+        lay_out(fresh / CLUSTER_FILE, data, major_of(manifest))
+        (fresh / CLUSTER_FILE).unlink()
+        if wal is not None:
+            take_log(wal, data, fresh / "wal")
+        if folder.exists():
+            folder.rmdir()
+        fresh.rename(folder)
+    until = EPOCH + timedelta(microseconds=moment) if moment is not None else ""
+    shipped = folder / "wal" if wal is not None else None
+    data = folder / "cluster"
+    configure(data, folder, shipped, str(until))
+    took = (time.monotonic_ns() - began) // 1000
+    return Restored(manifest.name, manifest.position, manifest.at, took)
 
 
 def major_of(manifest: Manifest) -> int:

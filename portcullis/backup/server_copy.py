@@ -30,7 +30,9 @@ POLL_SECONDS = 0.05
 SERVER_USER = "postgres"
 """Who a restored server runs as where we are root: it refuses to run as root."""
 
-_CONFIGURATION = """
+CONFIGURATION = "restore.conf"
+_WHO = "restore_hba.conf"
+_ALONE = """
 listen_addresses = ''
 hot_standby = off
 archive_mode = off
@@ -58,7 +60,7 @@ def copy_server(settings: Settings, scratch: Path, folder: Path) -> Copied:
     call(
         (
             program("pg_basebackup", major), "-d", told, "--no-password", "-D", data,
-            "--format=plain", "--wal-method=stream", "--checkpoint=fast",
+            "--format=plain", "--wal-method=stream", "--checkpoint=fast", "--no-sync",
         ),
         environment,
     )  # fmt: skip
@@ -87,15 +89,14 @@ def running(folder: Path, settings: Settings, major: int, wal: Path | None) -> I
     data, socket = scratch / "cluster", scratch / "socket"
     control = program("pg_ctl", major)
     try:
-        data.mkdir(mode=0o700)
         socket.mkdir(mode=0o700)
-        with tarfile.open(folder / CLUSTER_FILE) as archive:
-            archive.extractall(data, filter="data")
-        call((program("pg_verifybackup", major), data))
-        shipped = _taken(wal, data, scratch) if wal is not None else None
-        _configure(data, socket, shipped)
+        lay_out(folder / CLUSTER_FILE, data, major)
+        shipped = take_log(wal, data, scratch / "wal") if wal is not None else None
+        for name in ("postgresql.auto.conf", "standby.signal"):
+            (data / name).unlink(missing_ok=True)
+        configure(data, socket, shipped)
         lower = _owned_by_server(scratch)
-        options = f"-c config_file={data}/drill.conf -c hba_file={data}/drill_hba.conf"
+        options = f"-c config_file={data}/{CONFIGURATION}"
         start = (*lower, control, "-D", data, "-w", "-t", START_SECONDS, "-l", scratch / "log")
         try:
             call((*start, "-o", options, "start"), cwd=scratch)
@@ -106,7 +107,7 @@ def running(folder: Path, settings: Settings, major: int, wal: Path | None) -> I
             ) from error
         try:
             reached = _reached(settings, socket)
-            _wait_until_recovered(reached, scratch / "log")
+            wait_until_recovered(reached, data, scratch / "log")
             yield reached
         finally:
             call((*lower, control, "-D", data, "-w", "-m", "immediate", "stop"), cwd=scratch)
@@ -114,16 +115,17 @@ def running(folder: Path, settings: Settings, major: int, wal: Path | None) -> I
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _wait_until_recovered(settings: Settings, log: Path) -> None:
+def wait_until_recovered(settings: Settings, data: Path, log: Path) -> None:
     """`pg_ctl` waits for a server that runs, and this one takes nobody before all is replayed."""
     address, deadline = Address(settings.store_url), time.monotonic() + START_SECONDS
     while True:
         try:
             connect(address, "ledger", writes=False).close()
         except psycopg.OperationalError as error:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or not (data / "postmaster.pid").exists():
+                told = log.read_text(errors="replace")[-600:]
                 raise StoreError(
-                    f"the restored server has not recovered: {log.read_text()[-600:]}",
+                    f"the restored server has not recovered: {told}",
                     remedy="look at the shipped log; `portcullis backup list` has older backups",
                 ) from error
         else:
@@ -131,27 +133,40 @@ def _wait_until_recovered(settings: Settings, log: Path) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _taken(wal: Path, data: Path, scratch: Path) -> Path:
+def lay_out(cluster: Path, data: Path, major: int) -> None:
+    """Unpack a server's data into a folder that is not there yet, and check every file of it."""
+    data.mkdir(mode=0o700)
+    with tarfile.open(cluster) as archive:
+        archive.extractall(data, filter="data")
+    call((program("pg_verifybackup", major), data))
+
+
+def take_log(wal: Path, data: Path, taken: Path) -> Path:
     """A copy of the shipped log that the backup goes on with, for whoever runs the server."""
-    taken, first = scratch / "wal", _first_wal(data)
-    taken.mkdir()
+    first = _first_wal(data)
+    taken.mkdir(mode=0o700)
     for path in sorted(wal.iterdir()):
         if path.is_file() and (path.name[8:] >= first[8:] or path.suffix == ".history"):
             shutil.copyfile(path, taken / path.name)
     return taken
 
 
-def _configure(data: Path, socket: Path, wal: Path | None) -> None:
-    """Only what is written here counts: the server's own settings may lie outside its data."""
-    lines = [_CONFIGURATION, f"unix_socket_directories = '{socket}'"]
-    if wal is not None:
-        # Its last file is still being written, and has another name until it is full.
-        lines.append(f'restore_command = \'cp "{wal}/%f" "%p" || cp "{wal}/%f.partial" "%p"\'')
-        (data / "recovery.signal").touch()
-    (data / "drill.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (data / "drill_hba.conf").write_text("local all all trust\n", encoding="utf-8")
-    for name in ("postgresql.auto.conf", "standby.signal"):
-        (data / name).unlink(missing_ok=True)
+def configure(data: Path, socket: Path, wal: Path | None, until: str = "") -> None:
+    """Let it run alone: its own settings may lie outside its data. `wal` is the log it goes on
+    with, to its end or `until` a moment (as the server writes it).
+    """
+    lines = [_ALONE, f"unix_socket_directories = '{socket}'", f"hba_file = '{data}/{_WHO}'"]
+    (data / CONFIGURATION).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (data / _WHO).write_text("local all all trust\n", encoding="utf-8")
+    if wal is None:
+        return
+    # Its last file is still being written, and has another name until it is full.
+    recovery = f'restore_command = \'cp "{wal}/%f" "%p" || cp "{wal}/%f.partial" "%p"\'\n'
+    if until:
+        recovery += f"recovery_target_time = '{until}'\nrecovery_target_action = 'promote'\n"
+    with (data / "postgresql.auto.conf").open("a", encoding="utf-8") as file:
+        file.write(recovery)
+    (data / "recovery.signal").touch()
 
 
 def _owned_by_server(scratch: Path) -> list[str]:

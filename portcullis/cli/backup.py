@@ -216,8 +216,12 @@ def restore_command(
         raise UsageError("where to?", remedy="give --to FOLDER or --in-place, not both")
     wanted = Wanted(event, instant(at, "--at") if at else None)
     where = Target(target or settings.backup_address)
-    manifest = choose(where, name, wanted, settings.home_path)
     keys = _keys(settings, identity)
+    if settings.store_url:
+        found = _restored_server(where, name, wanted, to, keys, shipped=not backup_only)
+        show(_restored(found, to or settings.home_path), output, _tell_of_server)
+        return
+    manifest = choose(where, name, wanted, settings.home_path)
     is_exact = name is not None and wanted == Wanted()
     shipped = not (backup_only or is_exact)
     if to is not None:
@@ -264,6 +268,38 @@ def _drilled_server(
     from portcullis.backup.wal import shipped_to
 
     return drill_server(settings, where, manifest, keys, now, shipped_to(where))
+
+
+def _restored_server(
+    where: Target,
+    name: str | None,
+    wanted: Wanted,
+    to: Path | None,
+    keys: list[Any],
+    *,
+    shipped: bool,
+) -> Restored:
+    if to is None or wanted.event is not None:
+        raise UsageError(
+            "a server is restored into a folder, as a whole or to a moment",
+            remedy="give --to FOLDER, and --at TIME instead of --event; see docs/postgres.md",
+        )
+    from portcullis.backup.server_backup import choose_server, restore_server
+    from portcullis.backup.wal import shipped_to
+
+    manifest = choose_server(where, name, wanted.moment)
+    log = shipped_to(where) if shipped else None
+    folder = to.expanduser().resolve()
+    return restore_server(where, manifest, folder, keys, moment=wanted.moment, wal=log)
+
+
+def _tell_of_server(body: dict[str, Any]) -> None:
+    console.print(
+        f"{body['folder']}: the server of {body['name']}, every file checked, in "
+        f"{body['took_s']:.2f} s; it holds event {body['event']} and what the shipped log adds. "
+        "docs/postgres.md says how to start it",
+        markup=False,
+    )
 
 
 def _told(body: dict[str, Any]) -> None:

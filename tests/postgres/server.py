@@ -43,7 +43,7 @@ class Server:
             self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         self.run(
             "initdb", "-D", self.data, "-A", "trust", "-U", ROLE, "-E", "UTF8", "--locale=C",
-            "--no-sync", "--data-checksums",
+            "--no-sync", "--data-checksums", "--wal-segsize=1",
         )  # fmt: skip
         self.start()
         with self.connect("postgres") as connection:
@@ -62,6 +62,13 @@ class Server:
         )
         assert done.returncode == 0, done.stdout
         return done.stdout
+
+    def own(self, folder: Path) -> None:
+        """Give a folder to whoever the server runs as."""
+        if self._as:
+            owner = pwd.getpwnam("postgres")
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, owner.pw_uid, owner.pw_gid)
 
     def start(self) -> None:
         options = f"-k {self.folder} {SETTINGS}"

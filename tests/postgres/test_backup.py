@@ -16,19 +16,29 @@ from typer.testing import CliRunner
 from portcullis.backup import wal
 from portcullis.backup.make import CLUSTER_FILE, make
 from portcullis.backup.packing import new_identity
-from portcullis.backup.server_backup import ServerSource, drill_server
-from portcullis.backup.server_copy import copy_server, running
+from portcullis.backup.server_backup import (
+    ServerSource,
+    choose_server,
+    drill_server,
+    restore_server,
+)
+from portcullis.backup.server_copy import (
+    CONFIGURATION,
+    copy_server,
+    running,
+    wait_until_recovered,
+)
 from portcullis.backup.server_programs import connecting
 from portcullis.backup.target import Target
 from portcullis.cli.main import app
 from portcullis.clock import SystemClock
 from portcullis.domain.model import Verdict
-from portcullis.errors import StoreError, UsageError
-from portcullis.store.opening import open_ledger
+from portcullis.errors import NotFound, StoreError, UsageError
+from portcullis.store.keys import load_verifier
+from portcullis.store.opening import open_ledger, place_of
 from portcullis.store.postgres.address import Address
+from portcullis.store.verify import verify_place
 from tests.conformance.ledger import position
-
-NOW = 1_780_000_000_000_000
 
 
 @pytest.fixture
@@ -53,7 +63,7 @@ def backed_up(settings):
     target = Target(settings.backup_address)
     source = ServerSource(settings)
     home, config = settings.home_path, settings.config_path
-    return make(home, config, target, (), NOW, source=source).manifest
+    return make(home, config, target, (), SystemClock().now(), source=source).manifest
 
 
 def test_a_byte_that_is_another_is_found_before_it_runs(filled, tmp_path) -> None:
@@ -86,7 +96,7 @@ def test_the_shipped_log_brings_back_what_came_after_the_backup(filled) -> None:
         last = more(filled, 250)
         receive_everything(receiver, filled)
         assert receiver.verdict().passed
-        found = drill_server(filled, target, made, (), NOW, wal.shipped_to(target))
+        found = drill_server(filled, target, made, (), SystemClock().now(), wal.shipped_to(target))
     finally:
         receiver.stop()
     assert (found.same, found.restored.position, found.rpo) == (True, last, 0)
@@ -95,6 +105,46 @@ def test_the_shipped_log_brings_back_what_came_after_the_backup(filled) -> None:
     kept = [path.name for path in (wal.shipped_to(target) or target).iterdir()]
     assert kept
     assert all(name[:24] >= made.wal for name in kept)
+
+
+def test_a_server_is_restored_to_a_moment_and_starts_where_it_lies(filled, server) -> None:
+    target = Target(filled.backup_address)
+    receiver = wal.Receiver(filled, target, SystemClock().now)
+    try:
+        receive_everything(receiver, filled)
+        made = backed_up(filled)
+        wanted = more(filled, 100)
+        moment = SystemClock().now()
+        more(filled, 100)
+        receive_everything(receiver, filled)
+    finally:
+        receiver.stop()
+    with pytest.raises(NotFound, match="from before that"):
+        choose_server(target, None, made.made_at - 1)
+    chosen = choose_server(target, None, moment)
+    assert chosen == made
+    folder = server.folder / "restored"
+    with pytest.raises(UsageError, match="no log was shipped"):
+        restore_server(target, chosen, folder, (), moment=moment)
+    shipped = wal.shipped_to(target)
+    restored = restore_server(target, chosen, folder, (), moment=moment, wal=shipped)
+    assert restored.position == 500
+    with pytest.raises(UsageError, match="not empty"):
+        restore_server(target, chosen, folder, ())
+
+    data = folder / "cluster"
+    server.own(folder)
+    options = f"-c config_file={data / CONFIGURATION}"
+    server.run("pg_ctl", "-D", data, "-l", folder / "log", "-o", options, "-w", "start")
+    try:
+        there = msgspec.structs.replace(
+            filled, store_url=filled.store_url.replace(str(server.folder), str(folder))
+        )
+        wait_until_recovered(there, data, folder / "log")
+        found = verify_place(place_of(there), load_verifier(folder / "ledger.pub"))
+        assert found[:2] == (True, wanted)
+    finally:
+        server.run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
 
 
 def receive_everything(receiver: wal.Receiver, settings) -> None:
