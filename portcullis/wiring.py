@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from portcullis.config.files import FILES, read_configuration
 from portcullis.config.settings import PREFIX, Settings
 from portcullis.domain.events import HostStated
 from portcullis.domain.plan import Plan
-from portcullis.errors import ConfigError, StoreError, UsageError
+from portcullis.errors import ConfigError, StoreAway, StoreError, UsageError
 from portcullis.ports import ObservedVenue, Venue
 from portcullis.store import credential
 from portcullis.store.inbox import StoredInbox
@@ -36,6 +37,10 @@ from portcullis.worker.last_words import LastWords
 from portcullis.worker.service import Ports, Terms, Worker
 
 DERIVE_SECONDS_MAX = 3_600.0
+STORE_SECONDS = 60.0
+"""As long as a restart of the store's server takes: a worker that ended too often is given up."""
+
+STORE_PAUSE_SECONDS = 0.5
 GC_THRESHOLD = (50_000, 20, 100)
 
 
@@ -99,7 +104,7 @@ def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
             f"the administrator's credential is {home / credential.PRIVATE_FILE}: "
             "move it to where only an administrator reads it"
         )
-    ledger = open_ledger(settings)
+    ledger = _ledger_when_there(settings, say)
     writer = GroupCommit(ledger, on_idle=ledger.tidy)
     inbox = open_inbox(settings)
     try:
@@ -108,6 +113,21 @@ def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
         writer.close()
         inbox.close()
         ledger.close()
+
+
+def _ledger_when_there(settings: Settings, say: Callable[[str], None]) -> StoredLedger:
+    """The ledger; a server that is being started again is waited for, `STORE_SECONDS` at most."""
+    deadline, told = time.monotonic() + STORE_SECONDS, False
+    while True:
+        try:
+            return open_ledger(settings)
+        except StoreAway as away:
+            if time.monotonic() > deadline:
+                raise
+            if not told:
+                say(f"waiting for the store: {away}; {away.remedy}")
+        told = True
+        time.sleep(STORE_PAUSE_SECONDS)
 
 
 async def _work(

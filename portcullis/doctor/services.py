@@ -79,12 +79,19 @@ def _plain_secrets(settings: Settings) -> Row:
         for path in (Path(".env"), settings.home_path / HOME_SETTINGS)
         if path.is_file()
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
-        if line.partition("=")[0].strip() in names and line.partition("=")[2].strip()
+        if line.partition("=")[0].strip() in names and _is_secret(line.partition("=")[2].strip())
     ]
     if found:
         remedy = "put each into a file of its own that only you read, and name it with _FILE"
         return Row("plain secrets", "warn", f"in {', '.join(found)}", remedy)
     return Row("plain secrets", "ok", "no secret stands in a file of settings")
+
+
+def _is_secret(value: str) -> bool:
+    """An address of a server without a password in it is none."""
+    if value.startswith(("postgresql://", "postgres://")):
+        return "password=" in value or ":" in value.partition("//")[2].rpartition("@")[0]
+    return bool(value)
 
 
 def _ports(settings: Settings) -> Row:

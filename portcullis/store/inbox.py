@@ -32,9 +32,8 @@ class StoredInbox:
         """Open the inbox, making it where there is none yet."""
         self._place = place
         self._mutex = RLock()
-        with ExitStack() as opening, place.explained():
-            self._driver = driver_of(opening.enter_context(place.writer()))
-            self._open = opening.pop_all()
+        with place.explained():
+            self._connect()
 
     def ask(
         self, request_id: str, verb: str, by: str, role: str, body: bytes, asked_at: int
@@ -54,7 +53,7 @@ class StoredInbox:
             )
 
     def waiting(self, limit: int) -> list[InboxRequest]:
-        with self._mutex, self._place.explained():
+        with self._reading():
             found = self._driver.execute(
                 f"SELECT {_REQUEST} FROM requests WHERE outcome IS NULL ORDER BY number LIMIT ?",
                 (limit,),
@@ -79,7 +78,7 @@ class StoredInbox:
             )
 
     def answer_to(self, request_id: str) -> InboxAnswer | None:
-        with self._mutex, self._place.explained():
+        with self._reading():
             row = self._one(
                 "SELECT request_id, outcome, detail, position FROM requests "
                 "WHERE request_id = ? AND outcome IS NOT NULL",
@@ -92,9 +91,23 @@ class StoredInbox:
         with self._mutex, self._place.explained():
             self._open.close()
 
+    def _connect(self) -> None:
+        with ExitStack() as opening:
+            self._driver = driver_of(opening.enter_context(self._place.writer()))
+            self._open = opening.pop_all()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """One at a time; a connection that was lost before is made anew."""
+        with self._mutex, self._place.explained():
+            if self._place.is_lost(self._driver):
+                self._open.close()
+                self._connect()
+            yield
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._mutex, self._place.explained(), self._place.transaction(self._driver):
+        with self._reading(), self._place.transaction(self._driver):
             self._place.take_turns(self._driver)
             yield
 

@@ -91,6 +91,9 @@ class Place(Protocol):
     def tidy(self, connection: sa.Connection) -> None:
         """For when nothing else is to do."""
 
+    def is_lost(self, driver: Any) -> bool:
+        """Whether nothing can be asked over this connection any more."""
+
 
 class SqliteFile:
     """A part of the store as a file of a home."""
@@ -151,6 +154,9 @@ class SqliteFile:
 
     def tidy(self, connection: sa.Connection) -> None:
         truncate_wal(connection)
+
+    def is_lost(self, driver: Any) -> bool:  # noqa: ARG002 - as the port has it
+        return False
 
 
 def _insert_events(count: int) -> str:

@@ -362,3 +362,18 @@ def test_the_worker_on_files_does_not_load_the_driver() -> None:
         cwd=Path(__file__).parents[2],
     )
     assert found.stdout == "False\n"
+
+
+def test_an_inbox_whose_server_was_away_works_again(settings, server) -> None:
+    """It is open for as long as the scheduled side runs; the first call after it may fail."""
+    inbox = open_inbox(settings)
+    ask(inbox, "r1")
+    server.stop()
+    for _ in range(2):
+        with pytest.raises(StoreError) as away:
+            ask(inbox, "r2")
+        assert away.value.remedy
+    server.start()
+    ask(inbox, "r2")
+    assert [each.request_id for each in inbox.waiting(9)] == ["r1", "r2"]
+    inbox.close()

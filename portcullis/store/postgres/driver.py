@@ -15,7 +15,7 @@ from psycopg.abc import Buffer, Params
 from psycopg.adapt import Loader
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from portcullis.errors import StoreError, StoreLocked
+from portcullis.errors import StoreAway, StoreError, StoreLocked
 from portcullis.store.postgres.address import Address
 
 LOCK_SECONDS = 5
@@ -48,6 +48,7 @@ _BY_WORDS = (
     ("starting up", "wait until the server has recovered, then start again"),
 )
 _AWAY = "start the server, or mend host and port of PORTCULLIS_STORE_URL"
+_PASSING = (_AWAY, _BY_STATE["57P"], _BY_WORDS[-1][1])
 
 
 class MarkCursor(psycopg.Cursor[Any]):
@@ -129,10 +130,13 @@ def explained(where: object) -> Iterator[None]:
         cause = error.orig if isinstance(error, DBAPIError) else error
         says = " ".join(str(cause).split())
         state = getattr(cause, "sqlstate", None) or ""
-        kind = StoreLocked if state == "55P03" else StoreError
-        raise kind(f"{where}: {says}", remedy=_remedy(state, says)) from None
+        remedy = _remedy(state, says)
+        kind: type[StoreError] = StoreLocked if state == "55P03" else StoreError
+        if remedy in _PASSING:
+            kind = StoreAway
+        raise kind(f"{where}: {says}", remedy=remedy) from None
     except OSError as error:
-        raise StoreError(f"{where}: {error.strerror or error}", remedy=_AWAY) from error
+        raise StoreAway(f"{where}: {error.strerror or error}", remedy=_AWAY) from error
 
 
 def _remedy(state: str, says: str) -> str:

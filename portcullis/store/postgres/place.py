@@ -110,6 +110,9 @@ class Schema:
     def tidy(self, connection: sa.Connection) -> None:
         """The server does it by itself."""
 
+    def is_lost(self, driver: Any) -> bool:
+        return bool(driver.closed)
+
     # --- opening -------------------------------------------------------------------------------
 
     def _engine(self, *, writes: bool) -> sa.Engine:
