@@ -5,6 +5,7 @@ from __future__ import annotations
 from portcullis.config.settings import Settings
 from portcullis.errors import StoreError
 from portcullis.store.inbox import StoredInbox
+from portcullis.store.keys import PUBLIC_FILE
 from portcullis.store.ledger import SqliteLedger, StoredLedger
 from portcullis.store.place import INBOX, LEDGER, Part, Place, SqliteFile
 from portcullis.store.reading import LedgerReader
@@ -15,9 +16,20 @@ def open_ledger(settings: Settings) -> StoredLedger:
     if not settings.store_url:
         return SqliteLedger(settings.home_path)
     place = place_of(settings)
+    if not has_ledger(settings):
+        _refuse_another_ledger(settings, place)
     from portcullis.store.postgres.ledger import PostgresLedger
 
     return PostgresLedger(settings.home_path, place)
+
+
+def _refuse_another_ledger(settings: Settings, place: Place) -> None:
+    """A home has one ledger for good: a wrong address must not begin one without its locks."""
+    if (settings.home_path / PUBLIC_FILE).exists():
+        raise StoreError(
+            f"{settings.home_path} has a ledger already, and it is not in {place}",
+            remedy="mend PORTCULLIS_STORE_URL, restore the ledger there, or name another home",
+        )
 
 
 def open_inbox(settings: Settings) -> StoredInbox:

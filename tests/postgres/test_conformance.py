@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
@@ -48,6 +51,8 @@ ENTRIES = st.one_of(
 def test_it_holds_what_a_ledger_in_memory_holds(batches, cut: int, settings, server) -> None:
     """Byte for byte, in whatever batches it came, with a restart between any two of them."""
     server.empty_database()
+    home = tempfile.mkdtemp(dir=settings.home)
+    settings = msgspec.structs.replace(settings, home=home)
     memory, ledger = MemoryLedger(), open_ledger(settings)
     for number, batch in enumerate(batches):
         assert ledger.append(batch) == memory.append(batch)

@@ -15,8 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from portcullis.config.settings import Settings
 from portcullis.errors import ConfigError, StoreError, StoreLocked, StoreTooNew, UsageError
-from portcullis.ports import Entry, InboxAnswer, Snapshot
-from portcullis.store import inbox as inboxes
+from portcullis.ports import Entry, Snapshot
 from portcullis.store import ledger as ledgers
 from portcullis.store import tables
 from portcullis.store.base import Base
@@ -26,7 +25,6 @@ from portcullis.store.opening import has_ledger, open_inbox, open_ledger, open_r
 from portcullis.store.place import INBOX, LEDGER
 from portcullis.store.postgres import driver
 from portcullis.store.verify import verify_place
-from tests.conformance.inbox import ask
 from tests.conformance.ledger import concluded, issued, position
 
 
@@ -121,6 +119,15 @@ def test_a_zero_byte_is_refused_before_anything_changes(settings) -> None:
     ledger.close()
 
 
+def test_a_home_has_one_ledger_for_good(settings, server) -> None:
+    """Another database, or an emptied one, must not begin a ledger that knows of no lock."""
+    open_ledger(settings).close()
+    server.empty_database()
+    with pytest.raises(StoreError, match="has a ledger already") as refused:
+        open_ledger(settings)
+    assert "another home" in refused.value.remedy
+
+
 # --- one writer -----------------------------------------------------------------------------------
 
 
@@ -172,6 +179,30 @@ def test_a_writer_in_the_middle_of_a_commit_is_waited_for(settings) -> None:
     assert new.append([position("A", 2)]).position == 2
     old.close()
     new.close()
+
+
+def test_a_writer_that_froze_in_the_middle_of_a_commit_loses_it(settings, monkeypatch) -> None:
+    """As when its machine is suspended: the server ends its session, and the next one goes on."""
+    monkeypatch.setattr(driver, "FROZEN_SECONDS", "0.3")
+    frozen = open_ledger(settings)
+    frozen.append([position("A", 1)])
+
+    def commit() -> None:
+        with frozen._writing():
+            batch = frozen._chain.link([position("A", 2)])
+            frozen._move_head(frozen._chain.head(), batch.rows[0].at, 0)
+            frozen._store(batch)
+            new = open_ledger(settings)
+            assert new.head().position == 1
+            assert new.append([position("B", 1)]).position == 2
+            new.close()
+
+    with pytest.raises(StoreError):
+        commit()
+    with pytest.raises(StoreError):
+        frozen.append([position("A", 3)])
+    frozen.close()
+    assert verify_place(place_of(settings), load_verifier(settings.home_path / "ledger.pub")).ok
 
 
 def test_a_session_ended_by_the_server_ends_the_writer(settings) -> None:
@@ -295,60 +326,6 @@ def test_a_newer_schema_one_of_others_and_a_key_of_another_home(settings) -> Non
         open_reader(settings)
 
 
-# --- the inbox ------------------------------------------------------------------------------------
-
-
-def test_many_ask_at_once_from_the_very_first_moment(settings) -> None:
-    """None of them finds a schema; all of them make it. Requests come in the order of commits."""
-    failures: list[BaseException] = []
-
-    def asking(name: str) -> None:
-        try:
-            inbox = open_inbox(settings)
-            for number in range(20):
-                ask(inbox, f"{name}-{number}")
-                ask(inbox, f"shared-{number}")
-            inbox.close()
-        except BaseException as error:  # noqa: BLE001 - shown below
-            failures.append(error)
-
-    threads = [threading.Thread(target=asking, args=(name,)) for name in "abcd"]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join(60)
-    assert failures == []
-    inbox = open_inbox(settings)
-    waiting = inbox.waiting(1_000)
-    assert [each.number for each in waiting] == list(range(1, 101))
-    inbox.close()
-
-
-def test_old_answers_are_forgotten_and_numbers_go_on(settings, monkeypatch) -> None:
-    monkeypatch.setattr(inboxes, "KEPT_MOST", 4)
-    inbox = open_inbox(settings)
-    for number in range(10):
-        ask(inbox, f"r{number}")
-    inbox.answer([InboxAnswer(f"r{number}", "done", "", 1) for number in range(1, 10)])
-    assert inbox.answer_to("r5") is None
-    assert inbox.answer_to("r6") is not None
-    ask(inbox, "next")
-    assert [each.number for each in inbox.waiting(9)] == [1, 11]
-    inbox.close()
-
-
-def test_a_lock_that_is_not_let_go_is_an_error_with_a_remedy(settings, monkeypatch) -> None:
-    monkeypatch.setattr(driver, "LOCK_SECONDS", "0.1")
-    inbox = open_inbox(settings)
-    with psycopg.connect(settings.store_url) as other:
-        other.execute("LOCK TABLE inbox.requests IN ACCESS EXCLUSIVE MODE")
-        with pytest.raises(StoreLocked) as refused:
-            ask(inbox, "r1")
-    assert "pg_stat_activity" in refused.value.remedy
-    ask(inbox, "r1")
-    inbox.close()
-
-
 def test_the_worker_on_files_does_not_load_the_driver() -> None:
     import subprocess
     import sys
@@ -362,18 +339,3 @@ def test_the_worker_on_files_does_not_load_the_driver() -> None:
         cwd=Path(__file__).parents[2],
     )
     assert found.stdout == "False\n"
-
-
-def test_an_inbox_whose_server_was_away_works_again(settings, server) -> None:
-    """It is open for as long as the scheduled side runs; the first call after it may fail."""
-    inbox = open_inbox(settings)
-    ask(inbox, "r1")
-    server.stop()
-    for _ in range(2):
-        with pytest.raises(StoreError) as away:
-            ask(inbox, "r2")
-        assert away.value.remedy
-    server.start()
-    ask(inbox, "r2")
-    assert [each.request_id for each in inbox.waiting(9)] == ["r1", "r2"]
-    inbox.close()
