@@ -1,4 +1,4 @@
-"""An inbox on a server: many writers from the first moment on, locks, and a server that was away."""
+"""An inbox on a server: many writers at once, locks, and a server that was away."""
 
 from __future__ import annotations
 
