@@ -30,10 +30,11 @@ SLOT = "portcullis"
 NAME = "portcullis shipper"
 STOP_SECONDS = 5.0
 
+# What the slot need not keep any more is what was flushed; every role may see that.
 _RECEIVED = (
     "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::int8, "
-    "(SELECT (max(flush_lsn) - '0/0'::pg_lsn)::int8 FROM pg_stat_replication "
-    "WHERE application_name = ?)"
+    "(SELECT (restart_lsn - '0/0'::pg_lsn)::int8 FROM pg_replication_slots "
+    "WHERE slot_name = ? AND active)"
 )
 
 
@@ -78,7 +79,7 @@ class Receiver:
             self._start()
         place = place_of(self._settings)
         with place.explained(), connect(self._address, "ledger", writes=False) as connection:
-            row = connection.execute(_RECEIVED, (NAME,)).fetchone()
+            row = connection.execute(_RECEIVED, (SLOT,)).fetchone()
         assert row is not None
         written, received = row
         if received is None:

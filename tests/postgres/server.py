@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-ROLE = "portcullis"
+OWNER, ROLE = "postgres", "portcullis"
 DATABASE = "store"
 SETTINGS = "-c listen_addresses= -c max_wal_senders=4 -c wal_level=replica"
 
@@ -42,12 +42,13 @@ class Server:
             self.folder.chmod(0o755)
             self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         self.run(
-            "initdb", "-D", self.data, "-A", "trust", "-U", ROLE, "-E", "UTF8", "--locale=C",
+            "initdb", "-D", self.data, "-A", "trust", "-U", OWNER, "-E", "UTF8", "--locale=C",
             "--no-sync", "--data-checksums", "--wal-segsize=1",
         )  # fmt: skip
         self.start()
         with self.connect("postgres") as connection:
-            connection.execute(f"CREATE DATABASE {DATABASE}")
+            connection.execute(f"CREATE ROLE {ROLE} LOGIN REPLICATION")
+            connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
 
     def run(self, program: str, *arguments: object) -> str:
         done = subprocess.run(
@@ -83,7 +84,8 @@ class Server:
         return f"postgresql://{user}@/{database}?host={self.folder}"
 
     def connect(self, database: str) -> psycopg.Connection:
-        return psycopg.connect(self.url(database), autocommit=True)
+        """As the server's owner, who may do anything."""
+        return psycopg.connect(self.url(database, OWNER), autocommit=True)
 
     def empty_database(self) -> str:
         """The address of the one database, emptied."""

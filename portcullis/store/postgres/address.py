@@ -42,8 +42,3 @@ class Address:
         user, host = part("user"), part("host", part("hostaddr", "localhost"))
         port = f":{part('port')}" if part("port") else ""
         return f"postgresql://{f'{user}@' if user else ''}{host}{port}/{part('dbname', '')}"
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the server is reached through a socket of this machine's file system."""
-        return self.parameters.get("host", "").startswith("/")
