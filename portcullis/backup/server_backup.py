@@ -142,7 +142,12 @@ def restore_server(
 
 
 def major_of(manifest: Manifest) -> int:
-    """15 of `PostgreSQL 15.18`."""
+    """15 of `PostgreSQL 15.18`. Raises UsageError for a backup of files."""
+    if not manifest.server:
+        raise UsageError(
+            f"backup {manifest.name} is not of a server",
+            remedy="leave PORTCULLIS_STORE_URL out to use it, or choose another: `backup list`",
+        )
     return int(manifest.server.split()[1].partition(".")[0])
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from portcullis.backup.server_backup import major_of
 from portcullis.backup.server_programs import call, connecting, program
 from portcullis.backup.shipper import LATE, LOCK_FILE, VOUCH_EVERY, VOUCH_LASTS
 from portcullis.backup.target import Target
@@ -50,8 +51,7 @@ def forget_before_oldest(target: Target) -> None:
     found = [each for each in target.manifests() if each.wal]
     if folder is not None and found:
         oldest = min(found, key=lambda each: each.wal[8:])  # behind the timeline's number
-        major = int(oldest.server.split()[1].partition(".")[0])
-        call((program("pg_archivecleanup", major), folder, oldest.wal))
+        call((program("pg_archivecleanup", major_of(oldest)), folder, oldest.wal))
 
 
 class Receiver:

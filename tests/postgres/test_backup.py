@@ -35,6 +35,7 @@ from portcullis.clock import SystemClock
 from portcullis.domain.model import Verdict
 from portcullis.errors import NotFound, StoreError, UsageError
 from portcullis.store.keys import load_verifier
+from portcullis.store.ledger import SqliteLedger
 from portcullis.store.opening import open_ledger, place_of
 from portcullis.store.postgres.address import Address
 from portcullis.store.verify import verify_place
@@ -210,6 +211,18 @@ def test_the_command_line_makes_lists_and_drills_what_is_encrypted(filled, tmp_p
 def test_what_cannot_be_done_with_a_server_is_refused_with_what_serves_instead(filled) -> None:
     with pytest.raises(UsageError, match="to a folder only"):
         wal.Receiver(filled, Target("memory://elsewhere"), SystemClock().now)
+    elsewhere = filled.home_path.parent / "files"
+    elsewhere.mkdir()
+    SqliteLedger(elsewhere).close()
+    target = Target(filled.backup_address)
+    of_files = make(elsewhere, elsewhere, target, (), SystemClock().now()).manifest
+    with pytest.raises(UsageError, match="not of a server"):
+        restore_server(target, of_files, filled.home_path.parent / "back", ())
+    environment = {"PORTCULLIS_HOME": filled.home, "PORTCULLIS_STORE_URL": filled.store_url}
+    words = ["restore", "--in-place", "--reason", "to see", "--yes"]
+    ended = CliRunner().invoke(app, words, env=environment)
+    assert isinstance(ended.exception, UsageError)
+    assert "docs/postgres.md" in ended.exception.remedy
 
 
 def test_no_password_is_on_a_command_line() -> None:
