@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -173,7 +174,7 @@ def test_a_writer_in_the_middle_of_a_commit_is_waited_for(settings) -> None:
         thread = threading.Thread(target=lambda: opened.append(open_ledger(settings)))
         thread.start()
         while not run(settings, "SELECT 1 FROM pg_locks WHERE NOT granted"):
-            pass
+            assert thread.is_alive(), "it did not wait"
     thread.join(20)
     (new,) = opened
     assert new.head().position == 1
@@ -290,8 +291,9 @@ def test_a_server_that_would_lose_events_is_refused(settings, name: str) -> None
     place = place_of(settings)
     try:
         run(settings, reload)
-        while run(settings, f"SHOW {name}") != [("off",)]:
-            pass  # a reload reaches new sessions a moment later
+        deadline = time.monotonic() + 20
+        while run(settings, f"SHOW {name}") != [("off",)]:  # a reload takes a moment
+            assert time.monotonic() < deadline
         with pytest.raises(StoreError, match=f"{name} is off"), place.writer():
             pass
     finally:
