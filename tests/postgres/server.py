@@ -19,9 +19,12 @@ SETTINGS = "-c listen_addresses= -c max_wal_senders=4 -c wal_level=replica"
 
 def programs() -> Path | None:
     """Where `initdb` and `pg_ctl` are: Debian's newest, or those on the path."""
-    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parts[-2]))
-    if places:
-        return places[-1]
+    places = Path("/usr/lib/postgresql").glob("*/bin/initdb")  # a client alone has none
+    newest = max(
+        (path.parent for path in places), key=lambda path: int(path.parts[-2]), default=None
+    )
+    if newest is not None:
+        return newest
     found = shutil.which("initdb")
     return Path(found).resolve().parent if found else None
 
