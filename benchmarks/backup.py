@@ -37,7 +37,7 @@ def main() -> None:
         ledger = SqliteLedger(home)
         for first in range(0, EVENTS, BATCH):
             ledger.append([entry(number) for number in range(first, first + BATCH)])
-        ledger.truncate_wal()
+        ledger.tidy()
         ledger.close()
         size = (home / LEDGER_FILE).stat().st_size / 1e6
         print(f"{EVENTS:,} events, {size:,.0f} MB")

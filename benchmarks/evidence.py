@@ -44,7 +44,7 @@ def main() -> None:
         ledger = SqliteLedger(home)
         for first in range(0, EVENTS, BATCH):
             ledger.append([entry(number) for number in range(first, first + BATCH)])
-        ledger.truncate_wal()
+        ledger.tidy()
         ledger.close()
         _events(home / LEDGER_FILE)
         _records(home / "records.db")

@@ -17,7 +17,7 @@ from portcullis.store.chain import SEGMENT_EVENTS, event_hash
 from portcullis.store.database import LEDGER_FILE, driver_of, open_reader
 from portcullis.store.keys import load_verifier
 from portcullis.store.ledger import SqliteLedger
-from portcullis.store.queries import EVENT_COLUMNS
+from portcullis.store.place import EVENT_COLUMNS
 from portcullis.store.verify import verify
 from portcullis.store.walk import Walk
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from checks.apart import check_apart, run_here
+from checks.ledger_file import ledger_file
 from checks.record_days import Due, due_days, engines_at
 from checks.record_files import decimal, sparkline, write_files
 from checks.record_store import (
@@ -35,7 +36,7 @@ from portcullis.domain.engine import Engine
 from portcullis.domain.model import HOUR, MINUTE
 from portcullis.errors import StoreLocked
 from portcullis.store.lock import WriterLock
-from portcullis.store.reading import LedgerReader
+from portcullis.store.opening import open_reader
 from portcullis.worker.recovery import recover
 
 ON_TIME = 15 * MINUTE  # after its reset a record is of now; later it is made up
@@ -99,7 +100,7 @@ def records_path(settings: Settings) -> Path:
 
 def work_of(settings: Settings, now: int) -> Work:
     """What is due of the accounts that the ledger's plan watches; those that left it are not."""
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         engine = recover(reader).engine
         head = reader.head().position  # after the fold: the worker goes on writing meanwhile
     newest = newest_records(records_path(settings))
@@ -133,7 +134,7 @@ def taken(settings: Settings, work: Work, now: int) -> Recorded:
     moments = sorted({each.reset_at + SETTLED for each in missed})
     found: dict[Due, AccountRecord] = {}
     if moments:
-        with LedgerReader(settings.home_path) as reader:
+        with open_reader(settings) as reader:
             for moment, engine in engines_at(reader, moments, work.head):
                 for each in missed:
                     if each.reset_at + SETTLED == moment:
@@ -206,7 +207,8 @@ def judge(settings: Settings, work: Work, done: Recorded, now: int, *, full: boo
     """
     path = records_path(settings)
     bounds = {"since": 0 if full else now - WINDOW, "head": work.head, "now": now}
-    outcomes = validate(settings.ledger_path, LEDGER_STATES, bounds)
+    with ledger_file(settings) as file:
+        outcomes = validate(file, LEDGER_STATES, bounds)
     if path.exists():
         outcomes = [*validate(path, ACCOUNT_RECORDS, bounds), *outcomes]
     unknown = [each.account for each in done.unknown if each.follows is None]

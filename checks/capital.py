@@ -19,7 +19,7 @@ from portcullis.domain.engine import Engine
 from portcullis.domain.money import money
 from portcullis.domain.plan import Plan
 from portcullis.domain.state import State
-from portcullis.store.reading import LedgerReader
+from portcullis.store.opening import open_reader
 from portcullis.worker.recovery import recover
 
 ROWS_MAX = 500
@@ -41,7 +41,7 @@ JOINED = "capital.accounts.joined"
 
 def check(settings: Settings, now: int) -> Finding:
     """Fold the ledger and compare; raises StoreError when it cannot be read."""
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         engine = recover(reader).engine
     plain = judge(engine)
     if not engine.world.pools:

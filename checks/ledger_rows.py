@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from checks.apart import check_apart, run_here
+from checks.ledger_file import ledger_file
 from checks.suites.ledger_rows import SUITE
 from checks.suites.outcomes import SAMPLES, Outcome, graded
 from checks.suites.running import digest_of, load, validate
@@ -27,7 +28,7 @@ from portcullis.config.settings import Settings
 from portcullis.domain.model import HOUR
 from portcullis.errors import StoreLocked
 from portcullis.store.lock import WriterLock
-from portcullis.store.reading import LedgerReader
+from portcullis.store.opening import open_reader
 
 MARK_FILE = "ledger_rows.mark"
 WINDOW_ROWS = 50_000  # rows of one validation
@@ -80,7 +81,8 @@ def check(settings: Settings, now: int, *, full: bool = False) -> Finding:
             work = planned(settings, now, full=full)
             if not work.new:
                 return Finding(Grade.EMPTY, "there is no event to look at", [])
-            found = look(settings.ledger_path, work, now)
+            with ledger_file(settings, (*work.new, *work.old)) as file:
+                found = look(file, work, now)
             if found.grade.holds:
                 replace_file(path, msgspec.msgpack.encode(work.after))
             return found
@@ -99,7 +101,7 @@ def check_where_it_fits(settings: Settings, now: int, *, full: bool = False) -> 
 
 def planned(settings: Settings, now: int, *, full: bool = False) -> Work:
     """What is due now; the end is fixed here, so that every query of the run sees the same rows."""
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         ledger, head, base = reader.ledger_id, reader.head().position, reader.base()
     begins = base.position + 1 if base else 1
     fresh = Watermark(ledger, digest_of(SUITE))

@@ -22,11 +22,11 @@ from portcullis.config.settings import Settings
 from portcullis.domain.engine import Engine
 from portcullis.domain.state import STATE_VERSION, AccountState, State, freeze, thaw
 from portcullis.errors import StoreLocked
-from portcullis.store.database import explained, open_reader
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
-from portcullis.store.reading import LedgerReader
-from portcullis.store.verify import Mark, Verification, verify
+from portcullis.store.opening import open_reader, place_of
+from portcullis.store.place import Place
+from portcullis.store.verify import Mark, Verification, verify_place
 from portcullis.worker.recovery import begin
 from portcullis.worker.replay import Replayed, replay
 
@@ -75,15 +75,15 @@ def run(settings: Settings, before: Progress | None) -> tuple[Checked, Progress 
     """Verify the chain first; states and decisions mean nothing while it does not hold."""
     public = load_verifier(settings.home_path / PUBLIC_FILE)
     since = Mark.from_bytes(before.mark) if before else None
-    chain = verify(settings.ledger_path, public, since=since)
+    chain = verify_place(place_of(settings), public, since=since)
     if not chain.ok or chain.mark is None:
         return Checked(chain, None, [], before is not None), None
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         engine, start = begin(reader)
         if before and before.position >= start:
             engine, start = Engine(thaw(before.state)), before.position
         replayed = replay(reader, engine=engine, after=start, through=chain.mark.position)
-    faults = [*_snapshots(settings.ledger_path), *state_faults(engine.state)]
+    faults = [*_snapshots(place_of(settings)), *state_faults(engine.state)]
     progress = Progress(
         chain.mark.to_bytes(), chain.mark.position, STATE_VERSION, freeze(engine.state)
     )
@@ -128,9 +128,9 @@ def read_progress(path: Path) -> Progress | None:
     return found if found.state_version == STATE_VERSION else None
 
 
-def _snapshots(path: Path) -> Iterator[str]:
+def _snapshots(place: Place) -> Iterator[str]:
     """Snapshots must grow in time as they do in position."""
-    with explained(path), open_reader(path).connect() as connection:
+    with place.explained(), place.reader().connect() as connection:
         found = connection.exec_driver_sql(
             "SELECT position, taken_at FROM snapshots ORDER BY position"
         ).all()

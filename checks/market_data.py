@@ -18,6 +18,7 @@ from portcullis.domain.session import opening
 from portcullis.domain.state import STATE_VERSION, thaw
 from portcullis.errors import StoreLocked
 from portcullis.store.lock import WriterLock
+from portcullis.store.opening import open_reader
 from portcullis.store.reading import EventFilter, LedgerReader
 from portcullis.wiring import configured_plan
 
@@ -41,7 +42,7 @@ def check(settings: Settings, now: int, window_seconds: int = 300) -> Finding:
 
 def _check(settings: Settings, now: int, window_seconds: int) -> Finding:
     plan = configured_plan(settings)
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         known = known_instruments(reader)
         hours = MarketHours(plan, known.tickers)
         watched = still_quoted(known, hours, now)

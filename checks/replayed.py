@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from checks.verdicts import Finding, Grade
 from portcullis.config.settings import Settings
-from portcullis.store.reading import LedgerReader
+from portcullis.store.opening import open_reader
 from portcullis.worker.replay import Replayed, replay
 
 
 def check(settings: Settings, account: str | None) -> Finding:
     """Derive every decision again; raises StoreError when the ledger cannot be read."""
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         found = replay(reader, account, through=reader.head().position)
     return judge(found, account)
 

@@ -23,6 +23,7 @@ from portcullis.domain.plan import Plan
 from portcullis.domain.state import State
 from portcullis.domain.strategies import MOVES, find, loosens
 from portcullis.domain.strategies import strategy_rows as rows_of_state
+from portcullis.store.opening import open_reader
 from portcullis.store.reading import EventFilter, LedgerReader
 from portcullis.worker.recovery import begin, recover
 
@@ -61,7 +62,7 @@ class Fault(NamedTuple):
 
 def check(settings: Settings, now: int) -> Finding:
     """Fold the ledger, read its moves and compare; raises StoreError when it cannot be read."""
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         engine, (begun, begins) = recover(reader).engine, begin(reader)
         moves = read_moves(reader, engine.world.position, begins)
     plain = judge(engine, moves, begun.world)

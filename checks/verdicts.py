@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from portcullis.config.settings import Settings
 from portcullis.domain.model import HOUR, MINUTE, Verdict
-from portcullis.store.inbox import SqliteInbox, leave_verdict
+from portcullis.store.inbox import StoredInbox, leave_verdict
+from portcullis.store.opening import open_inbox
 
 SUMMARY_MAX = 400
 DIGEST_SHOWN = 12
@@ -127,15 +128,15 @@ def verdict_of(kind: Kind, found: Finding, now: int, run_id: str, link: str = ""
     return Verdict(kind.name, found.grade.holds, now, now + kind.lasts, summary, run_id, link)
 
 
-def leave(home: Path, verdict: Verdict) -> str:
+def leave(settings: Settings, verdict: Verdict) -> str:
     """Put a verdict into the inbox; the answer is its request id. The same again changes nothing.
 
     Raises StoreError when the inbox cannot be written.
     """
-    return leave_verdict(inbox_of(home), verdict, "operations")
+    return leave_verdict(inbox_of(settings), verdict, "operations")
 
 
 @lru_cache(maxsize=4)
-def inbox_of(home: Path) -> SqliteInbox:
-    """One open inbox per home and process: opening it looks at the schema each time."""
-    return SqliteInbox(home)
+def inbox_of(settings: Settings) -> StoredInbox:
+    """One open inbox per store and process: opening it looks at the schema each time."""
+    return open_inbox(settings)

@@ -18,7 +18,8 @@ from portcullis.config.settings import Settings
 from portcullis.domain.events import SYSTEM, WorkerStarted, decode
 from portcullis.domain.model import SECOND
 from portcullis.domain.money import duration
-from portcullis.store.reading import EventFilter, LedgerReader
+from portcullis.store.opening import open_reader
+from portcullis.store.reading import EventFilter
 from portcullis.wiring import configured_plan
 
 ANSWER_SECONDS = 5.0
@@ -47,9 +48,9 @@ def look(settings: Settings, now: int) -> Seen:
     """Look at the ledger and the gate; raises StoreError where there is no ledger."""
     health, problem = ask_gate(settings)
     market_open = is_open(configured_plan(settings), now)
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         pid = int(health["worker"]["pid"]) if health else 0
-        version = version_of_worker(settings.home_path, pid)
+        version = version_of_worker(settings, pid)
         return Seen(reader.last_at(), version, health, problem, market_open)
 
 
@@ -68,9 +69,9 @@ def ask_gate(settings: Settings) -> tuple[dict[str, Any] | None, str]:
 
 
 @lru_cache(maxsize=8)
-def version_of_worker(home: Path, pid: int) -> str:
+def version_of_worker(settings: Settings, pid: int) -> str:
     """The version the newest start was recorded with; looked up once per worker process."""
-    with LedgerReader(home) as reader:
+    with open_reader(settings) as reader:
         where = EventFilter(stream=SYSTEM, kinds=("worker_started",))
         for row in reader.events(where, newest_first=True):
             event = decode(row.payload)

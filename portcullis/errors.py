@@ -14,6 +14,7 @@
         ├── StoreError         the store cannot be read, written or trusted
         │   ├── StoreLocked    another worker holds it
         │   ├── StoreTooNew    written by a newer version
+        │   ├── StoreAway      its server cannot be reached now
         │   └── LedgerBroken   the chain does not hold; says where
         └── PortTaken          another process listens where we must
 
@@ -99,6 +100,10 @@ class StoreLocked(StoreError):
     """Another worker holds the store."""
 
     exit_code = 6
+
+
+class StoreAway(StoreError):
+    """The store's server cannot be reached; what was under way is not known to be durable."""
 
 
 class StoreTooNew(StoreError):

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from portcullis.config.files import FILES, read_configuration
 from portcullis.config.settings import PREFIX, Settings
 from portcullis.domain.events import HostStated
 from portcullis.domain.plan import Plan
-from portcullis.errors import ConfigError, StoreError, UsageError
+from portcullis.errors import ConfigError, StoreAway, StoreError, UsageError
 from portcullis.ports import ObservedVenue, Venue
 from portcullis.store import credential
-from portcullis.store.inbox import SqliteInbox
-from portcullis.store.ledger import SqliteLedger
+from portcullis.store.inbox import StoredInbox
+from portcullis.store.ledger import StoredLedger
+from portcullis.store.opening import open_inbox, open_ledger
 from portcullis.store.writer import GroupCommit
 from portcullis.venues.projectx import host
 from portcullis.venues.projectx.observed import ObservedGateway
@@ -35,6 +37,10 @@ from portcullis.worker.last_words import LastWords
 from portcullis.worker.service import Ports, Terms, Worker
 
 DERIVE_SECONDS_MAX = 3_600.0
+STORE_SECONDS = 60.0
+"""As long as a restart of the store's server takes: a worker that ended too often is given up."""
+
+STORE_PAUSE_SECONDS = 0.5
 GC_THRESHOLD = (50_000, 20, 100)
 
 
@@ -98,9 +104,9 @@ def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
             f"the administrator's credential is {home / credential.PRIVATE_FILE}: "
             "move it to where only an administrator reads it"
         )
-    ledger = SqliteLedger(home)
-    writer = GroupCommit(ledger, on_idle=ledger.truncate_wal)
-    inbox = SqliteInbox(home)
+    ledger = _ledger_when_there(settings, say)
+    writer = GroupCommit(ledger, on_idle=ledger.tidy)
+    inbox = open_inbox(settings)
     try:
         asyncio.run(_work(settings, ledger, writer, inbox, venue, say))
     finally:
@@ -109,11 +115,26 @@ def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
         ledger.close()
 
 
+def _ledger_when_there(settings: Settings, say: Callable[[str], None]) -> StoredLedger:
+    """The ledger; a server that is being started again is waited for, `STORE_SECONDS` at most."""
+    deadline, told = time.monotonic() + STORE_SECONDS, False
+    while True:
+        try:
+            return open_ledger(settings)
+        except StoreAway as away:
+            if time.monotonic() > deadline:
+                raise
+            if not told:
+                say(f"waiting for the store: {away}; {away.remedy}")
+        told = True
+        time.sleep(STORE_PAUSE_SECONDS)
+
+
 async def _work(
     settings: Settings,
-    ledger: SqliteLedger,
+    ledger: StoredLedger,
     writer: GroupCommit,
-    inbox: SqliteInbox,
+    inbox: StoredInbox,
     venue: Venue | ObservedVenue,
     say: Callable[[str], None],
 ) -> None:
@@ -128,7 +149,7 @@ async def _work(
         lambda text, signature: credential.verify(home, text, signature),
         lambda: configured_plan(settings),
         asyncio.to_thread,
-        lambda through: derive_base(home, through),
+        lambda through: derive_base(settings, through),
     )
     has_sockets = sys.platform != "win32"
     gate = (settings.host, settings.gate_port, settings.gate_socket_path if has_sockets else None)
@@ -183,13 +204,21 @@ async def _run(worker: Worker, last_words: LastWords) -> None:
         clearing.cancel()
 
 
-async def derive_base(home: Path, through: int) -> bytes:
-    """A base of the ledger in `home`, derived in a process that knows no secret. Raises StoreError
-    where it could not be.
+async def derive_base(settings: Settings, through: int) -> bytes:
+    """A base of the ledger, derived in a process that knows no secret but where the store is.
+    Raises StoreError where it could not be.
     """
     own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    if settings.store_url:
+        own[f"{PREFIX}STORE_URL"] = settings.store_url
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "portcullis.worker.deriving", str(home), str(through)),
+        *(
+            sys.executable,
+            "-m",
+            "portcullis.worker.deriving",
+            str(settings.home_path),
+            str(through),
+        ),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=own,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from prefect import runtime, task
@@ -51,10 +50,12 @@ async def carry_out(what: str, settings: Settings, check: Check) -> Finding:
     retries=2,
     cache_policy=NO_CACHE,
 )
-async def leave_verdict(home: Path, kind: Kind, found: Finding, run_id: str, link: str) -> str:
+async def leave_verdict(
+    settings: Settings, kind: Kind, found: Finding, run_id: str, link: str
+) -> str:
     """Put the verdict into the inbox. Safe to repeat: the request id is the run's."""
     verdict = verdict_of(kind, found, SystemClock().now(), run_id, link)
-    return await asyncio.to_thread(leave, home, verdict)
+    return await asyncio.to_thread(leave, settings, verdict)
 
 
 async def judged(kind: Kind, check: Check) -> State[Any]:
@@ -64,7 +65,7 @@ async def judged(kind: Kind, check: Check) -> State[Any]:
     page = ""
     if found.grade is not Grade.EARLY:
         run_id, link = this_run(settings)
-        await leave_verdict(settings.home_path, kind, found, run_id, link)
+        await leave_verdict(settings, kind, found, run_id, link)
         page = await asyncio.to_thread(page_kept, settings, kind, found, run_id, link)
     await show(kind.name, found, page)
     return ended(found)

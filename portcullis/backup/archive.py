@@ -22,6 +22,7 @@ from portcullis.store.lock import WriterLock
 from portcullis.store.merkle import root_of
 from portcullis.store.note import Verifier, segment_text
 from portcullis.store.pieces import Piece, read_piece
+from portcullis.store.place import Place, SqliteFile
 from portcullis.store.reading import LedgerReader
 from portcullis.store.walk import Walk, as_row
 
@@ -41,25 +42,32 @@ class Held(NamedTuple):
 
 
 def archive(
-    home: Path, target: Target, recipients: Sequence[str], through: int, now: int
+    home: Path,
+    target: Target,
+    recipients: Sequence[str],
+    through: int,
+    now: int,
+    place: Place | None = None,
 ) -> list[ShipmentName]:
     """Archive every segment that ends at or before event `through`; those that were not there yet.
+    The ledger is in the home's file, or in another place.
 
     Each is read back. Raises StoreError where one does not hold, StoreLocked while another runs.
     """
     folder, made = target.folder(FOLDER), list[ShipmentName]()
+    place = place or SqliteFile(home / LEDGER_FILE)
     public = load_verifier(home / PUBLIC_FILE)
     ledger = public.name.rpartition("/")[2]
     with WriterLock(home / LOCK_FILE):
         folder.sweep(ledger)
         there = set(listed(target, ledger))
-        with LedgerReader(home) as reader:
+        with LedgerReader(place) as reader:
             base = reader.base()
         first_here = base.position // SEGMENT_EVENTS + 1 if base else 1
         for number in range(first_here, through // SEGMENT_EVENTS + 1):
             name = _name(ledger, number)
             if name not in there:
-                _put(folder, _sealed(home, name, public), name, ledger, recipients, now)
+                _put(folder, _sealed(place, name, public), name, ledger, recipients, now)
                 made.append(name)
     return made
 
@@ -81,7 +89,7 @@ def archived_through(target: Target, ledger: str) -> int:
 
 
 def check(
-    target: Target, public: Verifier, identities: Sequence[Any], home: Path | None = None
+    target: Target, public: Verifier, identities: Sequence[Any], home: Path | Place | None = None
 ) -> Held:
     """Verify the archive from the first event on: hashes, links, seals, and that it leads to where
     the ledger in `home` begins. Raises NotFound, StoreError, UsageError.
@@ -148,8 +156,8 @@ def _split(piece: Piece, position: int) -> list[list[StoredEvent]]:
     return [rows for rows in (piece.rows[:count], piece.rows[count:]) if rows]
 
 
-def _base_of(home: Path | None) -> Any:
-    if home is None or not (home / LEDGER_FILE).exists():
+def _base_of(home: Path | Place | None) -> Any:
+    if home is None or (isinstance(home, Path) and not (home / LEDGER_FILE).exists()):
         return None
     with LedgerReader(home) as reader:
         return reader.base()
@@ -160,12 +168,12 @@ def _name(ledger: str, number: int) -> ShipmentName:
     return ShipmentName(ledger[:8], 0, last - SEGMENT_EVENTS + 1, last)
 
 
-def _sealed(home: Path, name: ShipmentName, public: Verifier) -> Piece:
+def _sealed(place: Place, name: ShipmentName, public: Verifier) -> Piece:
     """A segment of the ledger, which is what its seal says."""
-    piece = read_piece(home / LEDGER_FILE, name.first - 1, name.last, bytes_max=BYTES_MAX)
+    piece = read_piece(place, name.first - 1, name.last, bytes_max=BYTES_MAX)
     if (piece.after + 1, piece.last) != (name.first, name.last):
         raise StoreError(
-            f"{home / LEDGER_FILE}: events {name.first}..{name.last} are not all there",
+            f"{place}: events {name.first}..{name.last} are not all there",
             remedy="run `portcullis ledger verify`; nothing was archived of them",
         )
     _check_seal(piece, name, public)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 from pysqlite3 import dbapi2
@@ -26,17 +26,58 @@ from portcullis.store.credential import PUBLIC_FILE as ADMINISTRATOR
 from portcullis.store.database import LEDGER_FILE, explained
 from portcullis.store.keys import PRIVATE_FILE, PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
+from portcullis.store.place import Place, SqliteFile
 from portcullis.store.reading import LedgerReader
 from portcullis.store.tables import LEDGER_REVISIONS
-from portcullis.store.verify import Mark, verify
+from portcullis.store.verify import Mark, verify_place
 
 LOCK_FILE = "backup.lock"
+CLUSTER_FILE = "cluster.tar"  # of a backup of a server: its whole data
 SETTINGS, CONFIG = "settings.env", "config"
 MARK_FILE = "backup.mark"
 SCRATCH = (".backup-", ".drill-", ".restore-", ".fetch-")
 IN_CLEAR = (PUBLIC_FILE, ADMINISTRATOR)
 SEALED = (PRIVATE_FILE, SETTINGS)
 """Only in what is encrypted: the key that signs the ledger, and settings that may hold secrets."""
+
+
+class Facts(NamedTuple):
+    """What was copied: its newest event, dated `at`, the signed head, and whose ledger it is."""
+
+    position: int
+    at: int
+    checkpoint: str
+    ledger: str
+    server: str = ""
+    wal: str = ""
+
+
+class Source(Protocol):
+    """Where the ledger is copied from."""
+
+    def copy(self, scratch: Path, folder: Path, *, whole: bool) -> Facts:
+        """Put a verified copy into `folder`. Raises StoreError."""
+
+
+class FileSource:
+    """The ledger's file in a home."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def copy(self, scratch: Path, folder: Path, *, whole: bool) -> Facts:  # noqa: ARG002 - Source
+        """Copy the file beside its writer, then verify the copy."""
+        copy = folder / LEDGER_FILE
+        copy_online(self._home / LEDGER_FILE, copy)
+        verified(SqliteFile(copy), f"the copy of {self._home / LEDGER_FILE}", self._home, whole)
+        return facts_of(SqliteFile(copy))
+
+
+def facts_of(place: Place) -> Facts:
+    """What a ledger says of itself."""
+    with LedgerReader(place) as reader:
+        head, note = reader.head(), reader.checkpoint()
+        return Facts(head.position, reader.last_at(), note, reader.ledger_id)
 
 
 class Made(NamedTuple):
@@ -56,6 +97,7 @@ def make(
     kept: Kept | None = None,
     *,
     whole: bool = True,
+    source: Source | None = None,
 ) -> Made:
     """Back the home up; `whole` verifies every event, else those since the last backup.
 
@@ -72,10 +114,11 @@ def make(
     ):
         folder = Path(scratch) / "files"
         folder.mkdir()
-        _copy(home, config, folder, sealed=bool(recipients), whole=whole)
+        _copy_beside(home, config, folder, sealed=bool(recipients))
+        facts = (source or FileSource(home)).copy(Path(scratch), folder, whole=whole)
         packed = Path(scratch) / "packed"
         pack(folder, packed, recipients)
-        manifest = _manifest(folder, packed, recipients, now, target)
+        manifest = _manifest(facts, folder, packed, recipients, now, target)
         target.sweep(manifest.ledger)
         target.put(packed, manifest.name + PACKED)
         _read_back(target, manifest, Path(scratch) / "back")
@@ -99,12 +142,9 @@ def prove(target: Target, name: str, proof: Proof) -> None:
     target.write(name + PROOF, msgspec.json.encode(proof))
 
 
-def _copy(home: Path, config: Path, folder: Path, *, sealed: bool, whole: bool) -> None:
-    if (home / ANCHORS_FILE).is_file():  # before the ledger: it must not know of later events
-        shutil.copyfile(home / ANCHORS_FILE, folder / ANCHORS_FILE)
-    copy_online(home / LEDGER_FILE, folder / LEDGER_FILE)
-    _verify(home, folder / LEDGER_FILE, whole=whole)
-    for name in (*IN_CLEAR, *(SEALED if sealed else ())):
+def _copy_beside(home: Path, config: Path, folder: Path, *, sealed: bool) -> None:
+    """Everything but the ledger, and before it: anchors must not know of later events."""
+    for name in (ANCHORS_FILE, *IN_CLEAR, *(SEALED if sealed else ())):
         if (home / name).is_file():
             shutil.copyfile(home / name, folder / name)
     for name in (*FILES, *OPTIONAL):
@@ -113,16 +153,16 @@ def _copy(home: Path, config: Path, folder: Path, *, sealed: bool, whole: bool) 
             shutil.copyfile(config / name, folder / CONFIG / name)
 
 
-def _verify(home: Path, copy: Path, *, whole: bool) -> None:
+def verified(place: Place, what: str, home: Path, whole: bool) -> None:
     """Verify everything, or what is new since the last backup where that is known and holds."""
     public, path = load_verifier(home / PUBLIC_FILE), home / MARK_FILE
     since = None if whole else _mark(path)
-    found = verify(copy, public, since=since)
+    found = verify_place(place, public, since=since)
     if not found.ok and since is not None:
-        found = verify(copy, public)
+        found = verify_place(place, public)
     if not found.ok or found.mark is None:
         raise StoreError(
-            f"the copy of {home / LEDGER_FILE} {found}",
+            f"{what} {found}",
             remedy="run `portcullis ledger verify`; the newest backup that holds is in "
             "`portcullis backup list`",
         )
@@ -137,11 +177,9 @@ def _mark(path: Path) -> Mark | None:
 
 
 def _manifest(
-    folder: Path, packed: Path, recipients: Sequence[str], now: int, target: Target
+    facts: Facts, folder: Path, packed: Path, recipients: Sequence[str], now: int, target: Target
 ) -> Manifest:
-    with LedgerReader(folder) as reader:
-        position, at = reader.head().position, reader.last_at()
-        checkpoint, ledger = reader.checkpoint(), reader.ledger_id
+    position, ledger = facts.position, facts.ledger
     before = [each.made_at for each in target.manifests() if each.ledger == ledger]
     if before and now <= max(before):
         now = max(before) + 1_000_000  # the clock was set back: the order of making stays
@@ -155,8 +193,8 @@ def _manifest(
         made_at=now,
         ledger=ledger,
         position=position,
-        at=at,
-        checkpoint=checkpoint,
+        at=facts.at,
+        checkpoint=facts.checkpoint,
         sha256=digest(packed),
         size=packed.stat().st_size,
         files=files,
@@ -164,6 +202,8 @@ def _manifest(
         schema=LEDGER_REVISIONS[-1],
         version=portcullis.__version__,
         sqlite=".".join(map(str, dbapi2.sqlite_version_info)),
+        server=facts.server,
+        wal=facts.wal,
     )
 
 

@@ -11,12 +11,13 @@ from portcullis.errors import StoreError
 PACKED, MANIFEST, PROOF = ".backup", ".json", ".verified"
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One backup. Times are microseconds.
 
     `position` and `at` are those of its newest event and `checkpoint` its signed head. `sha256` and
     `size` are of the packed file; `files` holds the SHA-256 of each file in it. `recipients` are
-    the public keys that it is encrypted to; without any it is not encrypted.
+    the public keys that it is encrypted to; without any it is not encrypted. Of a backup of a
+    server, `server` is its version and `wal` the first file of its log that is needed.
     """
 
     name: str
@@ -32,6 +33,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: str
     version: str
     sqlite: str
+    server: str = ""
+    wal: str = ""
 
     def to_bytes(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=2)

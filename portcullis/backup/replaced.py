@@ -23,6 +23,7 @@ from portcullis.store.anchors import ANCHORS_FILE
 from portcullis.store.database import INBOX_FILE, LEDGER_FILE
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
+from portcullis.store.place import Place
 from portcullis.store.reading import LedgerReader
 from portcullis.store.verify import verify
 from portcullis.worker.recovery import begin, fact_of, recover
@@ -207,7 +208,7 @@ def _same(home: Path, kept: Path | None, position: int) -> bool | None:
         return None
 
 
-def folded_to(home: Path, position: int) -> tuple[int, bytes]:
+def folded_to(home: Path | Place, position: int) -> tuple[int, bytes]:
     """A ledger folded from where it begins up to an event: how many there are, and the state."""
     with LedgerReader(home) as reader:
         engine, begins = begin(reader)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from portcullis.backup.make import LOCK_FILE, prove, swept
+from portcullis.backup.make import CLUSTER_FILE, LOCK_FILE, prove, swept
 from portcullis.backup.manifest import PACKED, Manifest, Proof
 from portcullis.backup.packing import digest, unpack
 from portcullis.backup.replaced import folded_to
@@ -30,6 +30,7 @@ from portcullis.store.ledger import SqliteLedger
 from portcullis.store.lock import WriterLock
 from portcullis.store.merkle import Tree
 from portcullis.store.note import Checkpoint, Verifier
+from portcullis.store.place import Place
 from portcullis.store.reading import LedgerReader
 from portcullis.store.verify import verify
 from portcullis.worker.recovery import recover
@@ -67,17 +68,23 @@ class Restored(NamedTuple):
     problems: tuple[str, ...] = ()
 
 
-def choose(target: Target, name: str | None, wanted: Wanted, home: Path | None = None) -> Manifest:
+def choose(
+    target: Target,
+    name: str | None,
+    wanted: Wanted,
+    home: Path | None = None,
+    place: Place | None = None,
+) -> Manifest:
     """The backup to restore: the one named, or the oldest that reaches what is wanted, or the
-    newest, which shipments may lead on from; of the ledger in `home` and of its own past, where
-    there is one. Raises NotFound.
+    newest, which shipments may lead on from; of the ledger in `home` (or `place`) and of its own
+    past, where there is one. Raises NotFound.
     """
     if name is not None:
         return target.manifest(name)
     found = everything = target.manifests()
     if home is not None and (home / PUBLIC_FILE).exists():
         ledger = load_verifier(home / PUBLIC_FILE).name.rpartition("/")[2]
-        found = of_this_past(home, [each for each in found if each.ledger == ledger])
+        found = of_this_past(home, [each for each in found if each.ledger == ledger], place)
     enough = [
         each
         for each in found
@@ -96,14 +103,16 @@ def choose(target: Target, name: str | None, wanted: Wanted, home: Path | None =
     )
 
 
-def of_this_past(home: Path, found: Sequence[Manifest]) -> list[Manifest]:
+def of_this_past(
+    home: Path, found: Sequence[Manifest], place: Place | None = None
+) -> list[Manifest]:
     """The backups whose events the ledger in `home` begins with, and those that reach further;
     all of them where it cannot be read. Those that end before its base are not told from others.
 
     After a restore in place it goes on otherwise, and older backups are of another past.
     """
     try:
-        with LedgerReader(home) as reader:
+        with LedgerReader(place or home) as reader:
             end, base = reader.head().position, reader.base()
             begins = base.position if base else 0
             told = {m.position for m in found if begins <= m.position <= end}
@@ -146,7 +155,7 @@ def fetch(target: Target, manifest: Manifest, folder: Path, identities: Sequence
         target.get(manifest.name + PACKED, packed)
         check_whole(packed, manifest)
         unpack(packed, folder, identities if manifest.recipients else (), manifest.files)
-    if LEDGER_FILE not in manifest.files or PUBLIC_FILE not in manifest.files:
+    if not {LEDGER_FILE, CLUSTER_FILE} & manifest.files.keys() or PUBLIC_FILE not in manifest.files:
         raise StoreError(
             f"backup {manifest.name}: its manifest names no ledger",
             remedy="choose another backup: `portcullis backup list`",
@@ -188,11 +197,13 @@ def restore(
     backup is signed anew. With `record` it is entered in it who restored it and why, and its gate
     is shut. Raises StoreError, NotFound, UsageError.
     """
+    if manifest.server:
+        raise UsageError(
+            f"backup {manifest.name} is of a server, {manifest.server}",
+            remedy="restore it with --to FOLDER, without --event; see docs/postgres.md",
+        )
     began = time.monotonic_ns()
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file", remedy="name a folder that is not there yet")
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty", remedy="name a folder that is not there yet")
+    refuse_used(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".restore-") as scratch:
         fresh = Path(scratch) / "home"
@@ -222,6 +233,14 @@ def restore(
         shipments=end.used if end else 0,
         problems=tuple(end.problems) if end else (),
     )
+
+
+def refuse_used(folder: Path) -> None:
+    """Raises UsageError for a folder that holds something."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file", remedy="name a folder that is not there yet")
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty", remedy="name a folder that is not there yet")
 
 
 def _go_on(

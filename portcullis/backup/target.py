@@ -31,6 +31,11 @@ class Target:
             self._files, self._root = fsspec.core.url_to_fs(address)
         self._local = "file" in (self._files.protocol, *self._files.protocol)
 
+    @property
+    def local_folder(self) -> Path | None:
+        """Where it is on this machine; None where it is elsewhere."""
+        return Path(self._root) if self._local else None
+
     def folder(self, name: str) -> Target:
         """A folder of it."""
         found = copy.copy(self)

@@ -23,7 +23,7 @@ from portcullis.store.export import evidence_of, line_of
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.ledger import KEPT_EVENTS
 from portcullis.store.note import Verifier
-from portcullis.store.reading import LedgerReader
+from portcullis.store.opening import has_ledger, open_reader, place_of
 from portcullis.wiring import configured_plan
 
 app = typer.Typer(no_args_is_help=True, help="Archive old events, and look at what is archived.")
@@ -46,7 +46,8 @@ def create(
     where = Target(target or settings.backup_address)
     through = oldest_kept(settings, now) - 1
     recipients = recipients_of(settings.backup_recipients)
-    made = archive.archive(settings.home_path, where, recipients, through, now)
+    place = place_of(settings)
+    made = archive.archive(settings.home_path, where, recipients, through, now, place)
     public = load_verifier(settings.home_path / PUBLIC_FILE)
     reached = archive.archived_through(where, public.name.rpartition("/")[2])
     keep = configured_plan(settings).keep_online
@@ -70,7 +71,7 @@ def verify(
     """
     settings = context.settings()
     where, public = _at(settings, target)
-    found = archive.check(where, public, _keys(settings, identity), settings.home_path)
+    found = archive.check(where, public, _keys(settings, identity), place_of(settings))
     show(
         {**found._asdict(), "holds": not found.problem},
         output,
@@ -94,7 +95,7 @@ def export(
     """The events that are no longer in the ledger, as `event export` prints the others."""
     settings = context.settings()
     where, public = _at(settings, target)
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         base = reader.base()
     if base is None:
         raise NotFound("every event is in the ledger still", remedy="use `portcullis event export`")
@@ -118,10 +119,12 @@ def _retired(settings: Settings, where: Target, through: int) -> str:
     """Ask for it where a segment's worth of events can go; what came of that. A restore begins with
     a backup, so that what none holds stays.
     """
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         base, end, ledger = reader.base(), reader.head().position, reader.ledger_id
     ours = [each for each in where.manifests() if each.ledger == ledger and each.position <= end]
-    backed_up = max((m.position for m in of_this_past(settings.home_path, ours)), default=0)
+    backed_up = max(
+        (m.position for m in of_this_past(settings.home_path, ours, place_of(settings))), default=0
+    )
     begins = base.position if base else 0
     through = min(through, end - KEPT_EVENTS, backed_up)
     if through - begins < SEGMENT_EVENTS:
@@ -136,12 +139,12 @@ def _retired(settings: Settings, where: Target, through: int) -> str:
 def oldest_kept(settings: Settings, now: int) -> int:
     """The first event that is too young to leave the ledger."""
     keep = configured_plan(settings).keep_online
-    with LedgerReader(settings.home_path) as reader:
+    with open_reader(settings) as reader:
         return reader.first_since(now - keep)
 
 
 def _ledger(settings: Settings) -> None:
-    if not settings.ledger_path.exists():
+    if not has_ledger(settings):
         raise NotFound(
             f"there is no ledger in {settings.home_path}", remedy="start with `portcullis up`"
         )

@@ -13,9 +13,10 @@ import typer
 
 from portcullis.backup import packing, replaced
 from portcullis.backup.in_place import restore_in_place
-from portcullis.backup.make import make, prove
+from portcullis.backup.make import Source, make, prove
 from portcullis.backup.manifest import PACKED, Manifest, Proof
 from portcullis.backup.restore import (
+    Drilled,
     Record,
     Restored,
     Wanted,
@@ -40,6 +41,7 @@ from portcullis.cli.times import instant
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
 from portcullis.errors import NotFound, PortcullisError, UsageError
+from portcullis.store.opening import has_ledger, place_of
 
 app = typer.Typer(no_args_is_help=True, help="Make, list, verify and drill backups.")
 MICRO = 1_000_000
@@ -59,7 +61,7 @@ def create(
 ) -> None:
     """Back the home up beside a running worker; read back what was stored; delete old ones."""
     settings = context.settings()
-    if not settings.ledger_path.exists():
+    if not has_ledger(settings):
         raise NotFound(
             f"there is no ledger in {settings.home_path}", remedy="start with `portcullis up`"
         )
@@ -70,7 +72,12 @@ def create(
         packing.recipients_of(settings.backup_recipients),
         SystemClock().now(),
         whole=not new_only,
+        source=_source(settings),
     )
+    if made.manifest.server:
+        from portcullis.backup.wal import forget_before_oldest
+
+        forget_before_oldest(Target(target or settings.backup_address))
     body = {**_row(made.manifest), "took_s": made.took / MICRO, "removed": made.removed}
     show(body, output, _made)
 
@@ -102,8 +109,14 @@ def verify(
     """Fetch a backup and check it: every byte, and with the key also chain and states."""
     settings = context.settings()
     where = Target(target or settings.backup_address)
-    manifest = choose(where, name, Wanted(), settings.home_path)
+    place = place_of(settings) if settings.store_url else None
+    manifest = choose(where, name, Wanted(), settings.home_path, place)
     keys = _keys(settings, identity)
+    if manifest.server and (keys or not manifest.recipients):
+        drilled = _drilled_server(settings, where, manifest, keys, SystemClock().now())
+        says = f"holds: {drilled.restored.position} events checked, by a server that ran on it"
+        show({"name": manifest.name, "says": says}, output, _told)
+        return
     home = settings.home_path if settings.home_path.is_dir() else None
     with tempfile.TemporaryDirectory(dir=home, prefix=".drill-") as scratch:
         if manifest.recipients and not keys:
@@ -119,11 +132,7 @@ def verify(
             now = SystemClock().now()
             prove(where, manifest.name, Proof(now, restored=True, took=found.took))
             says = f"holds: {found.position} events checked"
-    show(
-        {"name": manifest.name, "says": says},
-        output,
-        lambda body: console.print(f"{body['name']}: {body['says']}", markup=False),
-    )
+    show({"name": manifest.name, "says": says}, output, _told)
 
 
 @app.command("drill")
@@ -138,9 +147,13 @@ def drill_command(
     """
     settings = context.settings()
     where = Target(target or settings.backup_address)
-    manifest = choose(where, name, Wanted(), settings.home_path)
-    now = SystemClock().now()
-    found = drill(settings.home_path, where, manifest, _keys(settings, identity), now)
+    now, keys = SystemClock().now(), _keys(settings, identity)
+    if settings.store_url:
+        manifest = choose(where, name, Wanted(), settings.home_path, place_of(settings))
+        found = _drilled_server(settings, where, manifest, keys, now)
+    else:
+        manifest = choose(where, name, Wanted(), settings.home_path)
+        found = drill(settings.home_path, where, manifest, keys, now)
     body = {
         "name": manifest.name,
         "events": found.events,
@@ -203,8 +216,12 @@ def restore_command(
         raise UsageError("where to?", remedy="give --to FOLDER or --in-place, not both")
     wanted = Wanted(event, instant(at, "--at") if at else None)
     where = Target(target or settings.backup_address)
-    manifest = choose(where, name, wanted, settings.home_path)
     keys = _keys(settings, identity)
+    if settings.store_url:
+        found = _restored_server(where, name, wanted, to, keys, shipped=not backup_only)
+        show(_restored(found, to or settings.home_path), output, _tell_of_server)
+        return
+    manifest = choose(where, name, wanted, settings.home_path)
     is_exact = name is not None and wanted == Wanted()
     shipped = not (backup_only or is_exact)
     if to is not None:
@@ -246,6 +263,61 @@ def _prove(home: Path, found: Restored) -> None:
     replaced.settle(home)
     if proven.same is False:
         messages.print("it folds to another state than the ledger that was there", markup=False)
+
+
+def _source(settings: Settings) -> Source | None:
+    """Where the ledger is copied from; None for the home's file."""
+    if not settings.store_url:
+        return None
+    place_of(settings)  # says what to do where the driver is missing
+    from portcullis.backup.server_backup import ServerSource
+
+    return ServerSource(settings)
+
+
+def _drilled_server(
+    settings: Settings, where: Target, manifest: Manifest, keys: list[Any], now: int
+) -> Drilled:
+    from portcullis.backup.server_backup import drill_server
+    from portcullis.backup.wal import shipped_to
+
+    return drill_server(settings, where, manifest, keys, now, shipped_to(where))
+
+
+def _restored_server(
+    where: Target,
+    name: str | None,
+    wanted: Wanted,
+    to: Path | None,
+    keys: list[Any],
+    *,
+    shipped: bool,
+) -> Restored:
+    if to is None or wanted.event is not None:
+        raise UsageError(
+            "a server is restored into a folder, as a whole or to a moment",
+            remedy="give --to FOLDER, and --at TIME instead of --event; see docs/postgres.md",
+        )
+    from portcullis.backup.server_backup import choose_server, restore_server
+    from portcullis.backup.wal import shipped_to
+
+    manifest = choose_server(where, name, wanted.moment)
+    log = shipped_to(where) if shipped else None
+    folder = to.expanduser().resolve()
+    return restore_server(where, manifest, folder, keys, moment=wanted.moment, wal=log)
+
+
+def _tell_of_server(body: dict[str, Any]) -> None:
+    console.print(
+        f"{body['folder']}: the server of {body['name']}, every file checked, in "
+        f"{body['took_s']:.2f} s; it holds event {body['event']} and what the shipped log adds. "
+        "docs/postgres.md says how to start it",
+        markup=False,
+    )
+
+
+def _told(body: dict[str, Any]) -> None:
+    console.print(f"{body['name']}: {body['says']}", markup=False)
 
 
 def _keys(settings: Settings, identity: Path | None) -> list[Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from portcullis.config.orchestrator import prefect_environment
-from portcullis.config.settings import SECRETS, Settings, as_environment
+from portcullis.config.settings import PREFIX, SECRETS, Settings, as_environment
 from portcullis.doctor.listening import holder, taken_ports
 from portcullis.errors import PortTaken, UsageError
 
@@ -20,6 +20,12 @@ BACKOFF_MAX = 30.0
 DEATHS_MAX = 5
 DEATHS_WITHIN = 120.0
 USAGE_EXIT = 2  # a wrong configuration or request: starting again changes nothing
+
+
+STORE = "store_url"
+"""The secret that every process needs: without it none finds the store."""
+
+STORE_VARIABLE = f"{PREFIX}{STORE.upper()}"
 
 
 class Child(NamedTuple):
@@ -37,6 +43,9 @@ def children(settings: Settings) -> list[Child]:
     """In the order of stopping: nothing may need what was stopped before it."""
     here = Path.cwd()
     base = {**os.environ, **as_environment(settings), "PYTHONUNBUFFERED": "1"}
+    if settings.store_url:  # every process opens the store, from whatever folder it runs in
+        base.pop(f"{STORE_VARIABLE}_FILE", None)
+        base[STORE_VARIABLE] = settings.store_url
     found = [Child("worker", ("portcullis", "worker"), here, base, 40.0, essential=True)]
     if settings.has_simulator:
         gateway = ("portcullis", "simulate", "projectx")
@@ -58,8 +67,10 @@ def children(settings: Settings) -> list[Child]:
 
 
 def without_secrets(environment: dict[str, str]) -> dict[str, str]:
-    """What the scheduled side may know: no credential of a venue or a person."""
-    names = {f"PORTCULLIS_{name.upper()}" for name in SECRETS}
+    """What the scheduled side may know: no credential of a venue or a person, only
+    where the store is.
+    """
+    names = {f"PORTCULLIS_{name.upper()}" for name in SECRETS - {STORE}}
     names |= {f"{name}_FILE" for name in names}
     return {name: value for name, value in environment.items() if name not in names}
 

@@ -20,7 +20,8 @@ from portcullis.domain.overview import overview
 from portcullis.errors import NotFound
 from portcullis.ports import LEDGER_HEADER, InboxAnswer
 from portcullis.store import credential
-from portcullis.store.inbox import SqliteInbox
+from portcullis.store.inbox import StoredInbox
+from portcullis.store.opening import has_ledger, open_inbox, open_reader
 from portcullis.store.reading import EventFilter, LedgerReader
 from portcullis.worker.recovery import recover
 from portcullis.worker.requests import Asked, signed_text
@@ -59,8 +60,8 @@ def ask_worker(method: str, path: str, body: Any = None) -> tuple[int, Any]:
 def _refuse_another_home(known: Settings, ledger: str) -> None:
     """A worker of another home answers for other accounts, and takes no request of this one."""
     own = ""
-    if known.ledger_path.exists():
-        with LedgerReader(known.home_path) as reader:
+    if has_ledger(known):
+        with open_reader(known) as reader:
             own = reader.ledger_id
     if not own.startswith(ledger) or not own:
         raise WorkerAway(
@@ -91,12 +92,12 @@ def recorded_engine() -> Engine:
 def open_ledger() -> LedgerReader:
     """The ledger, read-only; raises NotFound naming the home."""
     known = settings()
-    if not known.ledger_path.exists():
+    if not has_ledger(known):
         raise NotFound(
             f"there is no ledger in {known.home_path}",
             remedy="start with `portcullis up`, or set PORTCULLIS_HOME",
         )
-    return LedgerReader(known.home_path)
+    return open_reader(known)
 
 
 def account_status(name: str) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def request(
     `loosens`: sign it, as the verbs that always loosen are; raises NotPermitted without the key.
     """
     known = settings()
-    if not known.ledger_path.exists():
+    if not has_ledger(known):
         raise NotFound(
             f"there is no ledger in {known.home_path}",
             remedy="start with `portcullis up`, or set PORTCULLIS_HOME",
@@ -131,7 +132,7 @@ def request(
     asked = Asked(reason, account, {k: v for k, v in arguments.items() if v is not None})
     if loosens or verb in LOOSENING:
         asked = msgspec.structs.replace(asked, signature=_signature(known, request_id, verb, asked))
-    inbox = SqliteInbox(known.home_path)
+    inbox = open_inbox(known)
     try:
         body = msgspec.msgpack.encode(asked)
         inbox.ask(request_id, verb, getpass.getuser(), "operator", body, SystemClock().now())
@@ -140,7 +141,7 @@ def request(
         inbox.close()
 
 
-def _answer(inbox: SqliteInbox, request_id: str) -> InboxAnswer:
+def _answer(inbox: StoredInbox, request_id: str) -> InboxAnswer:
     deadline = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < deadline:
         answer = inbox.answer_to(request_id)

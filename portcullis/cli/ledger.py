@@ -10,9 +10,11 @@ import typer
 from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, console, show
 from portcullis.errors import NotFound
-from portcullis.store.anchors import read_anchors
+from portcullis.store.anchors import ANCHORS_FILE, read_anchors
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
-from portcullis.store.verify import verify as verify_file
+from portcullis.store.opening import has_ledger, place_of
+from portcullis.store.place import SqliteFile
+from portcullis.store.verify import verify_place
 from portcullis.worker.replay import replay as replay_records
 
 app = typer.Typer(no_args_is_help=True, help="Verify the ledger.")
@@ -20,20 +22,26 @@ app = typer.Typer(no_args_is_help=True, help="Verify the ledger.")
 
 @app.command("verify")
 def verify(
-    file: Path | None = typer.Argument(None, help="a ledger file; default: the home's"),
+    file: Path | None = typer.Argument(None, help="a ledger file; default: the store in use"),
     key: Path | None = typer.Option(None, "--key", help="the public key; default: beside the file"),
     anchors: Path | None = typer.Option(None, "--anchors", help="checkpoints kept elsewhere"),
     output: Form = FormOption,
 ) -> None:
     """Check every hash, link and signature, and that nothing is missing. Ends with 1 if not."""
-    path = file or context.settings().ledger_path
-    if not path.exists():
+    settings = context.settings()
+    if not (file.exists() if file else has_ledger(settings)):
         raise NotFound(
-            f"there is no ledger at {path}", remedy="name the file, or set PORTCULLIS_HOME"
+            f"there is no ledger at {file or place_of(settings)}",
+            remedy="name the file, or set PORTCULLIS_HOME",
         )
-    public = load_verifier(key or path.parent / PUBLIC_FILE)
-    beside = anchors or path.parent / "anchors"
-    found = verify_file(path, public, anchors=read_anchors(beside) if beside.exists() else ())
+    folder = file.parent if file else settings.home_path
+    public = load_verifier(key or folder / PUBLIC_FILE)
+    beside = anchors or folder / ANCHORS_FILE
+    found = verify_place(
+        SqliteFile(file) if file else place_of(settings),
+        public,
+        anchors=read_anchors(beside) if beside.exists() else (),
+    )
     body = {name: value for name, value in found._asdict().items() if name != "mark"}
     show(body, output, lambda _: console.print(str(found), markup=False))
     if not found.ok:

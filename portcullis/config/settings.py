@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     home: str = DEFAULT_HOME
     config: str = ""
+    store_url: str = ""
     host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
     gate_port: Port = 4180
     venue_port: Port = 4190
@@ -126,7 +127,7 @@ class Settings(msgspec.Struct, frozen=True):
         return self.home_path / "gate.sock"
 
 
-SECRETS = frozenset(("venue_token", "projectx_key", "administrator_key"))
+SECRETS = frozenset(("venue_token", "projectx_key", "administrator_key", "store_url"))
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

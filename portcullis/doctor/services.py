@@ -15,9 +15,10 @@ from portcullis.doctor.listening import holder, taken_ports
 from portcullis.doctor.row import Row, checked
 from portcullis.domain.model import MICRO
 from portcullis.domain.money import duration
-from portcullis.store.database import driver_of, explained, open_reader
+from portcullis.store.database import driver_of, explained
+from portcullis.store.database import open_reader as open_file
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
-from portcullis.store.reading import LedgerReader
+from portcullis.store.opening import has_ledger, open_reader, place_of
 
 ANSWER_SECONDS = 2.0
 PROBE = "doctor.probe"
@@ -30,7 +31,8 @@ LATE_BACKUP = 2 * 3600 * MICRO
 def examine(settings: Settings, now: int) -> list[Row]:
     """Every row of what runs, or would run, on this machine."""
     return [
-        checked("ledger", lambda: _ledger(settings.home_path)),
+        checked("store", lambda: _store(settings)),
+        checked("ledger", lambda: _ledger(settings)),
         checked("plain secrets", lambda: _plain_secrets(settings)),
         checked("ports", lambda: _ports(settings)),
         checked("Prefect", lambda: _prefect(settings)),
@@ -38,19 +40,32 @@ def examine(settings: Settings, now: int) -> list[Row]:
     ]
 
 
-def _ledger(home: Path) -> Row:
+def _store(settings: Settings) -> Row:
+    """Whether the server can be reached, is one of ours to use, and takes what is written."""
+    if not settings.store_url:
+        return Row("store", "ok", f"SQLite files in {settings.home_path}")
+    place_of(settings)  # says what to do where the driver is missing
+    from portcullis.doctor.server import examine_server
+
+    return examine_server(settings)
+
+
+def _ledger(settings: Settings) -> Row:
     """Mode and schema of the file, and whether its end is what was signed."""
-    if not (home / "ledger.db").exists():
+    home = settings.home_path
+    if not has_ledger(settings):
         return Row("ledger", "skip", "there is none yet; it is made at the first start")
-    with LedgerReader(home) as reader:
+    with open_reader(settings) as reader:
         events, note = reader.head().position, reader.checkpoint()
-    with explained(home), open_reader(home / "ledger.db").connect() as connection:
-        (mode,) = driver_of(connection).execute("PRAGMA journal_mode").fetchone()
     try:
         load_verifier(home / PUBLIC_FILE).open(note)
     except ValueError as error:
         remedy = "run `portcullis ledger verify`; see `portcullis backup list`"
         return Row("ledger", "fail", f"{events} events, and {error}", remedy)
+    if settings.store_url:
+        return Row("ledger", "ok", f"{events} events on the server; the signature is as it must be")
+    with explained(home), open_file(home / "ledger.db").connect() as connection:
+        (mode,) = driver_of(connection).execute("PRAGMA journal_mode").fetchone()
     if mode != "wal":
         return Row("ledger", "warn", f"journal mode {mode}", "the worker sets it at its next start")
     return Row("ledger", "ok", f"{events} events; mode and signature are as they must be")
@@ -64,12 +79,19 @@ def _plain_secrets(settings: Settings) -> Row:
         for path in (Path(".env"), settings.home_path / HOME_SETTINGS)
         if path.is_file()
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
-        if line.partition("=")[0].strip() in names and line.partition("=")[2].strip()
+        if line.partition("=")[0].strip() in names and _is_secret(line.partition("=")[2].strip())
     ]
     if found:
         remedy = "put each into a file of its own that only you read, and name it with _FILE"
         return Row("plain secrets", "warn", f"in {', '.join(found)}", remedy)
     return Row("plain secrets", "ok", "no secret stands in a file of settings")
+
+
+def _is_secret(value: str) -> bool:
+    """An address of a server without a password in it is none."""
+    if value.startswith(("postgresql://", "postgres://")):
+        return "password=" in value or ":" in value.partition("//")[2].rpartition("@")[0]
+    return bool(value)
 
 
 def _ports(settings: Settings) -> Row:

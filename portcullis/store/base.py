@@ -89,7 +89,7 @@ class BaseRow(msgspec.Struct, frozen=True, array_like=True):
 def base_row(connection: sa.Connection) -> BaseRow | None:
     """None where the ledger begins with its first event, or is older than such rows."""
     run = connection.exec_driver_sql
-    if not run("SELECT 1 FROM sqlite_schema WHERE name = 'base'").first():
+    if run("SELECT version_num FROM alembic_version").scalar() == "ledger_1":
         return None
     row = run("SELECT position, body, note, signature FROM base").one_or_none()
     return None if row is None else BaseRow(*row)

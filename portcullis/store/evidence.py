@@ -14,6 +14,7 @@ from portcullis.ports import Snapshot
 from portcullis.store import queries
 from portcullis.store.chain import SEGMENT_EVENTS, Segment, segment_of
 from portcullis.store.note import Checkpoint, Verifier, segment_text, snapshot_text
+from portcullis.store.place import Place
 from portcullis.store.queries import HeadRow
 from portcullis.store.walk import CommandState, Fault, Walk, missing
 
@@ -30,11 +31,10 @@ class Evidence(NamedTuple):
     outbox: dict[str, CommandState]
 
 
-def gather(connection: sa.Connection, since: int) -> Evidence:
+def gather(place: Place, connection: sa.Connection, since: int) -> Evidence:
     """Everything stated about the events behind `since`."""
     run = connection.exec_driver_sql
-    run("BEGIN")
-    try:
+    with place.moment(connection):
         segments = run(
             "SELECT number, first, last, root, signature FROM segments WHERE last > ?", (since,)
         )
@@ -58,8 +58,6 @@ def gather(connection: sa.Connection, since: int) -> Evidence:
             snapshots=[(Snapshot._make(row[:4]), row[4]) for row in snapshots],
             outbox={row[0]: CommandState._make(row[1:]) for row in outbox},
         )
-    finally:
-        run("COMMIT")
 
 
 def identity(found: Evidence, public: Verifier) -> Iterator[Fault]:
@@ -156,7 +154,7 @@ def index(driver: Any, found: Evidence, since: int, begins: int) -> Iterator[Fau
         "SELECT min(events.position) FROM events LEFT JOIN stream_index "
         "ON stream_index.stream = events.stream AND stream_index.seq = events.seq "
         "WHERE events.position > ? AND events.position <= ? "
-        "AND stream_index.position IS NOT events.position",
+        "AND stream_index.position IS DISTINCT FROM events.position",
         (since, head.indexed),
     ).fetchone()
     if astray is not None:

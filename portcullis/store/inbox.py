@@ -1,4 +1,4 @@
-"""The inbox on SQLite: a file of its own, many short writers, one taker."""
+"""The inbox in a database: a file or schema of its own, many short writers, one taker."""
 
 from __future__ import annotations
 
@@ -12,17 +12,9 @@ import msgspec
 
 from portcullis.domain.model import Verdict
 from portcullis.errors import UsageError
-from portcullis.ports import InboxAnswer, InboxRequest
-from portcullis.store.database import (
-    INBOX_FILE,
-    Tuning,
-    driver_of,
-    explained,
-    migrate,
-    open_writer,
-    transaction,
-)
-from portcullis.store.tables import INBOX_REVISIONS
+from portcullis.ports import Inbox, InboxAnswer, InboxRequest
+from portcullis.store.database import INBOX_FILE, Tuning, driver_of
+from portcullis.store.place import INBOX, Place, SqliteFile
 
 WAITING_MOST = 10_000
 KEPT_MOST = 100_000  # answered requests that are remembered; a request id is unique among these
@@ -30,21 +22,18 @@ KEPT_MOST = 100_000  # answered requests that are remembered; a request id is un
 _REQUEST = "number, request_id, verb, by, role, body, asked_at"
 
 
-class SqliteInbox:
-    """`ports.Inbox` in `<home>/inbox.db`. Each process opens its own; threads may share one.
+class StoredInbox:
+    """`ports.Inbox` in a place of the store. Each process opens its own; threads may share one.
 
-    A writer waits `BUSY_SECONDS` for the others at most, then raises StoreError.
+    A writer waits for the others, `BUSY_SECONDS` at most, then raises StoreError.
     """
 
-    def __init__(self, home: Path, tuning: Tuning | None = None) -> None:
-        """Open the inbox of an existing directory, making it where there is none yet."""
-        self.path = home / INBOX_FILE
+    def __init__(self, place: Place) -> None:
+        """Open the inbox, making it where there is none yet."""
+        self._place = place
         self._mutex = RLock()
-        with ExitStack() as opening, explained(self.path):
-            engine = open_writer(self.path, tuning)
-            migrate(engine, self.path, "inbox", INBOX_REVISIONS)
-            self._driver = driver_of(opening.enter_context(engine.connect()))
-            self._open = opening.pop_all()
+        with place.explained():
+            self._connect()
 
     def ask(
         self, request_id: str, verb: str, by: str, role: str, body: bytes, asked_at: int
@@ -57,13 +46,14 @@ class SqliteInbox:
                     remedy="see whether the worker runs, and ask again when it has caught up",
                 )
             self._driver.execute(
-                "INSERT INTO requests (request_id, verb, by, role, body, asked_at) "
-                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (request_id) DO NOTHING",
+                "INSERT INTO requests (number, request_id, verb, by, role, body, asked_at) "
+                "VALUES ((SELECT coalesce(max(number), 0) + 1 FROM requests), ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (request_id) DO NOTHING",
                 (request_id, verb, by, role, body, asked_at),
             )
 
     def waiting(self, limit: int) -> list[InboxRequest]:
-        with self._mutex, explained(self.path):
+        with self._reading():
             found = self._driver.execute(
                 f"SELECT {_REQUEST} FROM requests WHERE outcome IS NULL ORDER BY number LIMIT ?",
                 (limit,),
@@ -88,7 +78,7 @@ class SqliteInbox:
             )
 
     def answer_to(self, request_id: str) -> InboxAnswer | None:
-        with self._mutex, explained(self.path):
+        with self._reading():
             row = self._one(
                 "SELECT request_id, outcome, detail, position FROM requests "
                 "WHERE request_id = ? AND outcome IS NOT NULL",
@@ -97,20 +87,44 @@ class SqliteInbox:
         return None if row is None else InboxAnswer._make(row)
 
     def close(self) -> None:
-        """Let go of the file; safe to call twice."""
-        with self._mutex, explained(self.path):
+        """Let go of it; safe to call twice."""
+        with self._mutex, self._place.explained():
             self._open.close()
+
+    def _connect(self) -> None:
+        with ExitStack() as opening:
+            self._driver = driver_of(opening.enter_context(self._place.writer()))
+            self._open = opening.pop_all()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """One at a time; a connection that was lost before is made anew."""
+        with self._mutex, self._place.explained():
+            if self._place.is_lost(self._driver):
+                self._open.close()
+                self._connect()
+            yield
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._mutex, explained(self.path), transaction(self._driver):
+        with self._reading(), self._place.transaction(self._driver):
+            self._place.take_turns(self._driver)
             yield
 
     def _one(self, statement: str, *values: object) -> Any:
         return self._driver.execute(statement, values).fetchone()
 
 
-def leave_verdict(inbox: SqliteInbox, verdict: Verdict, by: str) -> str:
+class SqliteInbox(StoredInbox):
+    """The inbox in `<home>/inbox.db`."""
+
+    def __init__(self, home: Path, tuning: Tuning | None = None) -> None:
+        """As `StoredInbox`."""
+        self.path = home / INBOX_FILE
+        super().__init__(SqliteFile(self.path, INBOX, tuning))
+
+
+def leave_verdict(inbox: Inbox, verdict: Verdict, by: str) -> str:
     """Put a verdict into the inbox; the answer is its request id. The same again changes nothing.
 
     Raises StoreError when the inbox cannot be written.

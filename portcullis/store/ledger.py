@@ -1,11 +1,10 @@
-"""The ledger on SQLite: one writer, one transaction per append, a signed head after each."""
+"""The ledger in a database: one writer, one transaction per append, a signed head after each."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import chain
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -16,55 +15,39 @@ from portcullis.store import queries, retired
 from portcullis.store.anchors import add_anchor
 from portcullis.store.base import base_of
 from portcullis.store.chain import SEGMENT_EVENTS, Batch, Chain, Opened
-from portcullis.store.database import (
-    LEDGER_FILE,
-    Tuning,
-    driver_of,
-    explained,
-    migrate,
-    open_writer,
-    transaction,
-    truncate_wal,
-)
+from portcullis.store.database import LEDGER_FILE, Tuning, driver_of, explained
 from portcullis.store.keys import load_signer, make_signer
-from portcullis.store.lock import WriterLock
 from portcullis.store.merkle import EMPTY_ROOT, Tree
 from portcullis.store.note import Checkpoint, Signer, segment_text, snapshot_text
-from portcullis.store.tables import LEDGER_REVISIONS
+from portcullis.store.place import LEDGER, Place, SqliteFile
 
 SNAPSHOTS_KEPT = 32
 KEPT_EVENTS = 2 * SEGMENT_EVENTS  # the newest events stay, whatever their age
-# The driver lets other threads run at every statement, and a busy one keeps the interpreter for a
-# while each time; so a statement carries many rows (measured: up to ten times faster beside one).
-ROWS_AT_ONCE = 32
 # A pass of the index writes one page for each stream it meets, whether with one event or with many.
 INDEX_EVERY = 1_000
 
 
-class SqliteLedger:
-    """`ports.Ledger` in `<home>/ledger.db`; safe to call from several threads.
+class StoredLedger:
+    """`ports.Ledger` in a place of the store; safe to call from several threads.
 
-    Beside it: `ledger.lock`; the signing key `ledger.key`, readable by its owner alone; the public
-    key `ledger.pub`; and `anchors`, every signed checkpoint so far, to be copied elsewhere.
+    In its home: the signing key `ledger.key`, readable by its owner alone; the public key
+    `ledger.pub`; and `anchors`, every signed checkpoint so far, to be copied elsewhere.
 
     After a failed write it refuses to go on: what the disk holds is not known any more, and only
-    opening the file again tells.
+    opening it again tells.
     """
 
-    def __init__(self, home: Path, tuning: Tuning | None = None) -> None:
+    def __init__(self, home: Path, place: Place) -> None:
         """Open the ledger of an existing directory, making it where there is none yet.
 
         Raises StoreLocked, StoreTooNew, LedgerBroken (the end is not what was signed), StoreError.
         """
         self.home = home
-        self.path = home / LEDGER_FILE
+        self._place = place
         self._mutex = RLock()
         self._failure: StoreError | None = None
-        with ExitStack() as opening, explained(self.path):
-            opening.enter_context(WriterLock(home / "ledger.lock"))
-            engine = open_writer(self.path, tuning)
-            migrate(engine, self.path, "ledger", LEDGER_REVISIONS)
-            self._connection = opening.enter_context(engine.connect())
+        with ExitStack() as opening, place.explained():
+            self._connection = opening.enter_context(place.writer())
             self._driver = driver_of(self._connection)
             self.ledger_id, self._signer = self._identify()
             self._epoch = self._take_over()
@@ -100,10 +83,11 @@ class SqliteLedger:
             self._refuse_if_broken()
             batch = self._chain.link(entries)
             head, at = self._chain.head(), self._chain.at
+            indexed = self._indexed_with(head)
             with self._writing():
+                self._move_head(head, at, indexed)  # first: it is what another writer waits for
                 self._store(batch)
-                indexed = self._index_streams(head)
-                self._move_head(head, at, indexed)
+                self._index_streams(indexed)
             self._head, self._at, self._indexed = head, at, indexed
         return head
 
@@ -129,7 +113,7 @@ class SqliteLedger:
 
         Raises UsageError, changing nothing, for one that is not of this ledger's past.
         """
-        with self._mutex, explained(self.path):
+        with self._mutex, self._place.explained():
             latest = self._head.position - KEPT_EVENTS
             base = retired.judged(self._driver, body, self._base, latest)
             with self._writing():
@@ -142,13 +126,14 @@ class SqliteLedger:
         """Drop so many of the events before the base, oldest first; how many went."""
         if self._base is None:
             return 0
-        with self._mutex, explained(self.path):
+        with self._mutex, self._place.explained():
             first, last = retired.still_there(self._driver, self._base, most)
             if first > last:
                 return 0
             with self._writing():
                 self._check_still_ours()
-                retired.drop(self._driver, last)
+                with self._place.without_guards(self._driver):
+                    retired.drop(self._driver, last)
         return last - first + 1
 
     def save_snapshot(self, snapshot: Snapshot) -> None:
@@ -157,7 +142,12 @@ class SqliteLedger:
         with self._writing():
             self._check_still_ours()
             self._run(
-                "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", *snapshot, signature
+                "INSERT INTO snapshots (position, taken_at, version, state, signature) "
+                "VALUES (?, ?, ?, ?, ?) ON CONFLICT (position) DO UPDATE SET "
+                "taken_at = excluded.taken_at, version = excluded.version, "
+                "state = excluded.state, signature = excluded.signature",
+                *snapshot,
+                signature,
             )
             self._run(
                 "DELETE FROM snapshots WHERE position NOT IN "
@@ -179,19 +169,24 @@ class SqliteLedger:
             note = self._signer.verifier.note(text, self._signer.sign(text))
             with self._writing():
                 self._check_still_ours()
-                self._run("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", head.position, note)
+                self._run(
+                    "INSERT INTO checkpoints (position, note) VALUES (?, ?) "
+                    "ON CONFLICT (position) DO UPDATE SET note = excluded.note",
+                    head.position,
+                    note,
+                )
             with explained(self.home):
                 add_anchor(self.home, head.position, note)
         return note
 
-    def truncate_wal(self) -> None:
-        """Move the write-ahead log into the file and cut it; for when nothing else is to do."""
+    def tidy(self) -> None:
+        """For when nothing else is to do: a file's write-ahead log is moved into it and cut."""
         with self._reading():
-            truncate_wal(self._connection)
+            self._place.tidy(self._connection)
 
     def close(self) -> None:
         """Let go of file and lock; safe to call twice."""
-        with self._mutex, explained(self.path):
+        with self._mutex, self._place.explained():
             self._open.close()
 
     # --- opening -------------------------------------------------------------------------------
@@ -205,20 +200,23 @@ class SqliteLedger:
         ledger_id = secrets.token_hex(8)
         signer = make_signer(self.home, _origin(ledger_id))
         nothing = Checkpoint(_origin(ledger_id), 0, EMPTY_ROOT, 0)
-        with transaction(self._driver):
-            self._run("INSERT INTO meta VALUES ('ledger_id', ?)", ledger_id)
-            self._run("INSERT INTO meta VALUES ('public_key', ?)", signer.verifier.line)
+        with self._place.transaction(self._driver):
+            self._run("INSERT INTO meta (name, value) VALUES ('ledger_id', ?)", ledger_id)
+            self._run(
+                "INSERT INTO meta (name, value) VALUES ('public_key', ?)", signer.verifier.line
+            )
             self._run(
                 "INSERT INTO head (id, epoch, position, root, at, frontier, signature, indexed) "
-                "VALUES (1, 0, 0, ?, 0, x'', ?, 0)",
+                "VALUES (1, 0, 0, ?, 0, ?, ?, 0)",
                 EMPTY_ROOT,
+                b"",
                 signer.sign(nothing.text()),
             )
         return ledger_id, signer
 
     def _take_over(self) -> int:
         """Raise the epoch, so that no writer of an earlier one can commit any more."""
-        with transaction(self._driver):
+        with self._place.transaction(self._driver):
             self._run("UPDATE head SET epoch = epoch + 1")
             row = self._run("SELECT epoch FROM head").fetchone()
         if row is None:
@@ -246,7 +244,7 @@ class SqliteLedger:
 
     def _broken_at(self, position: int, what: str) -> LedgerBroken:
         return LedgerBroken(
-            f"{self.path}: {what}",
+            f"{self._place}: {what}",
             position=position,
             remedy="run `portcullis ledger verify`, keep the file, and restore the newest backup",
         )
@@ -255,7 +253,7 @@ class SqliteLedger:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        with self._mutex, explained(self.path):
+        with self._mutex, self._place.explained():
             yield
 
     @contextmanager
@@ -264,10 +262,12 @@ class SqliteLedger:
         with self._mutex:
             self._refuse_if_broken()
             try:
-                with explained(self.path), transaction(self._driver):
+                with self._place.explained(), self._place.transaction(self._driver):
                     yield
             except BaseException as error:
-                self._failure = error if isinstance(error, StoreError) else _interrupted(self.path)
+                self._failure = (
+                    error if isinstance(error, StoreError) else _interrupted(self._place)
+                )
                 raise
 
     def _refuse_if_broken(self) -> None:
@@ -280,14 +280,12 @@ class SqliteLedger:
 
     def _taken_over(self) -> StoreError:
         return StoreError(
-            f"{self.path}: another writer has taken over from epoch {self._epoch}",
+            f"{self._place}: another writer has taken over from epoch {self._epoch}",
             remedy="leave the file to one worker; stop whatever else writes it",
         )
 
     def _store(self, batch: Batch) -> None:
-        for start in range(0, len(batch.rows), ROWS_AT_ONCE):
-            part = batch.rows[start : start + ROWS_AT_ONCE]
-            self._run(_INSERT_EVENTS[len(part) - 1], *chain.from_iterable(part))
+        self._place.insert_events(self._driver, batch.rows)
         for change in batch.outbox:
             if isinstance(change, Opened):
                 self._run(
@@ -307,17 +305,18 @@ class SqliteLedger:
             signature = self._signer.sign(segment_text(self.origin, *segment))
             self._run("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", *segment, signature)
 
-    def _index_streams(self, head: Head) -> int:
-        """Enter events into the index once enough wait; up to where it reaches then."""
-        if head.position - self._indexed < INDEX_EVERY:
-            return self._indexed
-        self._run(
-            "INSERT INTO stream_index SELECT stream, seq, position FROM events "
-            "WHERE position > ? AND position <= ? ORDER BY stream, seq",
-            self._indexed,
-            head.position,
-        )
-        return head.position
+    def _indexed_with(self, head: Head) -> int:
+        """Up to where the index reaches with this head: it is not moved for every event."""
+        return self._indexed if head.position - self._indexed < INDEX_EVERY else head.position
+
+    def _index_streams(self, through: int) -> None:
+        if through > self._indexed:
+            self._run(
+                "INSERT INTO stream_index SELECT stream, seq, position FROM events "
+                "WHERE position > ? AND position <= ? ORDER BY stream, seq",
+                self._indexed,
+                through,
+            )
 
     def _move_head(self, head: Head, at: int, indexed: int) -> None:
         """Sign the new head over the one this writer left, and no other."""
@@ -341,17 +340,18 @@ class SqliteLedger:
         return self._driver.execute(statement, values)
 
 
-def _insert_events(count: int) -> str:
-    row = f"({', '.join('?' * len(StoredEvent._fields))})"
-    return f"INSERT INTO events ({queries.EVENT_COLUMNS}) VALUES {', '.join([row] * count)}"
+class SqliteLedger(StoredLedger):
+    """The ledger in `<home>/ledger.db`; beside it `ledger.lock`, which its one writer holds."""
 
-
-_INSERT_EVENTS = [_insert_events(count) for count in range(1, ROWS_AT_ONCE + 1)]
+    def __init__(self, home: Path, tuning: Tuning | None = None) -> None:
+        """As `StoredLedger`."""
+        self.path = home / LEDGER_FILE
+        super().__init__(home, SqliteFile(self.path, LEDGER, tuning))
 
 
 def _origin(ledger_id: str) -> str:
     return f"portcullis/{ledger_id}"
 
 
-def _interrupted(path: Path) -> StoreError:
-    return StoreError(f"{path}: a write was interrupted", remedy="start the worker again")
+def _interrupted(place: Place) -> StoreError:
+    return StoreError(f"{place}: a write was interrupted", remedy="start the worker again")

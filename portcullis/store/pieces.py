@@ -16,8 +16,9 @@ from portcullis.domain.events import CommandConcluded, CommandIssued, decode
 from portcullis.errors import StoreError
 from portcullis.ports import StoredEvent
 from portcullis.store import queries
-from portcullis.store.database import driver_of, explained, open_reader, open_writer, transaction
-from portcullis.store.queries import EVENT_COLUMNS, HeadRow
+from portcullis.store.database import driver_of, explained, open_writer, transaction
+from portcullis.store.place import EVENT_COLUMNS, Place, SqliteFile
+from portcullis.store.queries import HeadRow
 
 EVENTS_MAX = 20_000
 BYTES_MAX = 32 * 1024 * 1024  # of payloads; one event alone may be larger
@@ -44,19 +45,22 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 def read_piece(
-    path: Path, after: int, through: int | None = None, *, bytes_max: int = BYTES_MAX
+    source: Path | Place, after: int, through: int | None = None, *, bytes_max: int = BYTES_MAX
 ) -> Piece:
-    """The next piece behind `after`, as the file is now; empty where there is nothing new.
+    """The next piece behind `after`, of a file or another place as it is now; empty where there is
+    nothing new.
 
     Raises StoreError.
     """
-    with explained(path), open_reader(path).connect() as connection:
+    place = SqliteFile(source) if isinstance(source, Path) else source
+    with place.explained(), place.reader().connect() as connection:
         run = connection.exec_driver_sql
-        run("BEGIN")
-        try:
+        with place.moment(connection):
             head = queries.head(connection)
             if head is None:
-                raise StoreError(f"{path}: the head is missing", remedy="restore the newest backup")
+                raise StoreError(
+                    f"{place}: the head is missing", remedy="restore the newest backup"
+                )
             end = head.position if through is None else min(through, head.position)
             rows = _rows(connection, after, end, bytes_max)
             last = after + len(rows)
@@ -70,8 +74,6 @@ def read_piece(
                 "SELECT position, note FROM checkpoints WHERE position > ? AND position <= ?",
                 of_rows,
             ).all()
-        finally:
-            run("COMMIT")
     return Piece(
         after,
         rows,

@@ -16,10 +16,9 @@ from portcullis.ports import PendingCommand, Snapshot, StoredEvent
 from portcullis.store.base import Base
 from portcullis.store.database import driver_of
 from portcullis.store.note import Checkpoint, Verifier, snapshot_text
+from portcullis.store.place import EVENT_COLUMNS
 
 CHUNK_EVENTS = 2_000
-
-EVENT_COLUMNS = ", ".join(StoredEvent._fields)
 
 # A loose index scan: one look-up per stream, however many events the streams have.
 _INDEXED_STREAMS = """
@@ -36,11 +35,12 @@ SELECT events.seq, hash FROM stream_index JOIN events USING (position)
 WHERE stream_index.stream = ? ORDER BY stream_index.seq DESC LIMIT 1
 """
 _SEQ_AT = """
-SELECT max(
-    coalesce((SELECT max(seq) FROM stream_index WHERE stream = ? AND position <= ?), 0),
-    coalesce((SELECT max(seq) FROM events WHERE position > (SELECT indexed FROM head)
-              AND stream = ? AND position <= ?), 0)
-)
+SELECT coalesce(max(seq), 0) FROM (
+    SELECT max(seq) AS seq FROM stream_index WHERE stream = ? AND position <= ?
+    UNION ALL
+    SELECT max(seq) FROM events WHERE position > (SELECT indexed FROM head)
+    AND stream = ? AND position <= ?
+) AS found
 """
 _OF_POSITIONS = "position > ? AND position <= ?"
 _OF_STREAM = """

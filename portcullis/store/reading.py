@@ -11,9 +11,10 @@ from portcullis.errors import StoreError, StoreTooNew
 from portcullis.ports import Head, PendingCommand, Snapshot, StoredEvent
 from portcullis.store import queries
 from portcullis.store.base import Base, BaseRow, base_of, base_row
-from portcullis.store.database import LEDGER_FILE, explained, open_reader, revision_of
+from portcullis.store.database import LEDGER_FILE
 from portcullis.store.merkle import Tree
 from portcullis.store.note import Verifier
+from portcullis.store.place import Place, SqliteFile
 from portcullis.store.tables import LEDGER_REVISIONS
 
 
@@ -58,24 +59,25 @@ EVERYTHING = EventFilter()
 
 
 class LedgerReader:
-    """A look into `<home>/ledger.db`; each call sees the newest durable state. For one thread."""
+    """A look into a ledger; each call sees the newest durable state. For one thread."""
 
-    def __init__(self, home: Path) -> None:
-        """StoreError where there is no ledger, StoreTooNew where it is of a newer version."""
-        self.path = home / LEDGER_FILE
-        with ExitStack() as opening, explained(self.path):
-            engine = open_reader(self.path)
-            self._connection = opening.enter_context(engine.connect())
-            revision = revision_of(self._connection)
+    def __init__(self, home: Path | Place) -> None:
+        """That of a home's file, or of another place. StoreError where there is no ledger,
+        StoreTooNew where it is of a newer version.
+        """
+        self._place = place = SqliteFile(home / LEDGER_FILE) if isinstance(home, Path) else home
+        with ExitStack() as opening, place.explained():
+            self._connection = opening.enter_context(place.reader().connect())
+            revision = place.revision(self._connection)
             if revision is not None and revision not in LEDGER_REVISIONS:
                 raise StoreTooNew(
-                    f"{self.path}: written by a newer version (schema {revision})",
+                    f"{place}: written by a newer version (schema {revision})",
                     remedy="read it with the version that wrote it",
                 )
             facts = queries.meta(self._connection) if revision else {}
             if not facts:
                 raise StoreError(
-                    f"{self.path}: no ledger has been begun here",
+                    f"{place}: no ledger has been begun here",
                     remedy="start the worker once, or name another home",
                 )
             self.ledger_id = facts["ledger_id"]
@@ -107,7 +109,7 @@ class LedgerReader:
 
     def checkpoints(self) -> dict[int, str]:
         """Every kept checkpoint by its position."""
-        with explained(self.path):
+        with self._place.explained():
             found = self._connection.exec_driver_sql("SELECT position, note FROM checkpoints")
             return {row[0]: row[1] for row in found}
 
@@ -122,7 +124,7 @@ class LedgerReader:
         """Events behind position `after`, up to and including `through`, that match."""
         return queries.events(
             self._connection,
-            lambda: explained(self.path),
+            self._place.explained,
             after=after,
             through=through,
             stream=where.stream,
@@ -138,7 +140,7 @@ class LedgerReader:
 
     def outbox(self) -> Iterator[OutboxRow]:
         """Every command ever issued, newest first."""
-        with explained(self.path):
+        with self._place.explained():
             found = self._connection.exec_driver_sql(
                 "SELECT key, account, position, outcome, concluded FROM outbox "
                 "ORDER BY position DESC"
@@ -152,12 +154,12 @@ class LedgerReader:
 
     def base(self) -> Base | None:
         """What the ledger begins with, where older events are in the archive."""
-        with explained(self.path):
+        with self._place.explained():
             return base_of(self._connection, self._verifier)
 
     def base_row(self) -> BaseRow | None:
         """The base as it is stored, with its signatures."""
-        with explained(self.path):
+        with self._place.explained():
             return base_row(self._connection)
 
     def first_since(self, moment: int) -> int:
@@ -165,7 +167,7 @@ class LedgerReader:
 
         Times never go back from event to event, so that it is found by halving.
         """
-        with explained(self.path):
+        with self._place.explained():
             run = self._connection.exec_driver_sql
             low, high = run("SELECT min(position), max(position) FROM events").one()
             low, high = low or 1, (high or 0) + 1
@@ -184,20 +186,20 @@ class LedgerReader:
 
     def pending(self) -> list[PendingCommand]:
         """Commands without an outcome, oldest first."""
-        with explained(self.path):
+        with self._place.explained():
             return queries.pending(self._connection)
 
     def latest_snapshot(self) -> Snapshot | None:
         """The newest snapshot whose signature holds."""
-        with explained(self.path):
+        with self._place.explained():
             return queries.newest_signed(self._connection, self._verifier, self._verifier.name)
 
     def _head_row(self) -> queries.HeadRow:
-        with explained(self.path):
+        with self._place.explained():
             row = queries.head(self._connection)
         if row is None:
             raise StoreError(
-                f"{self.path}: the head is missing",
+                f"{self._place}: the head is missing",
                 remedy="run the verification, keep the file, and restore the newest backup",
             )
         return row

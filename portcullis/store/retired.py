@@ -8,7 +8,6 @@ import msgspec
 
 from portcullis.errors import UsageError
 from portcullis.store.base import Base, base_text
-from portcullis.store.database import without_guards
 from portcullis.store.merkle import Tree
 from portcullis.store.note import Signer
 
@@ -27,11 +26,11 @@ def judged(driver: Any, body: bytes, before: Base | None, latest: int) -> Base:
     if not now < base.position <= latest:
         raise _not_its_past(f"it ends at {base.position}; allowed: behind {now}, up to {latest}")
     tree = before.tree() if before else Tree()
-    cursor = driver.execute(
-        "SELECT hash FROM events WHERE position > ? AND position <= ? ORDER BY position",
-        (tree.size, base.position),
-    )
-    while rows := cursor.fetchmany(HASHES_AT_ONCE):
+    for start in range(tree.size, base.position, HASHES_AT_ONCE):
+        rows = driver.execute(
+            "SELECT hash FROM events WHERE position > ? AND position <= ? ORDER BY position",
+            (start, min(start + HASHES_AT_ONCE, base.position)),
+        ).fetchall()
         tree.extend([row[0] for row in rows])
     if tree.size != base.position or tree.to_bytes() != base.peaks:
         raise _not_its_past("its frontier is not that of these events")
@@ -45,7 +44,9 @@ def put_base(driver: Any, base: Base, body: bytes, signer: Signer) -> None:
     note = signer.verifier.note(statement, signer.sign(statement))
     signature = signer.sign(base_text(origin, base.position, body))
     driver.execute(
-        "INSERT OR REPLACE INTO base VALUES (1, ?, ?, ?, ?)",
+        "INSERT INTO base (id, position, body, note, signature) VALUES (1, ?, ?, ?, ?) "
+        "ON CONFLICT (id) DO UPDATE SET position = excluded.position, body = excluded.body, "
+        "note = excluded.note, signature = excluded.signature",
         (base.position, body, note, signature),
     )
     driver.execute("DELETE FROM snapshots WHERE position < ?", (base.position,))
@@ -60,11 +61,13 @@ def still_there(driver: Any, base: Base, most: int) -> tuple[int, int]:
 
 
 def drop(driver: Any, last: int) -> None:
-    """Within a transaction: drop the events up to `last`, and what leads to them."""
-    with without_guards(driver):
-        rows = driver.execute("SELECT stream, seq FROM events WHERE position <= ?", (last,))
-        driver.executemany("DELETE FROM stream_index WHERE stream = ? AND seq = ?", rows.fetchall())
-        driver.execute("DELETE FROM events WHERE position <= ?", (last,))
+    """Within a transaction, without guards: drop the events up to `last`, and what leads there."""
+    driver.execute(
+        "DELETE FROM stream_index WHERE (stream, seq) IN "
+        "(SELECT stream, seq FROM events WHERE position <= ?)",
+        (last,),
+    )
+    driver.execute("DELETE FROM events WHERE position <= ?", (last,))
 
 
 def _not_its_past(why: str) -> UsageError:

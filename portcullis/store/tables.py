@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from portcullis.store.columns import Whole, Words
+
 LEDGER_REVISIONS = ("ledger_1", "ledger_2")
 INBOX_REVISIONS = ("inbox_1",)
 
@@ -12,13 +14,13 @@ ledger = sa.MetaData()
 events = sa.Table(
     "events",
     ledger,
-    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("stream", sa.Text, nullable=False),
-    sa.Column("seq", sa.Integer, nullable=False),
-    sa.Column("at", sa.Integer, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("trace", sa.Text, nullable=False),
+    sa.Column("position", Whole, primary_key=True, autoincrement=False),
+    sa.Column("stream", Words, nullable=False),
+    sa.Column("seq", Whole, nullable=False),
+    sa.Column("at", Whole, nullable=False),
+    sa.Column("kind", Words, nullable=False),
+    sa.Column("version", Whole, nullable=False),
+    sa.Column("trace", Words, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("previous", sa.LargeBinary, nullable=False),
     sa.Column("hash", sa.LargeBinary, nullable=False),
@@ -30,9 +32,9 @@ events = sa.Table(
 stream_index = sa.Table(
     "stream_index",
     ledger,
-    sa.Column("stream", sa.Text, primary_key=True),
-    sa.Column("seq", sa.Integer, primary_key=True),
-    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("stream", Words, primary_key=True),
+    sa.Column("seq", Whole, primary_key=True),
+    sa.Column("position", Whole, nullable=False),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
@@ -41,23 +43,23 @@ stream_index = sa.Table(
 head = sa.Table(
     "head",
     ledger,
-    sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1"), primary_key=True),
-    sa.Column("epoch", sa.Integer, nullable=False),
-    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("id", Whole, sa.CheckConstraint("id = 1"), primary_key=True),
+    sa.Column("epoch", Whole, nullable=False),
+    sa.Column("position", Whole, nullable=False),
     sa.Column("root", sa.LargeBinary, nullable=False),
-    sa.Column("at", sa.Integer, nullable=False),
+    sa.Column("at", Whole, nullable=False),
     sa.Column("frontier", sa.LargeBinary, nullable=False),
     sa.Column("signature", sa.LargeBinary, nullable=False),
-    sa.Column("indexed", sa.Integer, nullable=False),
+    sa.Column("indexed", Whole, nullable=False),
     sqlite_strict=True,
 )
 
 segments = sa.Table(
     "segments",
     ledger,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("first", sa.Integer, nullable=False),
-    sa.Column("last", sa.Integer, nullable=False),
+    sa.Column("number", Whole, primary_key=True, autoincrement=False),
+    sa.Column("first", Whole, nullable=False),
+    sa.Column("last", Whole, nullable=False),
     sa.Column("root", sa.LargeBinary, nullable=False),
     sa.Column("signature", sa.LargeBinary, nullable=False),
     sqlite_strict=True,
@@ -66,8 +68,8 @@ segments = sa.Table(
 checkpoints = sa.Table(
     "checkpoints",
     ledger,
-    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("position", Whole, primary_key=True, autoincrement=False),
+    sa.Column("note", Words, nullable=False),
     sqlite_strict=True,
 )
 
@@ -75,21 +77,26 @@ checkpoints = sa.Table(
 outbox = sa.Table(
     "outbox",
     ledger,
-    sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("account", sa.Text, nullable=False),
-    sa.Column("position", sa.Integer, nullable=False),
-    sa.Column("outcome", sa.Text),
-    sa.Column("concluded", sa.Integer),
+    sa.Column("key", Words, primary_key=True),
+    sa.Column("account", Words, nullable=False),
+    sa.Column("position", Whole, nullable=False),
+    sa.Column("outcome", Words),
+    sa.Column("concluded", Whole),
     sqlite_strict=True,
 )
-sa.Index("outbox_pending", outbox.c.position, sqlite_where=outbox.c.outcome.is_(None))
+sa.Index(
+    "outbox_pending",
+    outbox.c.position,
+    sqlite_where=outbox.c.outcome.is_(None),
+    postgresql_where=outbox.c.outcome.is_(None),
+)
 
 snapshots = sa.Table(
     "snapshots",
     ledger,
-    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("taken_at", sa.Integer, nullable=False),
-    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("position", Whole, primary_key=True, autoincrement=False),
+    sa.Column("taken_at", Whole, nullable=False),
+    sa.Column("version", Whole, nullable=False),
     sa.Column("state", sa.LargeBinary, nullable=False),
     sa.Column("signature", sa.LargeBinary, nullable=False),
     sqlite_strict=True,
@@ -99,10 +106,10 @@ snapshots = sa.Table(
 base = sa.Table(
     "base",
     ledger,
-    sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1"), primary_key=True),
-    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("id", Whole, sa.CheckConstraint("id = 1"), primary_key=True),
+    sa.Column("position", Whole, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
-    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("note", Words, nullable=False),
     sa.Column("signature", sa.LargeBinary, nullable=False),
     sqlite_strict=True,
 )
@@ -111,8 +118,8 @@ base = sa.Table(
 meta = sa.Table(
     "meta",
     ledger,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("name", Words, primary_key=True),
+    sa.Column("value", Words, nullable=False),
     sqlite_strict=True,
 )
 
@@ -122,17 +129,22 @@ inbox = sa.MetaData()
 requests = sa.Table(
     "requests",
     inbox,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("request_id", sa.Text, nullable=False, unique=True),
-    sa.Column("verb", sa.Text, nullable=False),
-    sa.Column("by", sa.Text, nullable=False),
-    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("number", Whole, primary_key=True, autoincrement=True),
+    sa.Column("request_id", Words, nullable=False, unique=True),
+    sa.Column("verb", Words, nullable=False),
+    sa.Column("by", Words, nullable=False),
+    sa.Column("role", Words, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
-    sa.Column("asked_at", sa.Integer, nullable=False),
-    sa.Column("outcome", sa.Text),
-    sa.Column("detail", sa.Text),
-    sa.Column("position", sa.Integer),
+    sa.Column("asked_at", Whole, nullable=False),
+    sa.Column("outcome", Words),
+    sa.Column("detail", Words),
+    sa.Column("position", Whole),
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
-sa.Index("requests_waiting", requests.c.number, sqlite_where=requests.c.outcome.is_(None))
+sa.Index(
+    "requests_waiting",
+    requests.c.number,
+    sqlite_where=requests.c.outcome.is_(None),
+    postgresql_where=requests.c.outcome.is_(None),
+)

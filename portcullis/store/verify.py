@@ -23,12 +23,12 @@ from portcullis.store import evidence
 from portcullis.store.anchors import read_anchors
 from portcullis.store.base import BaseRow, base_row
 from portcullis.store.chain import SEGMENT_EVENTS
-from portcullis.store.database import driver_of, explained, open_reader
+from portcullis.store.database import driver_of, explained
 from portcullis.store.evidence import Evidence
 from portcullis.store.keys import load_verifier
 from portcullis.store.merkle import Tree
 from portcullis.store.note import Checkpoint, Verifier
-from portcullis.store.queries import EVENT_COLUMNS
+from portcullis.store.place import EVENT_COLUMNS, Place, SqliteFile
 from portcullis.store.walk import ODD_VALUES, CommandState, Fault, Walk, missing
 
 CHUNK_EVENTS = 2_000
@@ -86,7 +86,14 @@ def verify(
 
     Raises StoreError when the file cannot be opened or is no ledger.
     """
-    with explained(path), open_reader(path).connect() as connection:
+    return verify_place(SqliteFile(path), public, since=since, anchors=anchors)
+
+
+def verify_place(
+    place: Place, public: Verifier, *, since: Mark | None = None, anchors: Sequence[str] = ()
+) -> Verification:
+    """As `verify`, wherever the ledger lies."""
+    with place.explained(), place.reader().connect() as connection:
         driver = driver_of(connection)
         walk = Walk(lambda stream, seq: _link_to(driver, stream, seq))
         row, is_whole = base_row(connection), since is None
@@ -99,11 +106,13 @@ def verify(
             since = base
         start = since.position if since else 0
         try:
-            found = evidence.gather(connection, start)
-            driver.text_factory = bytes
-            with explained(path):
-                faults = _faults(driver, public, found, walk, since, anchors, base, is_whole)
+            found = evidence.gather(place, connection, start)
+            place.take_texts_as_bytes(driver)
+            with place.explained():
+                faults = _faults(driver, public, found, walk, since, anchors, base)
                 fault = next(faults, None)
+                if fault is None and is_whole and (damage := place.damage(driver)):
+                    fault = Fault(damage)
         except (StoreError, *ODD_VALUES) as error:
             fault = Fault(f"the file cannot be read on: {error}", walk.position + 1)
     checked = max(0, walk.position - start)
@@ -120,7 +129,6 @@ def _faults(
     since: Mark | None,
     anchors: Sequence[str],
     base: Mark | None,
-    is_whole: bool,
 ) -> Iterator[Fault]:
     """Everything that does not hold, in the order in which it should be heard."""
     yield from evidence.identity(found, public)
@@ -135,10 +143,6 @@ def _faults(
     yield from evidence.index(driver, found, since.position if since else 0, begins)
     yield from evidence.outbox(found, walk)
     yield from evidence.snapshots(found, public)
-    if is_whole:
-        (report,) = driver.execute("PRAGMA integrity_check(1)").fetchone()
-        if report != b"ok":
-            yield Fault(f"SQLite finds the file damaged: {report.decode(errors='replace')}")
 
 
 def _mark_of(row: BaseRow, public: Verifier) -> Mark:

@@ -6,13 +6,17 @@ the ledger, verifies every event it folds, and writes the base to its standard o
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
+from portcullis.config.settings import Settings
 from portcullis.domain.events import FACT_KINDS
 from portcullis.domain.state import STATE_VERSION, freeze
 from portcullis.errors import NotFound, PortcullisError, StoreError
 from portcullis.store.base import Base, OpenCommand
+from portcullis.store.opening import place_of
+from portcullis.store.place import Place
 from portcullis.store.reading import LedgerReader
 from portcullis.store.walk import CommandState, Walk, as_row
 from portcullis.worker.recovery import begin, fact_of
@@ -20,7 +24,7 @@ from portcullis.worker.recovery import begin, fact_of
 CHUNK = 2_000
 
 
-def derive(home: Path, through: int) -> Base:
+def derive(home: Path | Place, through: int) -> Base:
     """What the events up to `through` amount to, or a little earlier: a fact and its decisions
     stay together. Raises NotFound where nothing can be retired, StoreError where events do not
     hold.
@@ -79,9 +83,10 @@ def _whole_group(reader: LedgerReader, through: int) -> int:
 
 def main() -> int:
     """The base on standard output; an error as a sentence."""
-    home, through = Path(sys.argv[1]), int(sys.argv[2])
+    url = os.environ.get("PORTCULLIS_STORE_URL", "")
+    settings, through = Settings(home=sys.argv[1], store_url=url), int(sys.argv[2])
     try:
-        sys.stdout.buffer.write(derive(home, through).to_bytes())
+        sys.stdout.buffer.write(derive(place_of(settings), through).to_bytes())
     except PortcullisError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -15,6 +15,7 @@ from portcullis.errors import StoreError
 from portcullis.ports import Entry
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.lock import WriterLock
+from portcullis.store.opening import place_of
 from portcullis.store.reading import LedgerReader
 from portcullis.worker.recovery import recover
 
@@ -87,7 +88,7 @@ def test_a_decision_that_no_facts_lead_to_fails_the_replay(settings, home):
 
 
 def test_snapshots_must_grow_in_time(settings, home):
-    assert list(log_integrity._snapshots(settings.ledger_path)) == []
+    assert list(log_integrity._snapshots(place_of(settings))) == []
 
 
 def test_states_that_no_event_leads_to_are_named(demonstrated):

@@ -87,8 +87,8 @@ def test_the_beat_is_replaced_whole(settings):
 def test_a_verdict_is_left_once_per_run(settings):
     verdict = verdict_of(OPERATIONS, Finding(Grade.FAIL, "why", []), NOW, "run-1")
     assert not verdict.passed
-    assert leave(settings.home_path, verdict) == leave(settings.home_path, verdict)
-    (request,) = inbox_of(settings.home_path).waiting(10)
+    assert leave(settings, verdict) == leave(settings, verdict)
+    (request,) = inbox_of(settings).waiting(10)
     assert request.verb == "verdict"
     assert msgspec.msgpack.decode(request.body, type=Verdict) == verdict
 

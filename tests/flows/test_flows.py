@@ -20,7 +20,7 @@ def verdicts(settings):
     """Every verdict in the inbox, the newest of each name."""
     from checks.verdicts import inbox_of
 
-    waiting = inbox_of(settings.home_path).waiting(200)
+    waiting = inbox_of(settings).waiting(200)
     found = [msgspec.msgpack.decode(each.body, type=Verdict) for each in waiting]
     return {each.name: each for each in found}
 

@@ -197,7 +197,7 @@ class Crashing(RuleBasedStateMachine):
 
     @rule()
     def idle(self) -> None:
-        self.ledger.truncate_wal()
+        self.ledger.tidy()
 
     @rule()
     def reopen(self) -> None:

@@ -143,7 +143,7 @@ def write(ledger: SqliteLedger, model: MemoryLedger, random: Random, rounds: int
             acknowledged = ledger.append(batch).position
             doing = random.random()
             if doing < 0.1:
-                ledger.truncate_wal()
+                ledger.tidy()
             elif doing < 0.2:
                 ledger.save_snapshot(Snapshot(acknowledged, 1, 1, random.randbytes(3_000)))
             elif doing < 0.3:

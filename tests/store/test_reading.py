@@ -93,7 +93,7 @@ def test_a_slow_reader_does_not_hold_up_the_writer(ledger, reader, tmp_path) -> 
     assert next(slow).position == 1
     for _ in range(20):
         ledger.append([position("A", n) for n in range(500)])
-    ledger.truncate_wal()
+    ledger.tidy()
     assert (tmp_path / f"{LEDGER_FILE}-wal").stat().st_size == 0
     assert sum(1 for _ in slow) == 4_999  # up to where it ended when the reading began
 

@@ -89,7 +89,7 @@ def test_it_verifies_beside_a_writing_worker(tmp_path: Path) -> None:
         assert (found.ok, found.events) == (True, 50)
         mark = found.mark
         if number % 5 == 0:
-            ledger.truncate_wal()
+            ledger.tidy()
     ledger.close()
 
 

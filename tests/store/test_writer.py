@@ -219,7 +219,7 @@ def test_idle_runs_once_per_pause_and_lets_submitters_in(ledger: Gated, monkeypa
 
 def test_submitters_in_many_threads_get_positions_of_their_own(tmp_path: Path) -> None:
     ledger = SqliteLedger(tmp_path)
-    writer = GroupCommit(ledger, on_idle=ledger.truncate_wal)
+    writer = GroupCommit(ledger, on_idle=ledger.tidy)
     got: dict[int, str] = {}
 
     def work(name: str) -> None:

@@ -1,6 +1,6 @@
 """A process that writes and says what is durable, made to be killed.
 
-    python -m tests.store.writing_process HOME [entries per submission]
+    python -m tests.store.writing_process HOME ENTRIES_PER_SUBMISSION [SERVER]
 
 Each line it prints is a position: everything up to it was acknowledged. Entry n carries n, so that
 what is found afterwards can be compared with what was submitted.
@@ -11,20 +11,20 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
-from pathlib import Path
 
+from portcullis.config.settings import Settings
 from portcullis.errors import StoreError
 from portcullis.ports import Snapshot
-from portcullis.store.ledger import SqliteLedger
+from portcullis.store.opening import open_ledger
 from portcullis.store.writer import GroupCommit
 from tests.conformance.ledger import position
 
 ENTRIES = 500_000  # ends by itself after this many, should nobody kill it
 
 
-def main(home: Path, each: int) -> int:
-    ledger = SqliteLedger(home)
-    writer = GroupCommit(ledger, on_idle=ledger.truncate_wal)
+def main(home: str, each: int, url: str = "") -> int:
+    ledger = open_ledger(Settings(home=home, store_url=url))
+    writer = GroupCommit(ledger, on_idle=ledger.tidy)
     failures: list[str] = []
 
     def said(last: int, error: StoreError | None) -> None:
@@ -51,4 +51,4 @@ def main(home: Path, each: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))

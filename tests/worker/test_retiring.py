@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from portcullis.config.settings import Settings
 from portcullis.domain.events import LedgerRetired, RequestAnswered, TimePassed
 from portcullis.domain.model import HOUR, MINUTE
 from portcullis.domain.plan import AccountPlan, Plan
@@ -148,6 +149,9 @@ def test_a_derivation_that_fails_is_recorded_and_changes_nothing(world):
 
 
 def test_the_process_that_derives_gives_the_same_and_an_error_as_a_sentence(tmp_path, world):
-    assert asyncio.run(derive_base(tmp_path, 200)) == derive(tmp_path, 200).to_bytes()
+    assert (
+        asyncio.run(derive_base(Settings(home=str(tmp_path)), 200))
+        == derive(tmp_path, 200).to_bytes()
+    )
     with pytest.raises(StoreError, match="no base could be derived"):
-        asyncio.run(derive_base(tmp_path / "elsewhere", 200))
+        asyncio.run(derive_base(Settings(home=str(tmp_path / "elsewhere")), 200))

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from portcullis.store.columns import Whole, Words
+
 revision = "inbox_1"
 down_revision = None
 
@@ -11,19 +13,23 @@ def upgrade() -> None:
     """Create everything; there is nothing before this."""
     op.create_table(
         "requests",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("request_id", sa.Text, nullable=False, unique=True),
-        sa.Column("verb", sa.Text, nullable=False),
-        sa.Column("by", sa.Text, nullable=False),
-        sa.Column("role", sa.Text, nullable=False),
+        sa.Column("number", Whole, primary_key=True, autoincrement=True),
+        sa.Column("request_id", Words, nullable=False, unique=True),
+        sa.Column("verb", Words, nullable=False),
+        sa.Column("by", Words, nullable=False),
+        sa.Column("role", Words, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.Column("asked_at", sa.Integer, nullable=False),
-        sa.Column("outcome", sa.Text),
-        sa.Column("detail", sa.Text),
-        sa.Column("position", sa.Integer),
+        sa.Column("asked_at", Whole, nullable=False),
+        sa.Column("outcome", Words),
+        sa.Column("detail", Words),
+        sa.Column("position", Whole),
         sqlite_strict=True,
         sqlite_autoincrement=True,
     )
     op.create_index(
-        "requests_waiting", "requests", ["number"], sqlite_where=sa.text("outcome IS NULL")
+        "requests_waiting",
+        "requests",
+        ["number"],
+        sqlite_where=sa.text("outcome IS NULL"),
+        postgresql_where=sa.text("outcome IS NULL"),
     )
