@@ -85,7 +85,7 @@ def running(folder: Path, settings: Settings, major: int, wal: Path | None) -> I
 
     Raises StoreError. Everything is removed at the end.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="pc-"))  # sockets need short paths
+    scratch = Path(tempfile.mkdtemp(prefix="pc-drill-"))  # sockets need short paths
     data, socket = scratch / "cluster", scratch / "socket"
     control = program("pg_ctl", major)
     try:

@@ -6,15 +6,22 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
 import psycopg
 
+WHO = """
+local all all trust
+local replication all trust
+host all all 127.0.0.1/32 scram-sha-256
+host replication all 127.0.0.1/32 scram-sha-256
+"""
 OWNER, ROLE = "postgres", "portcullis"
 DATABASE = "store"
-SETTINGS = "-c listen_addresses= -c max_wal_senders=4 -c wal_level=replica"
+SETTINGS = "-c listen_addresses=127.0.0.1 -c max_wal_senders=4 -c wal_level=replica"
 
 
 def programs() -> Path | None:
@@ -29,6 +36,12 @@ def programs() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Server:
     """Made by `initdb` in a folder of its own. A server refuses to run as root, so that there it
     runs as `postgres`.
@@ -38,6 +51,7 @@ class Server:
         self.bin = bin_folder
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # sockets need short paths
         self.data = self.folder / "data"
+        self.port = _free_port()
         self._as: list[str] = []
         if os.geteuid() == 0:
             owner = pwd.getpwnam("postgres")
@@ -48,6 +62,7 @@ class Server:
             "initdb", "-D", self.data, "-A", "trust", "-U", OWNER, "-E", "UTF8", "--locale=C",
             "--no-sync", "--data-checksums", "--wal-segsize=1",
         )  # fmt: skip
+        (self.data / "pg_hba.conf").write_text(WHO)
         self.start()
         with self.connect("postgres") as connection:
             connection.execute(f"CREATE ROLE {ROLE} LOGIN REPLICATION")
@@ -75,7 +90,7 @@ class Server:
                 os.chown(path, owner.pw_uid, owner.pw_gid)
 
     def start(self) -> None:
-        options = f"-k {self.folder} {SETTINGS}"
+        options = f"-k {self.folder} -p {self.port} {SETTINGS}"
         log = self.folder / "log"
         self.run("pg_ctl", "-D", self.data, "-w", "-l", log, "-o", options, "start")
 
@@ -84,7 +99,7 @@ class Server:
         self.run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
 
     def url(self, database: str, user: str = ROLE) -> str:
-        return f"postgresql://{user}@/{database}?host={self.folder}"
+        return f"postgresql://{user}@/{database}?host={self.folder}&port={self.port}"
 
     def connect(self, database: str) -> psycopg.Connection:
         """As the server's owner, who may do anything."""

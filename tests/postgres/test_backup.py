@@ -138,9 +138,8 @@ def test_a_server_is_restored_to_a_moment_and_starts_where_it_lies(filled, serve
     options = f"-c config_file={data / CONFIGURATION}"
     server.run("pg_ctl", "-D", data, "-l", folder / "log", "-o", options, "-w", "start")
     try:
-        there = msgspec.structs.replace(
-            filled, store_url=filled.store_url.replace(str(server.folder), str(folder))
-        )
+        url = f"postgresql://portcullis@/store?host={folder}"
+        there = msgspec.structs.replace(filled, store_url=url)
         wait_until_recovered(there, data, folder / "log")
         found = verify_place(place_of(there), load_verifier(folder / "ledger.pub"))
         assert found[:2] == (True, wanted)

@@ -14,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.pool import NullPool
 
+from portcullis.backup.server_copy import copy_server
 from portcullis.config.settings import Settings
 from portcullis.errors import ConfigError, StoreError, StoreLocked, StoreTooNew, UsageError
 from portcullis.ports import Entry, Snapshot
@@ -271,6 +272,26 @@ def test_a_role_that_may_not_create(settings) -> None:
     with pytest.raises(StoreError) as refused:
         open_ledger(with_url(settings, "portcullis@", "guest@"))
     assert "create in the database" in refused.value.remedy
+
+
+def test_a_password_over_the_network(settings, server) -> None:
+    """On loopback, as the server's Debian defaults have it; pg_basebackup is given it too."""
+    run(settings, "ALTER ROLE portcullis PASSWORD 'open sesame'")
+    there = f"@127.0.0.1:{server.port}/store"
+    right = msgspec.structs.replace(
+        settings, store_url=f"postgresql://portcullis:open%20sesame{there}"
+    )
+    ledger = open_ledger(right)
+    assert ledger.append([position("A", 1)]).position == 1
+    ledger.close()
+    folder = settings.home_path / "copy"
+    folder.mkdir()
+    assert copy_server(right, settings.home_path, folder).version.startswith("PostgreSQL")
+    for wrong in (f"postgresql://portcullis:guess{there}", f"postgresql://portcullis{there}"):
+        with pytest.raises(StoreError) as refused:
+            open_ledger(msgspec.structs.replace(settings, store_url=wrong))
+        assert "password" in refused.value.remedy
+        assert "guess" not in str(refused.value)
 
 
 def test_no_password_is_ever_shown(settings) -> None:
