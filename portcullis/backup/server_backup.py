@@ -11,11 +11,11 @@ from typing import Any
 
 from portcullis.backup.make import CLUSTER_FILE, LOCK_FILE, Facts, facts_of, prove, swept, verified
 from portcullis.backup.manifest import Manifest, Proof
+from portcullis.backup.replaced import folded_to
 from portcullis.backup.restore import (
     Drilled,
     Restored,
     fetch,
-    folded_to,
     of_this_past,
     refuse_used,
 )

@@ -13,10 +13,9 @@ import typer
 
 from portcullis.backup import packing, replaced
 from portcullis.backup.in_place import restore_in_place
-from portcullis.backup.make import Source, make, prove
+from portcullis.backup.make import make, prove
 from portcullis.backup.manifest import PACKED, Manifest, Proof
 from portcullis.backup.restore import (
-    Drilled,
     Record,
     Restored,
     Wanted,
@@ -26,7 +25,7 @@ from portcullis.backup.restore import (
     restore,
 )
 from portcullis.backup.target import Target
-from portcullis.cli import context
+from portcullis.cli import context, servers
 from portcullis.cli.output import (
     Form,
     FormOption,
@@ -72,7 +71,7 @@ def create(
         packing.recipients_of(settings.backup_recipients),
         SystemClock().now(),
         whole=not new_only,
-        source=_source(settings),
+        source=servers.source(settings),
     )
     if made.manifest.server:
         from portcullis.backup.wal import forget_before_oldest
@@ -113,7 +112,7 @@ def verify(
     manifest = choose(where, name, Wanted(), settings.home_path, place)
     keys = _keys(settings, identity)
     if manifest.server and (keys or not manifest.recipients):
-        drilled = _drilled_server(settings, where, manifest, keys, SystemClock().now())
+        drilled = servers.drilled_server(settings, where, manifest, keys, SystemClock().now())
         says = f"holds: {drilled.restored.position} events checked, by a server that ran on it"
         show({"name": manifest.name, "says": says}, output, _told)
         return
@@ -150,7 +149,7 @@ def drill_command(
     now, keys = SystemClock().now(), _keys(settings, identity)
     if settings.store_url:
         manifest = choose(where, name, Wanted(), settings.home_path, place_of(settings))
-        found = _drilled_server(settings, where, manifest, keys, now)
+        found = servers.drilled_server(settings, where, manifest, keys, now)
     else:
         manifest = choose(where, name, Wanted(), settings.home_path)
         found = drill(settings.home_path, where, manifest, keys, now)
@@ -218,8 +217,8 @@ def restore_command(
     where = Target(target or settings.backup_address)
     keys = _keys(settings, identity)
     if settings.store_url:
-        found = _restored_server(where, name, wanted, to, keys, shipped=not backup_only)
-        show(_restored(found, to or settings.home_path), output, _tell_of_server)
+        found = servers.restored_server(where, name, wanted, to, keys, shipped=not backup_only)
+        show(_restored(found, to or settings.home_path), output, servers.tell_of_server)
         return
     manifest = choose(where, name, wanted, settings.home_path)
     is_exact = name is not None and wanted == Wanted()
@@ -263,57 +262,6 @@ def _prove(home: Path, found: Restored) -> None:
     replaced.settle(home)
     if proven.same is False:
         messages.print("it folds to another state than the ledger that was there", markup=False)
-
-
-def _source(settings: Settings) -> Source | None:
-    """Where the ledger is copied from; None for the home's file."""
-    if not settings.store_url:
-        return None
-    place_of(settings)  # says what to do where the driver is missing
-    from portcullis.backup.server_backup import ServerSource
-
-    return ServerSource(settings)
-
-
-def _drilled_server(
-    settings: Settings, where: Target, manifest: Manifest, keys: list[Any], now: int
-) -> Drilled:
-    from portcullis.backup.server_backup import drill_server
-    from portcullis.backup.wal import shipped_to
-
-    return drill_server(settings, where, manifest, keys, now, shipped_to(where))
-
-
-def _restored_server(
-    where: Target,
-    name: str | None,
-    wanted: Wanted,
-    to: Path | None,
-    keys: list[Any],
-    *,
-    shipped: bool,
-) -> Restored:
-    if to is None or wanted.event is not None:
-        raise UsageError(
-            "a server is restored into a folder, as a whole or to a moment",
-            remedy="give --to FOLDER, and --at TIME instead of --event; see docs/postgres.md",
-        )
-    from portcullis.backup.server_backup import choose_server, restore_server
-    from portcullis.backup.wal import shipped_to
-
-    manifest = choose_server(where, name, wanted.moment)
-    log = shipped_to(where) if shipped else None
-    folder = to.expanduser().resolve()
-    return restore_server(where, manifest, folder, keys, moment=wanted.moment, wal=log)
-
-
-def _tell_of_server(body: dict[str, Any]) -> None:
-    console.print(
-        f"{body['folder']}: the server of {body['name']}, every file checked, in "
-        f"{body['took_s']:.2f} s; it holds event {body['event']} and what the shipped log adds. "
-        "docs/postgres.md says how to start it",
-        markup=False,
-    )
 
 
 def _told(body: dict[str, Any]) -> None:
