@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from portcullis.domain import (
+    balance,
     book,
     capital,
     enforcement,
@@ -272,45 +273,10 @@ class Engine:
         account.failed_compares = 0
         account.missed_fills += fact.missed
         account.reconciled_at = self.world.now
-        self._settle_balance(account)
-        self._watch_capital(account)
+        balance.settle(account, self.judge)
+        self._system.watch_capital(account)
         self.judge.judge(account, self.watches[account.id].everything, lockout=True)
         self._arm(account)
-
-    def _settle_balance(self, account: AccountState) -> None:
-        """Take the day's opening balance from the venue; later, a difference that stays."""
-        if not account.reported_at:
-            return  # when it was that, nobody knows: what it contains cannot be told
-        opening = account.balance - book.realized_at(account, account.reported_at)
-        if account.opening_balance is None:
-            account.opening_balance = opening
-            account.high = max(account.high or opening, opening)
-            capital.join(self.world, account)
-            return
-        gap = opening - account.opening_balance
-        if gap and gap == account.balance_gap:
-            account.opening_balance = opening
-            capital.move(self.world, account, gap)
-            self.judge.alert(
-                "balance_changed",
-                "warning",
-                account.id,
-                "the balance changed by something that is not a trade of the day",
-                "compare the account's statement with `account show`",
-            )
-            gap = 0
-        account.balance_gap = gap
-
-    def _watch_capital(self, account: AccountState) -> None:
-        """Books that contradict each other shut the gate: no figure can be relied on."""
-        fault, system = capital.account_fault(self.world, account), self.world.system
-        if fault is not None and system.mode in ("ACTIVE", "STARTING"):
-            system.resumes = "OBSERVE_ONLY"
-            why = f"capital is inconsistent: {fault}"
-            self.judge.out.append(mode.change(system, "OBSERVE_ONLY", why))
-            remedy = "see `portcullis capital`; verify and replay the ledger, keep it"
-            self.judge.alert("capital_inconsistent", "critical", None, why, remedy)
-            self._arm_system()
 
     def _on_venue(self, fact: VenueLinked) -> None:
         system = self.world.system
@@ -363,7 +329,8 @@ class Engine:
                 watch = self.watches[account.id]
                 self.judge.judge_quotes(account, watch)
                 book.watch_cover(account, state, any_stop=watch.any_stop)
-            self._end_config_locks(account)
+            gone = locks.unasked(account, self.watches.get(account.id), state)
+            self.judge.out += locks.end(account, gone, "config")
         capital.take_up(state, self.plan)
         self.judge.out += strategies.take_up(state, self.plan)
         self._index_all()
@@ -372,21 +339,6 @@ class Engine:
                 self.judge.judge(account, self.watches[account.id].everything, lockout=True)
                 self._arm(account)
         self._settle_mode()
-
-    def _end_config_locks(self, account: AccountState) -> None:
-        """Locks that stand until the configuration changes end when it no longer asks for them."""
-        watch = self.watches.get(account.id)
-        gone = []
-        for lock_id in locks.of_kind(account, "config"):
-            row = account.locks[lock_id]
-            blocked = watch is not None and any(
-                rule.blocks(params, self.world, row.instrument)
-                for rule, params in watch.rules
-                if row.rule == rule.NAME
-            )
-            if not blocked:
-                gone.append(lock_id)
-        self.judge.out += locks.end(account, gone, "config")
 
     def _on_proposal(self, fact: ProposalReceived) -> None:
         self._account(fact.order.account)

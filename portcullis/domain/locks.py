@@ -8,6 +8,7 @@ from portcullis.domain.breach import Breach, LockSpec
 from portcullis.domain.events import LockEnded, LockSet
 from portcullis.domain.model import Lock
 from portcullis.domain.state import AccountState, State
+from portcullis.domain.watch import AccountWatch
 
 
 def set_lock(
@@ -92,3 +93,18 @@ def shrink_kept(account: AccountState) -> None:
                 del kept[name]
             elif abs(position.size) < abs(kept[name]):
                 kept[name] = position.size
+
+
+def unasked(account: AccountState, watch: AccountWatch | None, world: State) -> list[int]:
+    """Locks that stand until the configuration changes, and that it no longer asks for."""
+    gone = []
+    for lock_id in of_kind(account, "config"):
+        row = account.locks[lock_id]
+        asked = watch is not None and any(
+            rule.blocks(params, world, row.instrument)
+            for rule, params in watch.rules
+            if row.rule == rule.NAME
+        )
+        if not asked:
+            gone.append(lock_id)
+    return gone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from portcullis.domain import mode
+from portcullis.domain import capital, mode
 from portcullis.domain.events import (
     BoundReached,
     ClockStepped,
@@ -16,6 +16,7 @@ from portcullis.domain.events import (
 )
 from portcullis.domain.judge import Judge
 from portcullis.domain.model import SECOND
+from portcullis.domain.state import AccountState
 
 
 class SystemFacts:
@@ -72,6 +73,17 @@ class SystemFacts:
         if verdict.passed:
             system.passed_at[verdict.name] = verdict.checked_at
         self.settle()
+
+    def watch_capital(self, account: AccountState) -> None:
+        """Books that contradict each other shut the gate: no figure can be relied on."""
+        fault, system = capital.account_fault(self._world, account), self._world.system
+        if fault is not None and system.mode in ("ACTIVE", "STARTING"):
+            system.resumes = "OBSERVE_ONLY"
+            why = f"capital is inconsistent: {fault}"
+            self._judge.out.append(mode.change(system, "OBSERVE_ONLY", why))
+            remedy = "see `portcullis capital`; verify and replay the ledger, keep it"
+            self._judge.alert("capital_inconsistent", "critical", None, why, remedy)
+            self._arm()
 
     def on_clock(self, fact: ClockStepped) -> None:
         self._judge.alert(
