@@ -43,7 +43,7 @@ async def ended(flow, run) -> Any:
 def last_verdict(settings, name):
     from checks.verdicts import inbox_of
 
-    waiting = inbox_of(settings.home_path).waiting(200)
+    waiting = inbox_of(settings).waiting(200)
     found = [msgspec.msgpack.decode(each.body, type=Verdict) for each in waiting]
     return [each for each in found if each.name == name][-1]
 
