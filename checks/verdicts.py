@@ -76,7 +76,8 @@ class Kind(NamedTuple):
 OPERATIONS = Kind(
     "operations",
     2 * MINUTE,
-    "Look at the worker: `portcullis status`, and what it said last in the home's `logs`.",
+    "Look at the side it names: the worker by `portcullis status`, the operations side in "
+    "Prefect's pages (is heartbeat's schedule on?), and what each said last in the home's `logs`.",
 )
 MARKET_DATA = Kind(
     "market_data",

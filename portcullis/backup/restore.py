@@ -204,7 +204,7 @@ def restore(
         )
     began = time.monotonic_ns()
     refuse_used(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _refuse_unwritable(folder)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".restore-") as scratch:
         fresh = Path(scratch) / "home"
         fresh.mkdir(mode=0o700)
@@ -241,6 +241,18 @@ def refuse_used(folder: Path) -> None:
         raise UsageError(f"{folder} is a file", remedy="name a folder that is not there yet")
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", remedy="name a folder that is not there yet")
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Raises UsageError where nothing can be made beside `folder`, before anything is fetched."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=".restore-").cleanup()
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be made: {error.strerror}",
+            remedy="name a folder where you may write",
+        ) from error
 
 
 def _go_on(

@@ -38,7 +38,7 @@ def _lines(file: str) -> Iterator[tuple[Iterable[bytes], str]]:
         yield sys.stdin.buffer, "standard input"
         return
     path = Path(file)
-    if not path.is_file():
+    if path.is_dir() or not path.exists():  # a pipe will do
         what = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
         raise UsageError(what, remedy="portcullis event export > FILE writes one")
     with path.open("rb") as lines:

@@ -26,7 +26,8 @@ def read(settings: Settings, name: str) -> dict[str, Any]:
     folder = settings.reports_path
     known = sorted(path.stem for path in folder.glob("*.json"))
     if name not in known:
-        remedy = f"there are: {', '.join(known)}" if known else "the flows leave them: see `up`"
+        there = f"there are: {', '.join(known)}" if known else "the flows leave them: see `up`"
+        remedy = f"{there}; what the worker and the shipper find is in `portcullis evidence list`"
         raise NotFound(f"no report of {name!r} is kept in {folder}", remedy=remedy)
     path = folder / f"{name}.json"
     try:

@@ -169,7 +169,7 @@ def confirm(name: str, what: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError(
-            f"{what} needs a confirmation and nobody can answer here", remedy="add --yes"
+            f"{what}: a confirmation is needed and nobody can answer here", remedy="add --yes"
         )
     if typer.prompt(f"{what}. Type {name} to go on", err=True) != name:
         raise Declined("not confirmed; nothing was done", remedy="type the name exactly")

@@ -62,11 +62,7 @@ def _watch(output: Form) -> None:
 
 def draw(found: dict[str, Any]) -> RenderableType:
     """The whole status as a picture for a terminal."""
-    parts: list[RenderableType] = [_gate(found), _evidence(found), _accounts(found)]
-    if found["pools"]:
-        parts.append(pools_table(found["pools"]))
-    if found["strategies"]:
-        parts.append(strategies_table(found["strategies"]))
+    parts: list[RenderableType] = [_gate(found), _accounts(found)]
     locks = [(a["account"], row) for a in found["accounts"] for row in a["locks"]]
     if locks:
         parts.append(
@@ -87,7 +83,11 @@ def draw(found: dict[str, Any]) -> RenderableType:
                 ),
             )
         )
-    parts.append(_distances(found))
+    parts += [_distances(found), _evidence(found)]  # what evidence lacks, the gate says above
+    if found["pools"]:
+        parts.append(pools_table(found["pools"]))
+    if found["strategies"]:
+        parts.append(strategies_table(found["strategies"]))
     return Group(*(part for each in parts for part in (each, "")))
 
 

@@ -95,6 +95,12 @@ def test_the_oldest_backup_that_reaches_far_enough_is_chosen(store, config, targ
         choose(target, "x", Wanted())
 
 
+def test_a_folder_that_cannot_be_made_is_named(target, made, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UsageError, match="cannot be made: File exists"):
+        restore(target, made, Wanted(), tmp_path / "file" / "back", ())
+
+
 @pytest.mark.parametrize(
     ("wanted", "error", "says"),
     [
