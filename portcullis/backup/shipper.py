@@ -20,7 +20,7 @@ from portcullis.backup.shipment import FOLDER, LABEL_MAX, SHIPMENT, ShipmentName
 from portcullis.backup.target import Target
 from portcullis.domain.model import SECOND, Verdict
 from portcullis.domain.money import duration
-from portcullis.errors import NotFound, PortcullisError, StoreError
+from portcullis.errors import LedgerBroken, NotFound, PortcullisError, StoreError
 from portcullis.store.database import LEDGER_FILE
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
@@ -86,7 +86,7 @@ class Shipper:
             progress = self._begin()
         sent = 0
         while sent < PIECES_AT_ONCE:
-            piece = read_piece(self._ledger, progress.position)
+            piece = self._next(progress)
             if not piece.rows:
                 break
             progress = self._send(piece, progress)
@@ -180,6 +180,13 @@ class Shipper:
                 f"{path}: {error.strerror}", remedy="let this user write the home; free its disk"
             ) from error
         self._progress = progress
+
+    def _next(self, progress: Progress) -> Piece:
+        try:
+            return read_piece(self._ledger, progress.position)
+        except LedgerBroken:
+            self._progress = None  # it may begin behind that now: the next turn looks
+            raise
 
     # --- sending --------------------------------------------------------------------------------
 

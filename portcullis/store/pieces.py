@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from portcullis.domain.events import CommandConcluded, CommandIssued, decode
-from portcullis.errors import StoreError
+from portcullis.errors import LedgerBroken, StoreError
 from portcullis.ports import StoredEvent
 from portcullis.store import queries
 from portcullis.store.database import driver_of, explained, open_reader, open_writer, transaction
@@ -48,7 +48,7 @@ def read_piece(
 ) -> Piece:
     """The next piece behind `after`, as the file is now; empty where there is nothing new.
 
-    Raises StoreError.
+    Raises StoreError, and LedgerBroken where events behind `after` are not in the file.
     """
     with explained(path), open_reader(path).connect() as connection:
         run = connection.exec_driver_sql
@@ -58,7 +58,7 @@ def read_piece(
             if head is None:
                 raise StoreError(f"{path}: the head is missing", remedy="restore the newest backup")
             end = head.position if through is None else min(through, head.position)
-            rows = _rows(connection, after, end, bytes_max)
+            rows = _rows(connection, path, after, end, bytes_max)
             last = after + len(rows)
             of_rows = (after, last)
             segments = run(
@@ -81,8 +81,10 @@ def read_piece(
     )
 
 
-def _rows(connection: Any, after: int, end: int, bytes_max: int) -> list[StoredEvent]:
-    """Up to `EVENTS_MAX` rows, or `bytes_max` of payloads."""
+def _rows(connection: Any, path: Path, after: int, end: int, bytes_max: int) -> list[StoredEvent]:
+    """Up to `EVENTS_MAX` rows, or `bytes_max` of payloads. Where a row stands says which event it
+    is, so that none may be missing.
+    """
     rows: list[StoredEvent] = []
     size = 0
     while len(rows) < EVENTS_MAX and size < bytes_max:
@@ -93,6 +95,12 @@ def _rows(connection: Any, after: int, end: int, bytes_max: int) -> list[StoredE
             "ORDER BY position",
             (start, stop),
         ).all()
+        if start < stop and [row[0] for row in found] != list(range(start + 1, stop + 1)):
+            raise LedgerBroken(
+                f"{path}: not every event behind {start} is there",
+                position=start + 1,
+                remedy="they were retired, or else: `portcullis ledger verify`",
+            )
         rows += map(StoredEvent._make, found)
         size += sum(len(row.payload) for row in found)
         if not found:

@@ -1,0 +1,56 @@
+"""Shipping when something it stood on is gone: events, the file of a backup, honest names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from portcullis.backup.make import make
+from portcullis.domain.model import HOUR
+from portcullis.errors import LedgerBroken
+from portcullis.store import ledger as ledgers
+from portcullis.store.ledger import SqliteLedger
+from portcullis.store.pieces import read_piece
+from portcullis.worker.deriving import derive
+from tests.backup.conftest import NOW
+from tests.backup.dock import back, end_of, ships, write
+
+pytestmark = pytest.mark.usefixtures("small_pieces")
+
+
+def retire(store: Path, through: int) -> None:
+    ledger = SqliteLedger(store)
+    ledger.begin_at(derive(store, through).to_bytes())
+    while ledger.drop_retired(1_000):
+        continue
+    ledger.close()
+
+
+@pytest.mark.parametrize("behind", [30, 300])
+def test_events_retired_before_they_were_shipped_are_no_end_of_the_ledger(
+    store, target, made, clock, config, tmp_path, monkeypatch, behind
+):
+    monkeypatch.setattr(ledgers, "KEPT_EVENTS", 10)
+    shipper = ships(store, target, clock)
+    reached = shipper.turn().position
+    end = write(store, behind)
+    make(store, config, target, (), NOW + HOUR)
+    write(store, 50)
+    retire(store, end - 5)
+    with pytest.raises(LedgerBroken, match=f"behind {reached} is there"):
+        shipper.turn()
+    assert shipper.turn().position == end_of(store)[0]  # from the backup that holds them
+    found, folder = back(store, target, tmp_path)
+    assert end_of(folder) == end_of(store)
+    assert not found.problems
+
+
+def test_a_piece_never_spans_events_that_are_not_there(store, monkeypatch):
+    monkeypatch.setattr(ledgers, "KEPT_EVENTS", 10)
+    end = write(store, 50)
+    retire(store, end - 30)
+    for after in (end - 70, end - 35):
+        with pytest.raises(LedgerBroken):
+            read_piece(store / "ledger.db", after)
+    assert read_piece(store / "ledger.db", end - 30).last == end
