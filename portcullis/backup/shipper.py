@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from portcullis.backup.manifest import MANIFEST, Manifest
+from portcullis.backup.manifest import MANIFEST, PACKED, Manifest
 from portcullis.backup.restore import of_this_past
 from portcullis.backup.shipment import FOLDER, LABEL_MAX, SHIPMENT, ShipmentName, pack, read_label
 from portcullis.backup.target import Target
@@ -233,7 +233,8 @@ class Shipper:
 
     def _backups(self, ledger: str, end: int) -> dict[str, int]:
         """As `_backed_up`, after a look at the target."""
-        there = self._target.sizes(MANIFEST)
+        whole = self._target.sizes(PACKED)
+        there = [name for name in self._target.sizes(MANIFEST) if name in whole]
         known = {n: position for n, position in self._backed_up.items() if n in there}
         fresh = [self._manifest(name) for name in there if name not in self._seen]
         self._seen = set(there)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from portcullis.backup.make import make
+from portcullis.backup.manifest import PACKED
 from portcullis.domain.model import HOUR
 from portcullis.errors import LedgerBroken
 from portcullis.store import ledger as ledgers
@@ -54,3 +55,19 @@ def test_a_piece_never_spans_events_that_are_not_there(store, monkeypatch):
         with pytest.raises(LedgerBroken):
             read_piece(store / "ledger.db", after)
     assert read_piece(store / "ledger.db", end - 30).last == end
+
+
+def test_a_backup_whose_file_is_gone_stands_for_no_shipment(
+    store, target, made, clock, config, tmp_path
+):
+    shipper = ships(store, target, clock)
+    shipper.turn()
+    for hours in (1, 2):
+        write(store, 50)
+        shipper.turn()
+        later = make(store, config, target, (), NOW + hours * HOUR).manifest
+        (Path(target.address) / f"{later.name}{PACKED}").unlink()
+    shipper.look_after()
+    found, folder = back(store, target, tmp_path)
+    assert found.name == made.name
+    assert end_of(folder) == end_of(store)
