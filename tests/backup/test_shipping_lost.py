@@ -8,6 +8,7 @@ import pytest
 
 from portcullis.backup.make import make
 from portcullis.backup.manifest import PACKED
+from portcullis.backup.shipment import FOLDER, SHIPMENT
 from portcullis.domain.model import HOUR
 from portcullis.errors import LedgerBroken
 from portcullis.store import ledger as ledgers
@@ -15,7 +16,7 @@ from portcullis.store.ledger import SqliteLedger
 from portcullis.store.pieces import read_piece
 from portcullis.worker.deriving import derive
 from tests.backup.conftest import NOW
-from tests.backup.dock import back, end_of, ships, write
+from tests.backup.dock import back, end_of, names, ships, write
 
 pytestmark = pytest.mark.usefixtures("small_pieces")
 
@@ -71,3 +72,17 @@ def test_a_backup_whose_file_is_gone_stands_for_no_shipment(
     found, folder = back(store, target, tmp_path)
     assert found.name == made.name
     assert end_of(folder) == end_of(store)
+
+
+def test_a_forged_generation_hides_nothing_that_is_shipped(store, target, made, clock, tmp_path):
+    folder = Path(target.address) / FOLDER
+    folder.mkdir()
+    forged = f"{made.ledger[:8]}-{10**9 - 1}-{1:012d}-{2:012d}{SHIPMENT}"
+    (folder / forged).write_bytes(b"x" * 300)
+    write(store, 20)
+    shipper = ships(store, target, clock)
+    shipper.turn()
+    assert shipper.look_after() == 0
+    assert max(name.generation for name in names(target)) == 10**9
+    _, restored = back(store, target, tmp_path)
+    assert end_of(restored) == end_of(store)
