@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation, Overflow
 from portcullis.domain.model import MICRO, Instrument
 
 DIGITS_MAX = 20
-"""Of a whole number of units. Writing out one like 1e999999 would keep whoever reads it for long."""
+"""Of a whole number of units: writing out one like 1e999999 keeps whoever reads it for long."""
 
 
 def money(micros: int, currency: str = "USD") -> str:
