@@ -52,7 +52,7 @@ class OnDisk(World):
 
         return super()._ports()._replace(derive=derived)
 
-    def ask(self, request_id: str, through: object, role: str = "operator") -> None:
+    def ask(self, request_id: str, through: int | str, role: str = "operator") -> None:
         body = msgspec.msgpack.encode(Asked("archived", None, {"through": through}))
         self.inbox.ask(request_id, "retire", "operations", role, body, START)
 
