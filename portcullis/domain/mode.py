@@ -127,6 +127,11 @@ def start(system: SystemState, now: int, plan: Plan, last_at: int, *, clean: boo
     return change(system, "STARTING", why)
 
 
+def is_shut_down(system: SystemState) -> bool:
+    """Whether it is in SHUTDOWN, or in a start that leads back there."""
+    return "SHUTDOWN" in (system.mode, system.resumes if system.mode == "STARTING" else "")
+
+
 def change(
     system: SystemState, after: Mode, why: str, evidence: tuple[str, ...] = (), by: str = ""
 ) -> ModeChanged:

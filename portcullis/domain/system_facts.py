@@ -46,7 +46,7 @@ class SystemFacts:
     def on_restored(self, fact: LedgerRestored) -> None:
         """What happened since the backup is known to the venue alone: a person must look."""
         system = self._world.system
-        if system.mode != "SHUTDOWN":
+        if not mode.is_shut_down(system):
             why = f"restored from {fact.backup} by {fact.by}: {fact.reason}"
             system.resumes = "OBSERVE_ONLY"
             self._judge.out.append(mode.change(system, "OBSERVE_ONLY", why))

@@ -9,6 +9,7 @@ from portcullis.domain.commands import Close, Flatten
 from portcullis.domain.events import (
     BreachFound,
     CommandConcluded,
+    LedgerRestored,
     OrderReported,
     ProposalReceived,
     Quote,
@@ -230,6 +231,21 @@ def test_a_shutdown_is_not_forgotten_by_a_start_that_fails():
     desk.ask("shutdown")
     desk.do(WorkerStarted("test", 0, True))
     desk.verdict("operations", passed=False)
+    assert desk.engine.state.system.mode == "SHUTDOWN"
+
+
+@pytest.mark.parametrize("meanwhile", ["asked to observe", "restored"])
+def test_a_start_out_of_shutdown_leads_nowhere_milder(meanwhile):
+    desk = Desk(required=(Requirement("operations"),))
+    desk.verdict("operations")
+    desk.ask("shutdown")
+    desk.do(WorkerStarted("test", 0, True))
+    if meanwhile == "restored":
+        desk.do(LedgerRestored("backup", 1, "me", "the disk was lost"))
+    else:
+        assert desk.ask("observe").outcome == "refused"
+    desk.do(WorkerStarted("test", 0, True))
+    desk.verdict("operations")
     assert desk.engine.state.system.mode == "SHUTDOWN"
 
 
