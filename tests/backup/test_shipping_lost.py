@@ -9,6 +9,8 @@ import pytest
 from portcullis.backup.make import make
 from portcullis.backup.manifest import PACKED
 from portcullis.backup.shipment import FOLDER, SHIPMENT
+from portcullis.backup.shipper import run
+from portcullis.backup.target import Target
 from portcullis.domain.model import HOUR
 from portcullis.errors import LedgerBroken
 from portcullis.store import ledger as ledgers
@@ -86,3 +88,12 @@ def test_a_forged_generation_hides_nothing_that_is_shipped(store, target, made, 
     assert max(name.generation for name in names(target)) == 10**9
     _, restored = back(store, target, tmp_path)
     assert end_of(restored) == end_of(store)
+
+
+def test_a_target_that_takes_no_files_is_told_and_waited_for(store, clock):
+    lines: list[str] = []
+    shipper = ships(store, Target("http://127.0.0.1:9/none"), clock)
+    turns = iter((False, True))
+    run(shipper, store, 1, lambda _: None, lambda _: next(turns), lines.append)
+    assert len(lines) == 1
+    assert "cannot" in lines[0]
