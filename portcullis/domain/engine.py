@@ -304,7 +304,9 @@ class Engine:
     def _watch_capital(self, account: AccountState) -> None:
         """Books that contradict each other shut the gate: no figure can be relied on."""
         fault, system = capital.account_fault(self.world, account), self.world.system
-        if fault is not None and system.mode in ("ACTIVE", "STARTING"):
+        if fault is None or mode.is_shut_down(system):
+            return
+        if system.mode in ("ACTIVE", "STARTING"):
             system.resumes = "OBSERVE_ONLY"
             why = f"capital is inconsistent: {fault}"
             self.judge.out.append(mode.change(system, "OBSERVE_ONLY", why))
