@@ -22,9 +22,7 @@ from portcullis.ports import Entry
 from portcullis.store.anchors import ANCHORS_FILE
 from portcullis.store.base import Base
 from portcullis.store.cut import cut
-from portcullis.store.database import (
-    LEDGER_FILE,
-)
+from portcullis.store.database import LEDGER_FILE, explained
 from portcullis.store.keys import PRIVATE_FILE, PUBLIC_FILE, load_verifier
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.lock import WriterLock
@@ -193,8 +191,12 @@ def restore(
         raise UsageError(f"{folder} is a file", remedy="name a folder that is not there yet")
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", remedy="name a folder that is not there yet")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".restore-") as scratch:
+    with explained(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        explained(folder.parent),
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=".restore-") as scratch,
+    ):
         fresh = Path(scratch) / "home"
         fresh.mkdir(mode=0o700)
         fetch(target, manifest, fresh, identities)
