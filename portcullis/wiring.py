@@ -188,12 +188,18 @@ async def derive_base(home: Path, through: int) -> bytes:
     where it could not be.
     """
     own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "portcullis.worker.deriving", str(home), str(through)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=own,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "portcullis.worker.deriving", str(home), str(through)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=own,
+        )
+    except OSError as error:
+        raise StoreError(
+            f"no base could be derived: {error.strerror or error}",
+            remedy="let this user start processes; nothing was retired",
+        ) from error
     try:
         async with asyncio.timeout(DERIVE_SECONDS_MAX):
             body, problem = await process.communicate()

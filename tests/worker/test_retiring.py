@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,3 +152,9 @@ def test_the_process_that_derives_gives_the_same_and_an_error_as_a_sentence(tmp_
     assert asyncio.run(derive_base(tmp_path, 200)) == derive(tmp_path, 200).to_bytes()
     with pytest.raises(StoreError, match="no base could be derived"):
         asyncio.run(derive_base(tmp_path / "elsewhere", 200))
+
+
+def test_a_process_that_cannot_be_started_ends_no_worker(tmp_path, world, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
+    with pytest.raises(StoreError, match="no base could be derived: No such file"):
+        asyncio.run(derive_base(tmp_path, 200))
