@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from pathlib import Path
 
 from portcullis import wiring
 from portcullis.backup import shipper
@@ -11,6 +12,7 @@ from portcullis.backup.packing import recipients_of
 from portcullis.backup.target import Target
 from portcullis.cli import context
 from portcullis.clock import SystemClock
+from portcullis.domain.model import Verdict
 from portcullis.store.inbox import SqliteInbox, leave_verdict
 
 
@@ -23,15 +25,20 @@ def ship() -> None:
     ships = shipper.Shipper(home, Target(settings.backup_address), recipients, SystemClock().now)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    shipper.run(
+        ships,
+        home,
+        settings.ship_every,
+        lambda verdict: leave(home, verdict),
+        stopping.wait,
+        lambda text: print(text, flush=True),
+    )
+
+
+def leave(home: Path, verdict: Verdict) -> None:
+    """Into the inbox that is there now: a restore in place puts another one in its place."""
     inbox = SqliteInbox(home)
     try:
-        shipper.run(
-            ships,
-            home,
-            settings.ship_every,
-            lambda verdict: leave_verdict(inbox, verdict, "shipper"),
-            stopping.wait,
-            lambda text: print(text, flush=True),
-        )
+        leave_verdict(inbox, verdict, "shipper")
     finally:
         inbox.close()

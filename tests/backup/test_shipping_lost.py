@@ -11,9 +11,11 @@ from portcullis.backup.manifest import PACKED
 from portcullis.backup.shipment import FOLDER, SHIPMENT
 from portcullis.backup.shipper import run
 from portcullis.backup.target import Target
-from portcullis.domain.model import HOUR
+from portcullis.cli.shipping import leave
+from portcullis.domain.model import HOUR, Verdict
 from portcullis.errors import LedgerBroken
 from portcullis.store import ledger as ledgers
+from portcullis.store.inbox import SqliteInbox
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.pieces import read_piece
 from portcullis.worker.deriving import derive
@@ -97,3 +99,14 @@ def test_a_target_that_takes_no_files_is_told_and_waited_for(store, clock):
     run(shipper, store, 1, lambda _: None, lambda _: next(turns), lines.append)
     assert len(lines) == 1
     assert "cannot" in lines[0]
+
+
+def test_a_verdict_goes_into_the_inbox_that_is_there_now(tmp_path):
+    verdict = Verdict("shipped", True, NOW, NOW + HOUR, "all of it", "shipper")
+    leave(tmp_path, verdict)
+    for file in tmp_path.glob("inbox.db*"):  # as a restore in place does
+        file.unlink()
+    leave(tmp_path, verdict)
+    inbox = SqliteInbox(tmp_path)
+    assert [request.verb for request in inbox.waiting(9)] == ["verdict"]
+    inbox.close()
