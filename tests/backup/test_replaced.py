@@ -52,6 +52,7 @@ def test_what_was_replaced_comes_back_with_what_was_beside_it(home_before, targe
 def test_without_what_was_set_aside_the_ledger_in_place_stays(home_before, target, made, way):
     found = in_place(home_before, target, made)
     after, note = rows(home_before), replaced.unsettled(home_before)
+    assert note is not None
     kept = {"gone": note.kept, "elsewhere": "../elsewhere", "nowhere": ""}[way]
     changed = msgspec.json.encode(msgspec.structs.replace(note, kept=kept))
     (home_before / replaced.NOTE_FILE).write_bytes(changed)
