@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,7 +76,9 @@ def choose(target: Target, name: str | None, wanted: Wanted, home: Path | None =
     found = everything = target.manifests()
     if home is not None and (home / PUBLIC_FILE).exists():
         ledger = load_verifier(home / PUBLIC_FILE).name.rpartition("/")[2]
-        found = of_this_past(home, [each for each in found if each.ledger == ledger])
+        found = [each for each in found if each.ledger == ledger]
+        with suppress(StoreError):  # a ledger that cannot be read is what is restored most
+            found = of_this_past(home, found)
     enough = [
         each
         for each in found
@@ -95,23 +98,19 @@ def choose(target: Target, name: str | None, wanted: Wanted, home: Path | None =
 
 
 def of_this_past(home: Path, found: Sequence[Manifest]) -> list[Manifest]:
-    """The backups whose events the ledger in `home` begins with, and those that reach further;
-    all of them where it cannot be read. Those that end before its base are not told from others.
+    """The backups whose events the ledger in `home` begins with, and those that reach further.
+    Those that end before its base are not told from others. Raises StoreError where the ledger
+    cannot be read: nothing may be deleted for a backup then.
 
     After a restore in place it goes on otherwise, and older backups are of another past.
     """
-    try:
-        with LedgerReader(home) as reader:
-            end, base = reader.head().position, reader.base()
-            begins = base.position if base else 0
-            told = {m.position for m in found if begins <= m.position <= end}
-            roots = _roots(reader, base, sorted(told))
-        public = load_verifier(home / PUBLIC_FILE)
-        return [
-            m for m in found if m.position > end or _root(m, public) == roots.get(m.position, b"")
-        ]
-    except StoreError:
-        return list(found)
+    with LedgerReader(home) as reader:
+        end, base = reader.head().position, reader.base()
+        begins = base.position if base else 0
+        told = {m.position for m in found if begins <= m.position <= end}
+        roots = _roots(reader, base, sorted(told))
+    public = load_verifier(home / PUBLIC_FILE)
+    return [m for m in found if m.position > end or _root(m, public) == roots.get(m.position, b"")]
 
 
 def _roots(reader: LedgerReader, base: Base | None, positions: Sequence[int]) -> dict[int, bytes]:

@@ -237,10 +237,9 @@ class Shipper:
         there = [name for name in self._target.sizes(MANIFEST) if name in whole]
         known = {n: position for n, position in self._backed_up.items() if n in there}
         fresh = [self._manifest(name) for name in there if name not in self._seen]
-        self._seen = set(there)
         ours = [m for m in fresh if m and m.ledger == ledger and m.position <= end]
         known |= {m.name: m.position for m in of_this_past(self._home, ours)} if ours else {}
-        self._backed_up = known
+        self._seen, self._backed_up = set(there), known
         return known
 
     def _manifest(self, name: str) -> Manifest | None:

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from portcullis.backup import restore as restoring
+from portcullis.backup.in_place import restore_in_place
 from portcullis.backup.make import make
 from portcullis.backup.manifest import PACKED
+from portcullis.backup.restore import Wanted
 from portcullis.backup.shipment import FOLDER, SHIPMENT
 from portcullis.backup.shipper import run
 from portcullis.backup.target import Target
 from portcullis.cli.shipping import leave
 from portcullis.domain.model import HOUR, Verdict
-from portcullis.errors import LedgerBroken
+from portcullis.errors import LedgerBroken, StoreError
 from portcullis.store import ledger as ledgers
 from portcullis.store.inbox import SqliteInbox
 from portcullis.store.ledger import SqliteLedger
@@ -110,3 +113,30 @@ def test_a_verdict_goes_into_the_inbox_that_is_there_now(tmp_path):
     inbox = SqliteInbox(tmp_path)
     assert [request.verb for request in inbox.waiting(9)] == ["verdict"]
     inbox.close()
+
+
+def test_while_the_ledger_cannot_be_read_no_backup_stands_for_anything(
+    store, target, made, clock, config, tmp_path, monkeypatch
+):
+    write(store, 200)
+    for hours in (1, 2):  # of a past that is given up
+        make(store, config, target, (), NOW + hours * HOUR)
+    restore_in_place(
+        store, target, made, Wanted(), (), by="me", reason="r", now=NOW + 3 * HOUR, shipped=False
+    )
+    shipper = ships(store, target, clock)
+    shipper.turn()
+    write(store, 300)
+    shipper.turn()
+    make(store, config, target, (), NOW + 4 * HOUR)  # one more, which is not known yet
+
+    def is_locked(_home: Path) -> None:
+        raise StoreError("database is locked", remedy="wait")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restoring, "LedgerReader", is_locked)
+        with pytest.raises(StoreError, match="locked"):
+            shipper.look_after()
+    shipper.look_after()
+    _, folder = back(store, target, tmp_path)
+    assert end_of(folder) == end_of(store)
