@@ -21,6 +21,7 @@ from portcullis.domain.plan import Plan
 from portcullis.errors import ConfigError, StoreError, UsageError
 from portcullis.ports import ObservedVenue, Venue
 from portcullis.store import credential
+from portcullis.store.database import explained
 from portcullis.store.inbox import SqliteInbox
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.writer import GroupCommit
@@ -119,6 +120,8 @@ async def _work(
 ) -> None:
     home = settings.home_path
     last_words = LastWords(home)
+    with explained(last_words.path):
+        said_before = last_words.prepare()
     ports = Ports(
         SystemClock(),
         ledger,
@@ -142,7 +145,7 @@ async def _work(
         gate,
         host_stated=host_stated(settings),
         observes=settings.role == "observe",
-        last_words=last_words.prepare(),
+        last_words=said_before,
     )
     worker = Worker(ports, terms)
     worker.feed.when_told.append(
