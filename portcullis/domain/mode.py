@@ -95,6 +95,8 @@ def settle(system: SystemState, plan: Plan, now: int) -> ModeChanged | None:
     is_fatal = system.resumes == "SHUTDOWN" or any(
         need.shutdown_when_failed for need in plan.required if failed(system, (need,))
     )
+    # What is overdue already has no deadline left that would trip it later.
+    is_fatal = is_fatal or bool(fatal(system, plan, now))
     fallen: Mode = "SHUTDOWN" if is_fatal else "OBSERVE_ONLY"
     if bad:
         return change(system, fallen, "a start-up check failed", bad)
