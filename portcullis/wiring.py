@@ -120,8 +120,6 @@ async def _work(
 ) -> None:
     home = settings.home_path
     last_words = LastWords(home)
-    with explained(last_words.path):
-        said_before = last_words.prepare()
     ports = Ports(
         SystemClock(),
         ledger,
@@ -145,7 +143,7 @@ async def _work(
         gate,
         host_stated=host_stated(settings),
         observes=settings.role == "observe",
-        last_words=said_before,
+        last_words=_said_before(last_words),
     )
     worker = Worker(ports, terms)
     worker.feed.when_told.append(
@@ -171,6 +169,12 @@ async def _work(
     gc.enable()
     gc.set_threshold(*GC_THRESHOLD)
     await _run(worker, last_words)
+
+
+def _said_before(last_words: LastWords) -> str:
+    """What the run before said. Raises StoreError where its file cannot be used."""
+    with explained(last_words.path):
+        return last_words.prepare()
 
 
 async def _run(worker: Worker, last_words: LastWords) -> None:
