@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from portcullis.config.settings import Settings
 from portcullis.domain.model import HOUR, MINUTE, Verdict
-from portcullis.store.inbox import StoredInbox, leave_verdict
+from portcullis.store.inbox import leave_verdict
 from portcullis.store.opening import open_inbox
 
 SUMMARY_MAX = 400
@@ -134,10 +134,6 @@ def leave(settings: Settings, verdict: Verdict) -> str:
 
     Raises StoreError when the inbox cannot be written.
     """
-    return leave_verdict(inbox_of(settings), verdict, "operations")
-
-
-@lru_cache(maxsize=4)
-def inbox_of(settings: Settings) -> StoredInbox:
-    """One open inbox per store and process: opening it looks at the schema each time."""
-    return open_inbox(settings)
+    # The inbox that is there now: a restore in place puts another one in its place.
+    with closing(open_inbox(settings)) as inbox:
+        return leave_verdict(inbox, verdict, "operations")

@@ -22,6 +22,7 @@ from portcullis.domain.plan import Plan
 from portcullis.errors import ConfigError, StoreAway, StoreError, UsageError
 from portcullis.ports import ObservedVenue, Venue
 from portcullis.store import credential
+from portcullis.store.database import explained
 from portcullis.store.inbox import StoredInbox
 from portcullis.store.ledger import StoredLedger
 from portcullis.store.opening import open_inbox, open_ledger
@@ -163,7 +164,7 @@ async def _work(
         gate,
         host_stated=host_stated(settings),
         observes=settings.role == "observe",
-        last_words=last_words.prepare(),
+        last_words=_said_before(last_words),
     )
     worker = Worker(ports, terms)
     worker.feed.when_told.append(
@@ -191,6 +192,12 @@ async def _work(
     await _run(worker, last_words)
 
 
+def _said_before(last_words: LastWords) -> str:
+    """What the run before said. Raises StoreError where its file cannot be used."""
+    with explained(last_words.path):
+        return last_words.prepare()
+
+
 async def _run(worker: Worker, last_words: LastWords) -> None:
     """Run the worker; what ends it is said once more at the next start."""
     clearing = asyncio.create_task(_clear(worker, last_words), name="last words")
@@ -211,18 +218,19 @@ async def derive_base(settings: Settings, through: int) -> bytes:
     own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     if settings.store_url:
         own[f"{PREFIX}STORE_URL"] = settings.store_url
-    process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-m",
-            "portcullis.worker.deriving",
-            str(settings.home_path),
-            str(through),
-        ),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=own,
-    )
+    home = str(settings.home_path)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "portcullis.worker.deriving", home, str(through)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=own,
+        )
+    except OSError as error:
+        raise StoreError(
+            f"no base could be derived: {error.strerror or error}",
+            remedy="let this user start processes; nothing was retired",
+        ) from error
     try:
         async with asyncio.timeout(DERIVE_SECONDS_MAX):
             body, problem = await process.communicate()

@@ -49,8 +49,9 @@ def archive(
     now: int,
     place: Place | None = None,
 ) -> list[ShipmentName]:
-    """Archive every segment that ends at or before event `through`; those that were not there yet.
-    The ledger is in the home's file, or in another place.
+    """Archive every segment that ends at or before event `through`; those that were not there yet,
+    or are damaged there: what is archived may leave the ledger next. The ledger is in the home's
+    file, or in another place.
 
     Each is read back. Raises StoreError where one does not hold, StoreLocked while another runs.
     """
@@ -66,7 +67,7 @@ def archive(
         first_here = base.position // SEGMENT_EVENTS + 1 if base else 1
         for number in range(first_here, through // SEGMENT_EVENTS + 1):
             name = _name(ledger, number)
-            if name not in there:
+            if name not in there or not _is_whole(folder, name):
                 _put(folder, _sealed(place, name, public), name, ledger, recipients, now)
                 made.append(name)
     return made
@@ -199,6 +200,14 @@ def _check_seal(piece: Piece, name: ShipmentName, public: Verifier) -> None:
 
 def _root(piece: Piece) -> bytes:
     return root_of([row.hash for row in piece.rows])
+
+
+def _is_whole(folder: Target, name: ShipmentName) -> bool:
+    try:
+        read_label(folder.read(f"{name}{SEGMENT}"), name)
+    except StoreError:
+        return False
+    return True
 
 
 def _put(

@@ -129,6 +129,11 @@ def put_back(home: Path) -> Path | None:
         if found is None:
             return None
         kept = home / found.kept
+        if kept.parent != home or not kept.is_dir():
+            raise StoreError(
+                f"{kept}: what was set aside by a restore is not there any more",
+                remedy=f"the ledger in place stays; verify it, then remove {home / NOTE_FILE}",
+            )
         if _is_there(home, found):
             _put_back(home, kept)
         else:  # cut short before the old one was replaced; perhaps it went on since

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,9 +23,7 @@ from portcullis.ports import Entry
 from portcullis.store.anchors import ANCHORS_FILE
 from portcullis.store.base import Base
 from portcullis.store.cut import cut
-from portcullis.store.database import (
-    LEDGER_FILE,
-)
+from portcullis.store.database import LEDGER_FILE, explained
 from portcullis.store.keys import PRIVATE_FILE, PUBLIC_FILE, load_verifier
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.lock import WriterLock
@@ -84,7 +83,9 @@ def choose(
     found = everything = target.manifests()
     if home is not None and (home / PUBLIC_FILE).exists():
         ledger = load_verifier(home / PUBLIC_FILE).name.rpartition("/")[2]
-        found = of_this_past(home, [each for each in found if each.ledger == ledger], place)
+        found = [each for each in found if each.ledger == ledger]
+        with suppress(StoreError):  # a ledger that cannot be read is what is restored most
+            found = of_this_past(home, found, place)
     enough = [
         each
         for each in found
@@ -106,23 +107,19 @@ def choose(
 def of_this_past(
     home: Path, found: Sequence[Manifest], place: Place | None = None
 ) -> list[Manifest]:
-    """The backups whose events the ledger in `home` begins with, and those that reach further;
-    all of them where it cannot be read. Those that end before its base are not told from others.
+    """The backups whose events the ledger in `home` begins with, and those that reach further.
+    Those that end before its base are not told from others. Raises StoreError where the ledger
+    cannot be read: nothing may be deleted for a backup then.
 
     After a restore in place it goes on otherwise, and older backups are of another past.
     """
-    try:
-        with LedgerReader(place or home) as reader:
-            end, base = reader.head().position, reader.base()
-            begins = base.position if base else 0
-            told = {m.position for m in found if begins <= m.position <= end}
-            roots = _roots(reader, base, sorted(told))
-        public = load_verifier(home / PUBLIC_FILE)
-        return [
-            m for m in found if m.position > end or _root(m, public) == roots.get(m.position, b"")
-        ]
-    except StoreError:
-        return list(found)
+    with LedgerReader(place or home) as reader:
+        end, base = reader.head().position, reader.base()
+        begins = base.position if base else 0
+        told = {m.position for m in found if begins <= m.position <= end}
+        roots = _roots(reader, base, sorted(told))
+    public = load_verifier(home / PUBLIC_FILE)
+    return [m for m in found if m.position > end or _root(m, public) == roots.get(m.position, b"")]
 
 
 def _roots(reader: LedgerReader, base: Base | None, positions: Sequence[int]) -> dict[int, bytes]:
@@ -205,7 +202,10 @@ def restore(
     began = time.monotonic_ns()
     refuse_used(folder)
     _refuse_unwritable(folder)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".restore-") as scratch:
+    with (
+        explained(folder.parent),
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=".restore-") as scratch,
+    ):
         fresh = Path(scratch) / "home"
         fresh.mkdir(mode=0o700)
         fetch(target, manifest, fresh, identities)

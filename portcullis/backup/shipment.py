@@ -19,7 +19,7 @@ SHIPMENT = ".shipment"
 FOLDER = "shipments"
 UNPACKED_MAX = 4 * BYTES_MAX
 LABEL_MAX = 16_384
-_NAME = re.compile(r"([0-9a-f]{8})-(\d{4,9})-(\d{12,})-(\d{12,})")
+_NAME = re.compile(r"([0-9a-f]{8})-([0-9]{4,})-([0-9]{12,})-([0-9]{12,})")
 
 
 class ShipmentName(NamedTuple):

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from portcullis.backup.manifest import MANIFEST, Manifest
+from portcullis.backup.manifest import MANIFEST, PACKED, Manifest
 from portcullis.backup.restore import of_this_past
 from portcullis.backup.shipment import FOLDER, LABEL_MAX, SHIPMENT, ShipmentName, pack, read_label
 from portcullis.backup.target import Target
 from portcullis.domain.model import SECOND, Verdict
 from portcullis.domain.money import duration
-from portcullis.errors import NotFound, PortcullisError, StoreError
+from portcullis.errors import LedgerBroken, NotFound, PortcullisError, StoreError
 from portcullis.store.database import LEDGER_FILE
 from portcullis.store.keys import PUBLIC_FILE, load_verifier
 from portcullis.store.lock import WriterLock
@@ -86,7 +86,7 @@ class Shipper:
             progress = self._begin()
         sent = 0
         while sent < PIECES_AT_ONCE:
-            piece = read_piece(self._ledger, progress.position)
+            piece = self._next(progress)
             if not piece.rows:
                 break
             progress = self._send(piece, progress)
@@ -181,6 +181,13 @@ class Shipper:
             ) from error
         self._progress = progress
 
+    def _next(self, progress: Progress) -> Piece:
+        try:
+            return read_piece(self._ledger, progress.position)
+        except LedgerBroken:
+            self._progress = None  # it may begin behind that now: the next turn looks
+            raise
+
     # --- sending --------------------------------------------------------------------------------
 
     def _send(self, piece: Piece, before: Progress) -> Progress:
@@ -226,13 +233,13 @@ class Shipper:
 
     def _backups(self, ledger: str, end: int) -> dict[str, int]:
         """As `_backed_up`, after a look at the target."""
-        there = self._target.sizes(MANIFEST)
+        whole = self._target.sizes(PACKED)
+        there = [name for name in self._target.sizes(MANIFEST) if name in whole]
         known = {n: position for n, position in self._backed_up.items() if n in there}
         fresh = [self._manifest(name) for name in there if name not in self._seen]
-        self._seen = set(there)
         ours = [m for m in fresh if m and m.ledger == ledger and m.position <= end]
         known |= {m.name: m.position for m in of_this_past(self._home, ours)} if ours else {}
-        self._backed_up = known
+        self._seen, self._backed_up = set(there), known
         return known
 
     def _manifest(self, name: str) -> Manifest | None:

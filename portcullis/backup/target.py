@@ -136,7 +136,7 @@ class Target:
                 if self._local:
                     self._make_durable(Path(self._root))
         except StoreError:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, NotImplementedError):
                 self._files.rm_file(part)
             raise
 
@@ -178,7 +178,7 @@ class Target:
     def _explained(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError, ImportError) as error:
+        except (OSError, ValueError, ImportError, NotImplementedError) as error:
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
             said = _without_secret(said)
             raise StoreError(

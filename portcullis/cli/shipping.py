@@ -28,10 +28,15 @@ def ship() -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    carry_out = _receive_log if settings.store_url else _ship_pieces
+    carry_out(settings, lambda verdict: leave(settings, verdict), stopping.wait)
+
+
+def leave(settings: Settings, verdict: Verdict) -> None:
+    """Into the inbox that is there now: a restore in place puts another one in its place."""
     inbox = open_inbox(settings)
     try:
-        carry_out = _receive_log if settings.store_url else _ship_pieces
-        carry_out(settings, lambda v: leave_verdict(inbox, v, "shipper"), stopping.wait)
+        leave_verdict(inbox, verdict, "shipper")
     finally:
         inbox.close()
 

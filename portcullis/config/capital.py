@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from yaml.nodes import MappingNode, Node
+from yaml.nodes import MappingNode, Node, ScalarNode
 
 from portcullis.config.reader import MISSING, Reader
 from portcullis.config.source import Faults, load
@@ -19,6 +19,7 @@ from portcullis.domain.strategies import STRATEGIES_MAX
 from portcullis.domain.units import Count, Currency, Money
 
 FILE = "capital.yaml"
+NAME_MAX = 64
 SECTIONS = ("pools", "strategies")
 
 
@@ -150,6 +151,12 @@ def _bounded(
     rows = [] if node is None else reader.items(node, key)
     if len(rows) > most:
         reader.fault(node, key, f"{len(rows)} are too many", allowed=f"at most {most}")
+    for name, name_node, _ in rows:
+        if not (
+            isinstance(name_node, ScalarNode) and name.isprintable() and 0 < len(name) <= NAME_MAX
+        ):
+            allowed = f"1 to {NAME_MAX} characters that can be printed"
+            reader.fault(name_node, key, "no name", given=name[:NAME_MAX], allowed=allowed)
     return rows[:most]
 
 

@@ -10,11 +10,12 @@ from zoneinfo import available_timezones
 
 from portcullis.config.tickers import TICKERS
 from portcullis.domain.model import HOUR, MICRO, MINUTE
-from portcullis.domain.money import micros
+from portcullis.domain.money import micros, money
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPANS = {"us": 1, "ms": 1000, "s": MICRO, "min": MINUTE, "h": HOUR, "d": 24 * HOUR}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?")
+MONEY_MAX = 10**12 * MICRO  # so that sums over every account stay within the numbers stored
+_SPAN = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*(us|ms|s|min|h|d)?")
 _URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _CURRENCY = re.compile(r"[A-Z]{3,5}")
 _WALL = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)|(24):(00)")
@@ -44,6 +45,8 @@ def _money(text: str) -> int:
         raise Unreadable(str(error), hint) from error
     if amount <= 0:
         raise Unreadable("limits are positive amounts", hint)
+    if amount > MONEY_MAX:
+        raise Unreadable("more money than is counted here", f"at most {money(MONEY_MAX, '')}")
     return amount
 
 
@@ -118,7 +121,7 @@ UNITS: dict[str, Unit] = {
 
 def whole(text: str) -> int:
     """A whole number; raises Unreadable."""
-    if not re.fullmatch(r"[+-]?\d+", text.strip()):
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
         raise Unreadable("not a whole number", "a whole number")
     return int(text)
 

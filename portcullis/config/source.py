@@ -80,6 +80,10 @@ def load(path: Path, faults: Faults) -> MappingNode | None:
         problem = f"not YAML: {error.problem}"
         faults.found.append(Fault(name, line, "", problem, allowed="spaces, no tabs; key: value"))
         return None
+    except (yaml.YAMLError, RecursionError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        faults.add(name, None, "", f"not YAML: {' '.join(why.split())}")
+        return None
     if isinstance(node, MappingNode):
         return node
     kind = {SequenceNode: "a list", ScalarNode: "a single value"}.get(type(node), "empty")

@@ -95,6 +95,8 @@ def settle(system: SystemState, plan: Plan, now: int) -> ModeChanged | None:
     is_fatal = system.resumes == "SHUTDOWN" or any(
         need.shutdown_when_failed for need in plan.required if failed(system, (need,))
     )
+    # What is overdue already has no deadline left that would trip it later.
+    is_fatal = is_fatal or bool(fatal(system, plan, now))
     fallen: Mode = "SHUTDOWN" if is_fatal else "OBSERVE_ONLY"
     if bad:
         return change(system, fallen, "a start-up check failed", bad)
@@ -125,6 +127,11 @@ def start(system: SystemState, now: int, plan: Plan, last_at: int, *, clean: boo
         before, why = "SHUTDOWN", f"the fail-safe: no event was stored for {duration(silent)}"
     system.resumes, system.started_at = before, now
     return change(system, "STARTING", why)
+
+
+def is_shut_down(system: SystemState) -> bool:
+    """Whether it is in SHUTDOWN, or in a start that leads back there."""
+    return "SHUTDOWN" in (system.mode, system.resumes if system.mode == "STARTING" else "")
 
 
 def change(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 
 from portcullis.domain.model import MICRO, Instrument
+
+DIGITS_MAX = 20
+"""Of a whole number of units: writing out one like 1e999999 keeps whoever reads it for long."""
 
 
 def money(micros: int, currency: str = "USD") -> str:
@@ -19,9 +22,9 @@ def micros(text: str | int | Decimal) -> int:
     """Micro-units of a decimal amount; raises ValueError when it is finer than a micro-unit."""
     try:
         scaled = Decimal(str(text)) * MICRO
-    except InvalidOperation as error:
+    except (InvalidOperation, Overflow) as error:
         raise ValueError(f"{text!r} is not an amount") from error
-    if not scaled.is_finite() or scaled != scaled.to_integral_value():
+    if not _is_whole(scaled):
         raise ValueError(f"{text!r} is not a finite amount of at most six decimals")
     return int(scaled)
 
@@ -30,11 +33,18 @@ def ticks(price: str | int | Decimal, tick_size: str) -> int:
     """Whole ticks of a price; raises ValueError when the price is off its tick."""
     try:
         count = Decimal(str(price)) / Decimal(tick_size)
-    except InvalidOperation as error:
+    except (InvalidOperation, Overflow) as error:
         raise ValueError(f"{price!r} is not a price") from error
-    if not count.is_finite() or count != count.to_integral_value():
+    if not _is_whole(count):
         raise ValueError(f"price {price} is off its tick of {tick_size}")
     return int(count)
+
+
+def _is_whole(count: Decimal) -> bool:
+    """Whether it is a whole number of at most so many digits."""
+    return (
+        count.is_finite() and count.adjusted() < DIGITS_MAX and count == count.to_integral_value()
+    )
 
 
 def price(count: int, instrument: Instrument) -> str:

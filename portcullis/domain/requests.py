@@ -111,7 +111,7 @@ def _flatten(request: RequestReceived, world: State, plan: Plan) -> Done:
 
 
 def _observe(request: RequestReceived, world: State, plan: Plan) -> Done:
-    if world.system.mode == "SHUTDOWN":
+    if mode.is_shut_down(world.system):
         raise Refused("the system is in SHUTDOWN, which is stricter")
     world.system.resumes = "OBSERVE_ONLY"
     if world.system.mode == "OBSERVE_ONLY":

@@ -47,7 +47,7 @@ class SystemFacts:
     def on_restored(self, fact: LedgerRestored) -> None:
         """What happened since the backup is known to the venue alone: a person must look."""
         system = self._world.system
-        if system.mode != "SHUTDOWN":
+        if not mode.is_shut_down(system):
             why = f"restored from {fact.backup} by {fact.by}: {fact.reason}"
             system.resumes = "OBSERVE_ONLY"
             self._judge.out.append(mode.change(system, "OBSERVE_ONLY", why))
@@ -77,7 +77,9 @@ class SystemFacts:
     def watch_capital(self, account: AccountState) -> None:
         """Books that contradict each other shut the gate: no figure can be relied on."""
         fault, system = capital.account_fault(self._world, account), self._world.system
-        if fault is not None and system.mode in ("ACTIVE", "STARTING"):
+        if fault is None or mode.is_shut_down(system):
+            return
+        if system.mode in ("ACTIVE", "STARTING"):
             system.resumes = "OBSERVE_ONLY"
             why = f"capital is inconsistent: {fault}"
             self._judge.out.append(mode.change(system, "OBSERVE_ONLY", why))

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from portcullis.domain.events import CommandConcluded, CommandIssued, decode
-from portcullis.errors import StoreError
+from portcullis.errors import LedgerBroken, StoreError
 from portcullis.ports import StoredEvent
 from portcullis.store import queries
 from portcullis.store.database import driver_of, explained, open_writer, transaction
@@ -50,7 +50,7 @@ def read_piece(
     """The next piece behind `after`, of a file or another place as it is now; empty where there is
     nothing new.
 
-    Raises StoreError.
+    Raises StoreError, and LedgerBroken where events behind `after` are not in the file.
     """
     place = SqliteFile(source) if isinstance(source, Path) else source
     with place.explained(), place.reader().connect() as connection:
@@ -62,7 +62,7 @@ def read_piece(
                     f"{place}: the head is missing", remedy="restore the newest backup"
                 )
             end = head.position if through is None else min(through, head.position)
-            rows = _rows(connection, after, end, bytes_max)
+            rows = _rows(connection, place, after, end, bytes_max)
             last = after + len(rows)
             of_rows = (after, last)
             segments = run(
@@ -83,8 +83,10 @@ def read_piece(
     )
 
 
-def _rows(connection: Any, after: int, end: int, bytes_max: int) -> list[StoredEvent]:
-    """Up to `EVENTS_MAX` rows, or `bytes_max` of payloads."""
+def _rows(connection: Any, place: Place, after: int, end: int, bytes_max: int) -> list[StoredEvent]:
+    """Up to `EVENTS_MAX` rows, or `bytes_max` of payloads. Where a row stands says which event it
+    is, so that none may be missing.
+    """
     rows: list[StoredEvent] = []
     size = 0
     while len(rows) < EVENTS_MAX and size < bytes_max:
@@ -95,6 +97,12 @@ def _rows(connection: Any, after: int, end: int, bytes_max: int) -> list[StoredE
             "ORDER BY position",
             (start, stop),
         ).all()
+        if start < stop and [row[0] for row in found] != list(range(start + 1, stop + 1)):
+            raise LedgerBroken(
+                f"{place}: not every event behind {start} is there",
+                position=start + 1,
+                remedy="they were retired, or else: `portcullis ledger verify`",
+            )
         rows += map(StoredEvent._make, found)
         size += sum(len(row.payload) for row in found)
         if not found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,6 +20,9 @@ from portcullis.ports import Inbox, InboxAnswer, InboxRequest
 from portcullis.worker.core import Core
 
 TAKE_MAX = 200
+REQUEST_MAX = 65_536
+"""Bytes of a request as a whole; the longest that the command line writes has a few hundred."""
+
 VERDICT_MAX_LIFE = 8 * 24 * 3600 * SECOND
 
 
@@ -28,7 +31,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     reason: str = ""
     account: str | None = None
-    arguments: dict[str, Any] = {}
+    arguments: Mapping[str, str | int | float | bool | None] = {}
     signature: str = ""
 
 
@@ -90,12 +93,16 @@ class InboxTaker:
             # Recorded before a restart, but the answer did not reach the inbox.
             self._answer(request.request_id, "done", f"recorded at event {known}")
             return
+        if len(request.body) + len(request.by) + len(request.request_id) > REQUEST_MAX:
+            what = f"the request is longer than {REQUEST_MAX} bytes"
+            self._answer(request.request_id, "refused", what)
+            return
         try:
             if request.verb == "verdict":
                 self._take_verdict(request)
             else:
                 self._take_asked(request)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:  # the latter from deep nesting
             self._answer(request.request_id, "refused", f"the request cannot be read: {error}")
 
     def _take_verdict(self, request: InboxRequest) -> None:
@@ -117,7 +124,7 @@ class InboxTaker:
         text = signed_text(request.request_id, request.verb, asked)
         signed = bool(asked.signature) and self._is_administrator(text, asked.signature)
         role = "admin" if signed else ("readonly" if request.role == "readonly" else "operator")
-        arguments = dict(asked.arguments)
+        arguments: dict[str, Any] = dict(asked.arguments)
         if request.verb == "reload" and role == "admin" and asked.reason.strip():
             arguments["outcome"] = self._reload()
         if request.verb == "retire" and role != "readonly" and asked.reason.strip():

@@ -2,6 +2,7 @@
 
 import shutil
 
+import msgspec
 import pytest
 
 from portcullis.backup import replaced
@@ -45,6 +46,22 @@ def test_what_was_replaced_comes_back_with_what_was_beside_it(home_before, targe
     assert is_as_before(home_before, before)
     assert replaced.unsettled(home_before) is None
     assert replaced.put_back(home_before) is None, "only once"
+
+
+@pytest.mark.parametrize("way", ["gone", "elsewhere", "nowhere"])
+def test_without_what_was_set_aside_the_ledger_in_place_stays(home_before, target, made, way):
+    found = in_place(home_before, target, made)
+    after, note = rows(home_before), replaced.unsettled(home_before)
+    assert note is not None
+    kept = {"gone": note.kept, "elsewhere": "../elsewhere", "nowhere": ""}[way]
+    changed = msgspec.json.encode(msgspec.structs.replace(note, kept=kept))
+    (home_before / replaced.NOTE_FILE).write_bytes(changed)
+    (home_before.parent / "elsewhere").mkdir()
+    shutil.rmtree(found.kept)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="not there any more"):
+            replaced.put_back(home_before)
+    assert rows(home_before) == after
 
 
 def test_what_is_settled_stays(home_before, target, made):

@@ -304,3 +304,10 @@ def test_a_restore_that_is_killed_at_any_step_leaves_one_whole_ledger(
         pytest.fail("it never came to its end")
     assert len(ends) == 2
     assert step > 10
+
+
+@pytest.mark.parametrize("below", ["file", "file/deeper"])
+def test_a_folder_that_cannot_be_made_is_said(target, made, tmp_path, below):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"file.*: "):
+        restore(target, made, Wanted(), tmp_path / below / "back", ())

@@ -1,6 +1,7 @@
 """The judgement of the worker, and verdicts on their way to the gate."""
 
 import json
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -13,13 +14,13 @@ from checks.verdicts import (
     SNAPSHOT,
     Finding,
     Grade,
-    inbox_of,
     leave,
     verdict_of,
 )
 from checks.worker_health import Seen, judge
 from portcullis.config.files import read_configuration
 from portcullis.domain.model import MINUTE, SECOND, Verdict
+from portcullis.store.opening import open_inbox
 from portcullis.wiring import defaults_folder
 
 NOW = 1_800_000_000_000_000
@@ -88,7 +89,8 @@ def test_a_verdict_is_left_once_per_run(settings):
     verdict = verdict_of(OPERATIONS, Finding(Grade.FAIL, "why", []), NOW, "run-1")
     assert not verdict.passed
     assert leave(settings, verdict) == leave(settings, verdict)
-    (request,) = inbox_of(settings).waiting(10)
+    with closing(open_inbox(settings)) as inbox:
+        (request,) = inbox.waiting(10)
     assert request.verb == "verdict"
     assert msgspec.msgpack.decode(request.body, type=Verdict) == verdict
 

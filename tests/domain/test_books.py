@@ -324,6 +324,14 @@ def test_prices_off_their_tick_are_refused_not_rounded():
         micros("0.0000001")
 
 
+@pytest.mark.parametrize("text", ["1e99999", "1e999999", "-1e999999", "1e99999999999999999999"])
+def test_a_number_of_a_million_digits_is_never_written_out(text):
+    with pytest.raises(ValueError, match=r"price|decimals|amount"):
+        ticks(text, "0.25")
+    with pytest.raises(ValueError, match=r"price|decimals|amount"):
+        micros(text)
+
+
 def test_the_examples_of_contract_values():
     assert open_pnl(82_800, 84_000 * MICRO, 2, LISTED["MNQ"].tick_value) == -1_200 * USD
     assert open_pnl(23_168, 23_200 * MICRO, 1, LISTED["ES"].tick_value) == -400 * USD

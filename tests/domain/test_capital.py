@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from portcullis.domain import capital
 from portcullis.domain.engine import Engine
-from portcullis.domain.events import AccountReported, AlertRaised, ModeChanged, Reconciled
+from portcullis.domain.events import (
+    AccountReported,
+    AlertRaised,
+    ModeChanged,
+    Reconciled,
+    WorkerStarted,
+)
 from portcullis.domain.model import HOUR, SECOND
 from portcullis.domain.plan import Plan, PoolPlan
 from portcullis.domain.rules import max_contracts
@@ -273,6 +279,17 @@ def test_books_that_contradict_each_other_shut_the_gate_until_they_agree_and_a_p
     found.do(Reconciled("A", 0, True))
     assert found.engine.world.system.mode == "OBSERVE_ONLY"
     assert found.ask("open").outcome == "done"
+
+
+def test_books_that_contradict_each_other_during_a_start_make_no_shutdown_milder():
+    found = desk()
+    found.quote("ES", 20_000)
+    found.ask("shutdown")
+    found.do(WorkerStarted("test", 0, True))
+    found.engine.world.accounts["A"].realized += 5 * USD
+    found.do(Reconciled("A", 0, True))
+    found.do(WorkerStarted("test", 0, True))
+    assert found.engine.world.system.resumes == "SHUTDOWN"
 
 
 def test_books_that_contradict_each_other_are_said_once():

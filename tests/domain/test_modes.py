@@ -7,11 +7,12 @@ import pytest
 from portcullis.domain.events import (
     AlertRaised,
     ModeChanged,
+    VerdictRecorded,
     WorkerFailed,
     WorkerStarted,
     WorkerStopped,
 )
-from portcullis.domain.model import HOUR, MINUTE, SECOND
+from portcullis.domain.model import HOUR, MINUTE, SECOND, Verdict
 from portcullis.domain.plan import Requirement
 from tests.domain.desk import Desk
 
@@ -242,3 +243,15 @@ def test_a_worker_that_an_error_ended_comes_back_shut_down_and_stays_so(restarts
     assert desk.ask("open", "operator").outcome == "refused"
     assert desk.ask("open", "admin").outcome == "done"
     assert mode(desk) == "ACTIVE"
+
+
+def test_what_is_overdue_when_a_start_ends_trips_the_fail_safe_then():
+    required = (Requirement("operations", shutdown_after=SECOND), Requirement("backup"))
+    desk = Desk(required=required)
+    desk.do(WorkerStarted("test", 0, True))
+    desk.do(VerdictRecorded(Verdict("operations", True, desk.now, desk.now + SECOND, "s")))
+    desk.wait(5 * SECOND)
+    modes = [desk.engine.state.system.mode]
+    desk.verdict("backup", passed=False)
+    modes.append(desk.engine.state.system.mode)
+    assert modes == ["STARTING", "SHUTDOWN"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,10 @@ async def ended(flow, run) -> Any:
 
 
 def last_verdict(settings, name):
-    from checks.verdicts import inbox_of
+    from portcullis.store.opening import open_inbox
 
-    waiting = inbox_of(settings).waiting(200)
+    with closing(open_inbox(settings)) as inbox:
+        waiting = inbox.waiting(200)
     found = [msgspec.msgpack.decode(each.body, type=Verdict) for each in waiting]
     return [each for each in found if each.name == name][-1]
 

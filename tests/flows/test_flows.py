@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ ROOT = Path(__file__).parent.parent.parent
 
 def verdicts(settings):
     """Every verdict in the inbox, the newest of each name."""
-    from checks.verdicts import inbox_of
+    from portcullis.store.opening import open_inbox
 
-    waiting = inbox_of(settings).waiting(200)
+    with closing(open_inbox(settings)) as inbox:
+        waiting = inbox.waiting(200)
     found = [msgspec.msgpack.decode(each.body, type=Verdict) for each in waiting]
     return {each.name: each for each in found}
 

@@ -317,6 +317,17 @@ def test_damage_of_the_archive_is_found(long, tmp_path, damage):
     assert held.last == 128
 
 
+@pytest.mark.parametrize("data", [b"", b"{}\n", None])
+def test_a_segment_that_is_damaged_before_its_events_leave_is_archived_again(long, tmp_path, data):
+    target = Target(str(tmp_path / "there"))
+    made = archive.archive(long, target, (), 400, NOW)
+    files = sorted((tmp_path / "there" / archive.FOLDER).iterdir())
+    files[2].write_bytes(files[2].read_bytes()[:-10] if data is None else data)
+    assert archive.archive(long, target, (), 400, NOW) == [made[2]]
+    retire(long, 384)
+    assert archive.check(target, public(long), (), long).problem == ""
+
+
 def test_an_archive_that_is_too_short_does_not_lead_to_the_ledger(long, tmp_path):
     target = Target(str(tmp_path / "there"))
     archive.archive(long, target, (), 400, NOW)

@@ -9,6 +9,7 @@ from portcullis.domain.commands import Close, Flatten
 from portcullis.domain.events import (
     BreachFound,
     CommandConcluded,
+    LedgerRestored,
     OrderReported,
     ProposalReceived,
     Quote,
@@ -25,6 +26,7 @@ from portcullis.domain.rules import (
     trade_management,
     trailing_drawdown,
 )
+from portcullis.worker.requests import Asked
 from tests.domain.desk import LISTED, USD, Desk
 from tests.worker.harness import ES, World
 
@@ -232,6 +234,21 @@ def test_a_shutdown_is_not_forgotten_by_a_start_that_fails():
     assert desk.engine.state.system.mode == "SHUTDOWN"
 
 
+@pytest.mark.parametrize("meanwhile", ["asked to observe", "restored"])
+def test_a_start_out_of_shutdown_leads_nowhere_milder(meanwhile):
+    desk = Desk(required=(Requirement("operations"),))
+    desk.verdict("operations")
+    desk.ask("shutdown")
+    desk.do(WorkerStarted("test", 0, True))
+    if meanwhile == "restored":
+        desk.do(LedgerRestored("backup", 1, "me", "the disk was lost"))
+    else:
+        assert desk.ask("observe").outcome == "refused"
+    desk.do(WorkerStarted("test", 0, True))
+    desk.verdict("operations")
+    assert desk.engine.state.system.mode == "SHUTDOWN"
+
+
 def test_a_loss_dated_after_the_reset_is_judged_when_its_day_begins():
     desk = Desk(daily_realized_loss.Params(limit=500 * USD))
     desk.trade(-900 * USD, at=desk.account.day.end + 1)
@@ -276,5 +293,34 @@ def test_a_verdict_that_is_not_theirs_to_give_is_refused(name, role):
         await w.pass_time(1)
         assert w.inbox.answer_to("v1").outcome == "refused"
         assert "forged" not in {event.verdict.run_id for event in w.events(VerdictRecorded)}
+
+    world.play(story)
+
+
+DEEP = b"\x91" * 3_000 + b"\x90"
+
+
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("flatten", b"\x81\xa9arguments\x81\xa1a" + DEEP),
+        ("observe", b"\x81\xa7unknown" + DEEP),
+        ("observe", msgspec.msgpack.encode({"reason": "r", "arguments": {"a": {"b": [1]}}})),
+        ("observe", msgspec.msgpack.encode({"reason": "x" * 70_000})),
+        ("verdict", b"\x81\xa7unknown" + DEEP),
+        ("verdict", msgspec.msgpack.encode(Verdict("x" * 70_000, True, 1, 2, ""))),
+    ],
+)
+def test_a_request_that_no_one_means_ends_no_worker(verb, body):
+    world = World(max_contracts.Params(limit=2))
+
+    async def story(w):
+        await w.start()
+        w.inbox.ask("bad", verb, "somebody", "operator", body, w.clock.now())
+        good = msgspec.msgpack.encode(Asked("look first"))
+        w.inbox.ask("good", "observe", "somebody", "operator", good, w.clock.now())
+        await w.pass_time(1)
+        assert w.inbox.answer_to("bad").outcome == "refused"
+        assert w.inbox.answer_to("good").outcome == "done"
 
     world.play(story)

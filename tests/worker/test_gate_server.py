@@ -106,6 +106,8 @@ async def test_an_approved_order_is_sent_by_the_worker_once(tmp_path):
         ({"size": "many"}, "size"),
         ({"type": "limit", "limit_price": "5000.26"}, "off its tick"),
         ({"type": "limit", "limit_price": "cheap"}, "limit_price"),
+        ({"type": "limit", "limit_price": "1e999999"}, "limit_price"),
+        ({"type": "limit", "limit_price": "1e99999999999999999999"}, "limit_price"),
         ({"typo": 1}, "typo"),
     ],
 )

@@ -237,3 +237,8 @@ def test_a_verb_that_loosens_needs_the_credential(tmp_path):
 
 def test_nobody_to_ask_is_a_refusal_that_names_the_option(tmp_path):
     refused(call(tmp_path, "mode", "release", "--reason", "x"), 2, "--yes")
+
+
+def test_a_place_for_last_words_that_is_none_is_named(configured):
+    (configured / "worker.last").mkdir()
+    refused(call(configured, "worker"), 1, "worker.last", "directory")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class OnDisk(World):
 
         return super()._ports()._replace(derive=derived)
 
-    def ask(self, request_id: str, through: object, role: str = "operator") -> None:
+    def ask(self, request_id: str, through: int | str, role: str = "operator") -> None:
         body = msgspec.msgpack.encode(Asked("archived", None, {"through": through}))
         self.inbox.ask(request_id, "retire", "operations", role, body, START)
 
@@ -155,3 +156,9 @@ def test_the_process_that_derives_gives_the_same_and_an_error_as_a_sentence(tmp_
     )
     with pytest.raises(StoreError, match="no base could be derived"):
         asyncio.run(derive_base(Settings(home=str(tmp_path / "elsewhere")), 200))
+
+
+def test_a_process_that_cannot_be_started_ends_no_worker(tmp_path, world, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
+    with pytest.raises(StoreError, match="no base could be derived: No such file"):
+        asyncio.run(derive_base(Settings(home=str(tmp_path)), 200))
