@@ -290,6 +290,8 @@ def _monitoring(folder: Path, faults: Faults) -> Any:
         return MISSING
     reader = Reader("monitoring.yaml", faults)
     found = reader.struct(Monitoring, node, "")
+    if found is not MISSING and not found.required:
+        reader.fault(node, "required", "no evidence at all: the gate would be held by nothing")
     for evidence, evidence_node in _required(node):
         if evidence not in EVIDENCE:
             reader.unknown(evidence_node, "required", evidence, EVIDENCE, "evidence")

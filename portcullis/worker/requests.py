@@ -14,7 +14,7 @@ from portcullis.domain.events import (
     RequestReceived,
     VerdictRecorded,
 )
-from portcullis.domain.evidence import OF_THE_WORKER
+from portcullis.domain.evidence import EVIDENCE, OF_THE_WORKER
 from portcullis.domain.model import SECOND, Verdict
 from portcullis.ports import Inbox, InboxAnswer, InboxRequest
 from portcullis.worker.core import Core
@@ -109,6 +109,9 @@ class InboxTaker:
         verdict = msgspec.msgpack.decode(request.body, type=Verdict)
         if request.role == "readonly" or verdict.name in OF_THE_WORKER:
             self._answer(request.request_id, "refused", "this verdict is not yours to give")
+            return
+        if verdict.name not in EVIDENCE:  # it would be kept for ever, and hold nothing
+            self._answer(request.request_id, "refused", f"no evidence is named {verdict.name!r}")
             return
         # Dated by the clock of whoever made it: one that is ahead must not make it last longer.
         checked_at = min(verdict.checked_at, self._core.time.now())

@@ -279,7 +279,14 @@ def test_two_stops_are_not_grown_past_the_position():
 
 
 @pytest.mark.parametrize(
-    ("name", "role"), [("operations", "readonly"), ("venue", "operator"), ("clock", "admin")]
+    ("name", "role"),
+    [
+        ("operations", "readonly"),
+        ("venue", "operator"),
+        ("clock", "admin"),
+        ("unheard of", "operator"),
+        ("", "admin"),
+    ],
 )
 def test_a_verdict_that_is_not_theirs_to_give_is_refused(name, role):
     """The worker's own verdicts come from the worker alone; a reader gives none."""

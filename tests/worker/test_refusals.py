@@ -95,6 +95,7 @@ def configured(tmp_path: Path) -> Path:
         ),
         ("accounts.yaml", "accounts:\n  A: {calendar: none}\n", ("accounts.yaml:2", "no rule")),
         ("accounts.yaml", None, ("accounts.yaml:1", "the file is missing")),
+        ("monitoring.yaml", "required: {}\n", ("monitoring.yaml:1: required", "no evidence")),
         (
             "monitoring.yaml",
             "required:\n  market_dat: {}\n",
