@@ -128,7 +128,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "found: a balance read before a fill moves the day's beginning",
-        "domain/engine.py",
+        "domain/balance.py",
         "account.balance - book.realized_at(account, account.reported_at)",
         "account.balance - account.realized",
         first=3683,

@@ -309,5 +309,5 @@ def test_a_restore_that_is_killed_at_any_step_leaves_one_whole_ledger(
 @pytest.mark.parametrize("below", ["file", "file/deeper"])
 def test_a_folder_that_cannot_be_made_is_said(target, made, tmp_path, below):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"file.*: "):
+    with pytest.raises(UsageError, match=r"file.*cannot be made: "):
         restore(target, made, Wanted(), tmp_path / below / "back", ())
