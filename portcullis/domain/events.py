@@ -256,7 +256,8 @@ class VerdictRecorded(Fact, frozen=True, tag="verdict_recorded"):
 class RequestReceived(Fact, frozen=True, tag="request_received"):
     """A request of a person or a program, taken once from the inbox.
 
-    `verb` is one of lock, release, flatten, observe, open, shutdown, reload, retire, strategy.
+    `verb` is one of lock, release, flatten, observe, open, shutdown, reload, retire, strategy, or
+    one about alerts (`portcullis.domain.alert_requests`).
     """
 
     request_id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from portcullis.domain import capital, enforcement, locks, mode, strategies
+from portcullis.domain import alert_requests, capital, enforcement, locks, mode, strategies
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.breach import LockSpec
 from portcullis.domain.commands import Flatten
@@ -162,6 +162,14 @@ def _strategy(request: RequestReceived, world: State, plan: Plan) -> Done:
     return [moved], f"strategy {name}: {before} to {after}"
 
 
+def _of_alerts(request: RequestReceived, world: State, plan: Plan) -> Done:
+    """Alerts are the sender's: it reads the request where it is recorded."""
+    fault = alert_requests.wrong(request.verb, request.arguments, world.now)
+    if fault:
+        raise Refused(fault)
+    return [], alert_requests.RECORDED
+
+
 _VERBS: dict[str, Callable[[RequestReceived, State, Plan], Done]] = {
     "lock": _lock,
     "release": _release,
@@ -172,4 +180,5 @@ _VERBS: dict[str, Callable[[RequestReceived, State, Plan], Done]] = {
     "reload": _reload,
     "retire": _retire,
     "strategy": _strategy,
+    **dict.fromkeys(alert_requests.VERBS, _of_alerts),
 }
