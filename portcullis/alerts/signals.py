@@ -472,10 +472,6 @@ def _rules(memory: Memory, place: Place, event: RulesLoaded) -> Found:
     return [_signal("rules_loaded", place, subject=event.digest[:12], message=told)]
 
 
-def _tag(event: Any) -> str:
-    return str(event.__struct_config__.tag)
-
-
 def _signal(
     kind: str,
     place: Place,
@@ -488,7 +484,7 @@ def _signal(
     )
 
 
-_HANDLERS: dict[type, Callable[[Memory, Place, Any], Found]] = {
+_HANDLERS: dict[Any, Callable[[Memory, Place, Any], Found]] = {
     ModeChanged: _mode,
     VerdictRecorded: _verdict,
     BreachFound: _breach,

@@ -25,6 +25,7 @@ from portcullis.cli import (
     processes,
     prove,
     rules,
+    sending,
     shipping,
     status,
     strategies,
@@ -42,6 +43,7 @@ app.command("init")(init.init)
 app.command("up")(processes.up)
 app.command("worker")(processes.worker)
 app.command("ship")(shipping.ship)
+app.command("send")(sending.send)
 app.command("venue")(processes.venue)
 app.command("demo")(processes.demo)
 app.add_typer(processes.simulators, name="simulate")
