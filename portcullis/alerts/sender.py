@@ -118,8 +118,9 @@ class Sender:
             return asked.Effect()
         self.kept.applied[request.request_id] = request.at
         forget_oldest(self.kept.applied, APPLIED_MAX)
-        self._dirty = True
         now = self._now()
+        self._committed_at = 0  # whoever asked waits for it
+        self._dirty = True
         effect = asked.carry_out(self.policy, request, now)
         for alert in effect.seen:
             self._change_messages(alert, now)

@@ -9,6 +9,7 @@ import typer
 from portcullis import __version__
 from portcullis.cli import (
     accounts,
+    alerts,
     archive,
     audit,
     backup,
@@ -61,6 +62,7 @@ app.command("audit")(audit.audit)
 app.add_typer(configuration.app, name="config")
 app.add_typer(accounts.app, name="account")
 app.add_typer(rules.app, name="rule")
+app.add_typer(alerts.app, name="alert")
 app.add_typer(events.app, name="event")
 app.add_typer(flow.app, name="flow")
 app.add_typer(ledger.app, name="ledger")
