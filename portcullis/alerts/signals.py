@@ -125,10 +125,10 @@ def _mode(_memory: Memory, place: Place, event: ModeChanged) -> Found:
     if event.after == "STARTING":
         return []
     if event.after == "ACTIVE":
-        over = [_signal(kind, place, state="resolved", message=event.why) for kind in GATE_KINDS]
+        told = f"opened by {event.by}: {event.why}" if event.by else f"open: {event.why}"
+        over = [_signal(kind, place, state="resolved", message=told) for kind in GATE_KINDS]
         if not event.by:
             return over
-        told = f"opened by {event.by}: {event.why}"
         return [*over, _signal("mode_released", place, subject=str(place.position), message=told)]
     kind = _gate_kind(event)
     subjects = tuple(each.partition(":")[0] for each in event.evidence)
