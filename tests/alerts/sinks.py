@@ -70,6 +70,8 @@ class HttpSink:
         """What Telegram has to tell: given out by getUpdates until its offset passes them."""
         self.moved = ""
         """Where everything has moved to, if anywhere."""
+        self.unmodified = False
+        """Whether Telegram finds that an edit changes nothing."""
         self.stopping = threading.Event()
         self._number = 100
         self._changed = threading.Condition()
@@ -130,6 +132,9 @@ class HttpSink:
             return Reply(302, b"", {"Location": self.moved})
         if request.path.endswith("/getUpdates"):
             return self._updates(request)
+        if self.unmodified and "/editMessage" in request.path:
+            words = "Bad Request: message is not modified: new content is the same"
+            return _as_json(400, _telegram_failure(400, words))
         if self.mode == "busy":
             return self._busy(request)
         if self.mode in {"broken", "refused"}:

@@ -24,6 +24,7 @@ SLACK_LATER = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "timeout"}
 )
 SILENT = "no answer in time"
+NOT_HANDED = "the message was not handed over"
 WORDS = 300
 """Characters of a reason."""
 
@@ -39,7 +40,8 @@ def outcome_of(seen: Seen, service: str) -> Outcome:
     if seen.faults:
         return _by_fault(seen)
     if seen.late:
-        return Outcome("unknown", SILENT)
+        in_hand = not seen.replies or seen.replies[-1] == MAIL_DATA
+        return Outcome("unknown", SILENT) if in_hand else Outcome("failed", NOT_HANDED)
     if seen.replies and seen.replies[-1] >= 400:
         code = seen.replies[-1]
         return Outcome("refused" if code >= 500 else "failed", f"{code} at the greeting")
@@ -116,7 +118,7 @@ def _by_fault(seen: Seen) -> Outcome:
         return Outcome("failed", _short(fault.words))
     words = SILENT if seen.late else fault.words
     if fault.by_mail and (not seen.replies or seen.replies[-1] != MAIL_DATA):
-        return Outcome("failed", _short(f"{words}; the message was not handed over"))
+        return Outcome("failed", _short(f"{NOT_HANDED}: {words}"))
     return Outcome("unknown", _short(words))
 
 
