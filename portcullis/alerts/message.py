@@ -27,8 +27,8 @@ class Message(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     """What became of one attempt.
 
-    - delivered: the service accepted it; `receipt` is what it calls the message, where it says so.
-    - refused: it will never accept it as it is (address, credential, size): no attempt is made again.
+    - delivered: the service accepted it; `receipt` is what it calls the message, if it says so.
+    - refused: it never will as it is (address, credential, size): no attempt is made again.
     - busy: it asks to come again in `wait` microseconds.
     - failed: it was not accepted and may be later.
     - unknown: nobody knows whether it was accepted: no answer in time.

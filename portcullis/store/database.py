@@ -22,6 +22,7 @@ DRIVER = dbapi2
 
 LEDGER_FILE = "ledger.db"
 INBOX_FILE = "inbox.db"
+ALERTS_FILE = "alerts.db"
 BUSY_SECONDS = 5
 AUTOCHECKPOINT_PAGES = 8_000  # 32 MB of write-ahead log; rarer and longer pauses than 1,000
 CACHE_KIB = 8 * 1024

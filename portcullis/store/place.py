@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from portcullis.ports import StoredEvent
 from portcullis.store.database import (
+    ALERTS_FILE,
     INBOX_FILE,
     LEDGER_FILE,
     Tuning,
@@ -28,7 +29,7 @@ from portcullis.store.database import (
     without_guards,
 )
 from portcullis.store.lock import WriterLock
-from portcullis.store.tables import INBOX_REVISIONS, LEDGER_REVISIONS
+from portcullis.store.tables import ALERTS_REVISIONS, INBOX_REVISIONS, LEDGER_REVISIONS
 
 EVENT_COLUMNS = ", ".join(StoredEvent._fields)
 # The driver lets other threads run at every statement, and a busy one keeps the interpreter for a
@@ -47,6 +48,8 @@ class Part(NamedTuple):
 
 LEDGER = Part("ledger", LEDGER_FILE, LEDGER_REVISIONS, "ledger.lock")
 INBOX = Part("inbox", INBOX_FILE, INBOX_REVISIONS, None)
+ALERTS = Part("alerts", ALERTS_FILE, ALERTS_REVISIONS, "alerts.lock")
+"""A file of the sender's home even where the ledger is on a server."""
 
 
 class Place(Protocol):

@@ -1,4 +1,4 @@
-"""The tables of the ledger's file and of the inbox's file."""
+"""The tables of the ledger's file and of the inbox's file, and every file's revisions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from portcullis.store.columns import Whole, Words
 
 LEDGER_REVISIONS = ("ledger_1", "ledger_2")
 INBOX_REVISIONS = ("inbox_1",)
+ALERTS_REVISIONS = ("alerts_1",)
 
 ledger = sa.MetaData()
 

@@ -47,6 +47,7 @@ def open_before(system: Running) -> None:
     """Every case begins with an open gate, whatever the one before it left."""
     health = system.health()
     if health is None or health["mode"] != "ACTIVE":
+        system.judge_again()
         system.release()
     system.opened()
 

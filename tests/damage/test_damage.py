@@ -21,7 +21,7 @@ from portcullis.store.note import Signer, snapshot_text
 from portcullis.store.reading import LedgerReader
 from portcullis.worker.recovery import recover
 from tests.damage.conftest import STAYS_SECONDS, fell, stays_shut
-from tests.damage.running import Running
+from tests.damage.running import HEARTBEAT_LASTS, Running
 
 pytestmark = pytest.mark.damage
 
@@ -268,11 +268,9 @@ def test_accounts_that_cannot_be_compared(system: Running):
 
 def test_a_scheduled_side_that_hangs(system: Running):
     began = time.monotonic()
+    what = f"the scheduled side hangs (its verdict lasts {HEARTBEAT_LASTS} here)"
     with system.stopped("flows"):
-        fell(
-            system, "operations", "the scheduled side hangs (its verdict lasts 40 s here)",
-            says="operations: expired", began=began,
-        )  # fmt: skip
+        fell(system, "operations", what, says="operations: expired", began=began)
     stays_shut(system)
     system.release()
 

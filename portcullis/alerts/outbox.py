@@ -1,0 +1,364 @@
+"""Alerts and their deliveries in `<home>/alerts.db`: written by the sender alone, read by anybody.
+
+What the policy decides and how far the ledger was read are committed together, so that a kill at
+any moment neither loses a message nor plans it twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from portcullis.alerts.alert import Alert
+from portcullis.alerts.message import Outcome
+from portcullis.alerts.policy import Book
+from portcullis.alerts.retries import Next
+from portcullis.alerts.signals import Memory
+from portcullis.domain.judge import Severity
+from portcullis.domain.model import DAY, SECOND
+from portcullis.store.database import ALERTS_FILE, Tuning, driver_of
+from portcullis.store.place import ALERTS, SqliteFile
+
+KEPT = 90 * DAY
+INTERRUPTED = "the sender ended during the attempt; nobody knows whether it was accepted"
+
+_DELIVERY = (
+    "number, channel, why, severity, alerts, title, body, state, attempts, created_at, due_at, "
+    "ended_at, detail, receipt"
+)
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a ledger was read: up to the event at `position`, whose hash is `hash`."""
+
+    ledger: str
+    position: int
+    hash: bytes = b""
+
+
+class Delivery(NamedTuple):
+    """A message to one channel. `alerts`: ids; times in microseconds; `ended_at` None: not yet."""
+
+    number: int
+    channel: str
+    why: str
+    severity: Severity
+    alerts: tuple[str, ...]
+    title: str
+    body: str
+    state: str
+    attempts: int
+    created_at: int
+    due_at: int
+    ended_at: int | None
+    detail: str
+    receipt: str
+
+
+class Planned(NamedTuple):
+    """A message that is to be delivered from `due_at` on; `receipt` names one that it changes."""
+
+    channel: str
+    why: str
+    severity: Severity
+    alerts: tuple[str, ...]
+    title: str
+    body: str
+    due_at: int
+    receipt: str = ""
+
+
+class Kept(msgspec.Struct):
+    """What is remembered between two turns of the sender, besides alerts and deliveries."""
+
+    progress: Progress | None = None
+    memory: Memory = msgspec.field(default_factory=Memory)
+    book: Book = msgspec.field(default_factory=Book)
+    applied: dict[str, int] = {}
+    offsets: dict[str, int] = {}
+
+
+class Outbox:
+    """The sender's own hold on the file; one process has it at a time."""
+
+    def __init__(self, home: Path, tuning: Tuning | None = None) -> None:
+        """Open it, making it where there is none. StoreLocked where another sender has it."""
+        self._place = SqliteFile(home / ALERTS_FILE, ALERTS, tuning)
+        with ExitStack() as opening, self._place.explained():
+            self._driver = driver_of(opening.enter_context(self._place.writer()))
+            self._open = opening.pop_all()
+
+    def close(self) -> None:
+        self._open.close()
+
+    # --- what is remembered -----------------------------------------------------------------------
+
+    def load(self) -> Kept:
+        """As it was after the last commit; what was being sent then waits again."""
+        with self._writing():
+            self._driver.execute(
+                "UPDATE deliveries SET state = 'waiting', detail = ? WHERE state = 'sending'",
+                (INTERRUPTED,),
+            )
+            row = self._one("SELECT body FROM memory WHERE name = 'kept'")
+            kept = msgspec.msgpack.decode(row[0], type=Kept) if row else Kept()
+            names = {*kept.book.open.values(), *self._untold()}
+            kept.book.alerts = {}
+            for (body,) in self._driver.execute(
+                "SELECT body FROM alerts ORDER BY first_at DESC LIMIT 2000"
+            ).fetchall():
+                alert = msgspec.msgpack.decode(body, type=Alert)
+                kept.book.alerts[alert.id] = alert
+            for name in names - kept.book.alerts.keys():
+                found = self._one("SELECT body FROM alerts WHERE id = ?", name)
+                if found:
+                    kept.book.alerts[name] = msgspec.msgpack.decode(found[0], type=Alert)
+        kept.book.alerts = dict(sorted(kept.book.alerts.items(), key=lambda item: item[1].first_at))
+        return kept
+
+    def _untold(self) -> Iterator[str]:
+        """Alerts of an unknown end: all those whose row is not over."""
+        for (name,) in self._driver.execute(
+            "SELECT id FROM alerts WHERE state <> 'resolved'"
+        ).fetchall():
+            yield name
+
+    def commit(self, kept: Kept, planned: Sequence[Planned], now: int) -> None:
+        """Everything of a turn, or nothing of it."""
+        changed = [kept.book.alerts[name] for name in kept.book.changed if name in kept.book.alerts]
+        with self._writing():
+            for alert in changed:
+                self._keep(alert)
+            for each in planned:
+                self._driver.execute(
+                    "INSERT INTO deliveries (channel, why, severity, alerts, title, body, state, "
+                    "attempts, created_at, due_at, detail, receipt) "
+                    "VALUES (?, ?, ?, ?, ?, ?, 'waiting', 0, ?, ?, '', ?)",
+                    (
+                        *(each.channel, each.why, each.severity, " ".join(each.alerts)),
+                        *(each.title, each.body, now, each.due_at, each.receipt),
+                    ),
+                )
+            without = msgspec.structs.replace(kept.book, alerts={}, changed={})
+            body = msgspec.msgpack.encode(msgspec.structs.replace(kept, book=without))
+            self._driver.execute(
+                "INSERT INTO memory (name, body) VALUES ('kept', ?) "
+                "ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+                (body,),
+            )
+        kept.book.changed.clear()
+
+    def _keep(self, alert: Alert) -> None:
+        self._driver.execute(
+            "INSERT INTO alerts (id, kind, severity, topic, account, state, first_at, body) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+            "severity = excluded.severity, state = excluded.state, body = excluded.body",
+            (
+                *(alert.id, alert.kind, alert.severity, alert.topic, alert.account),
+                *(alert.state, alert.first_at, msgspec.msgpack.encode(alert)),
+            ),
+        )
+
+    # --- deliveries -------------------------------------------------------------------------------
+
+    def next_of(self, channel: str, now: int) -> Delivery | None:
+        """What is due on a channel: what is critical first, then in the order of its time."""
+        row = self._one(
+            f"SELECT {_DELIVERY} FROM deliveries WHERE channel = ? AND due_at <= ? "
+            "AND state = 'waiting' "
+            "ORDER BY (severity = 'critical') DESC, due_at, number LIMIT 1",
+            channel,
+            now,
+        )
+        return None if row is None else _delivery(row)
+
+    def next_due(self) -> int | None:
+        """When the next delivery is due, None where none waits."""
+        found = self._one("SELECT min(due_at) FROM deliveries WHERE state = 'waiting'")
+        return None if found is None else found[0]
+
+    def begin(self, numbers: Sequence[int]) -> None:
+        """An attempt of each begins."""
+        with self._writing():
+            self._driver.executemany(
+                "UPDATE deliveries SET state = 'sending', attempts = attempts + 1 WHERE number = ?",
+                [(number,) for number in numbers],
+            )
+
+    def ended(self, ends: Sequence[tuple[int, Outcome, Next]], now: int) -> None:
+        """How attempts ended, and what follows. What was delivered stays so."""
+        with self._writing():
+            for number, outcome, then in ends:
+                self._driver.execute(
+                    "UPDATE deliveries SET state = ?, due_at = ?, ended_at = ?, detail = ?, "
+                    "receipt = CASE ? WHEN '' THEN receipt ELSE ? END "
+                    "WHERE number = ? AND state <> 'delivered'",
+                    (
+                        *(then.state, then.due_at, None if then.state == "waiting" else now),
+                        *(outcome.detail, outcome.receipt, outcome.receipt, number),
+                    ),
+                )
+
+    def by_number(self, number: int) -> Delivery | None:
+        row = self._one(f"SELECT {_DELIVERY} FROM deliveries WHERE number = ?", number)
+        return None if row is None else _delivery(row)
+
+    def redeliver(self, alert: str, channel: str | None, now: int) -> int:
+        """Let what was given up of an alert wait again; how many deliveries."""
+        with self._writing():
+            found = self._driver.execute(
+                "UPDATE deliveries SET state = 'waiting', due_at = ?, created_at = ?, "
+                "ended_at = NULL WHERE state = 'dead' AND (channel = ? OR ? IS NULL) "
+                "AND (' ' || alerts || ' ') LIKE ?",
+                (now, now, channel, channel, f"% {alert} %"),
+            )
+            return int(found.rowcount)
+
+    def receipts(self, alert: str) -> list[Delivery]:
+        """Delivered messages that tell of an alert and that their service has a name for."""
+        found = self._driver.execute(
+            f"SELECT {_DELIVERY} FROM deliveries WHERE state = 'delivered' AND receipt <> '' "
+            "AND why <> 'change' AND (' ' || alerts || ' ') LIKE ? ORDER BY number",
+            (f"% {alert} %",),
+        )
+        return [_delivery(row) for row in found.fetchall()]
+
+    def late(self, severity: Severity, since: int) -> int:
+        """Deliveries of a severity that have waited since before a moment."""
+        row = self._one(
+            "SELECT count(*) FROM deliveries WHERE state IN ('waiting', 'sending') "
+            "AND severity = ? AND created_at < ?",
+            severity,
+            since,
+        )
+        return int(row[0])
+
+    def drop_gone(self, channels: Sequence[str], now: int) -> int:
+        """Give up what waits for channels that are no longer there."""
+        marks = ", ".join("?" * len(channels))
+        with self._writing():
+            found = self._driver.execute(
+                "UPDATE deliveries SET state = 'dead', ended_at = ?, "
+                "detail = 'there is no such channel any more' WHERE state = 'waiting' "
+                f"AND channel NOT IN ({marks})",
+                (now, *channels),
+            )
+            return int(found.rowcount)
+
+    def forget(self, now: int) -> None:
+        """Drop what ended longer ago than it is kept."""
+        with self._writing():
+            self._driver.execute("DELETE FROM deliveries WHERE ended_at < ?", (now - KEPT,))
+            self._driver.execute(
+                "DELETE FROM alerts WHERE state = 'resolved' AND first_at < ?", (now - KEPT,)
+            )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._place.explained(), self._place.transaction(self._driver):
+            yield
+
+    def _one(self, statement: str, *values: object) -> Any:
+        with self._place.explained():
+            return self._driver.execute(statement, values).fetchone()
+
+
+def _delivery(row: Any) -> Delivery:
+    found = Delivery._make(row)
+    return found._replace(alerts=tuple(str(row[4]).split()))
+
+
+class ChannelFigures(NamedTuple):
+    """What became of a channel's messages; times in microseconds, None where there was none."""
+
+    channel: str
+    delivered: int
+    waiting: int
+    dead: int
+    last_success: int | None
+    last_failure: int | None
+    last_detail: str
+    oldest_waiting: int | None
+
+
+class AlertReader:
+    """A look at alerts and deliveries from another process."""
+
+    def __init__(self, home: Path) -> None:
+        """Raises StoreError where there is no such file yet."""
+        self._place = SqliteFile(home / ALERTS_FILE, ALERTS)
+        with ExitStack() as opening, self._place.explained():
+            self._connection = opening.enter_context(self._place.reader().connect())
+            self._open = opening.pop_all()
+
+    def __enter__(self) -> AlertReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def alerts(self, *, everything: bool = False, limit: int = 200) -> list[Alert]:
+        """Open alerts, or all of them; the newest first."""
+        where = "" if everything else "WHERE state <> 'resolved' "
+        rows = self._rows(
+            f"SELECT body FROM alerts {where}ORDER BY first_at DESC, id LIMIT ?", limit
+        )
+        return [msgspec.msgpack.decode(row[0], type=Alert) for row in rows]
+
+    def alert(self, name: str) -> Alert | None:
+        """One alert by its id."""
+        rows = self._rows("SELECT body FROM alerts WHERE id = ?", name)
+        return msgspec.msgpack.decode(rows[0][0], type=Alert) if rows else None
+
+    def deliveries(self, alert: str) -> list[Delivery]:
+        """Every message that tells of an alert."""
+        rows = self._rows(
+            f"SELECT {_DELIVERY} FROM deliveries WHERE (' ' || alerts || ' ') LIKE ? "
+            "ORDER BY number",
+            f"% {alert} %",
+        )
+        return [_delivery(row) for row in rows]
+
+    def dead(self, limit: int = 200) -> list[Delivery]:
+        """What was given up, the newest first."""
+        rows = self._rows(
+            f"SELECT {_DELIVERY} FROM deliveries WHERE state = 'dead' ORDER BY number DESC LIMIT ?",
+            limit,
+        )
+        return [_delivery(row) for row in rows]
+
+    def kept(self) -> Kept:
+        """Subscriptions and silences, and how far the ledger was read."""
+        rows = self._rows("SELECT body FROM memory WHERE name = 'kept'")
+        return msgspec.msgpack.decode(rows[0][0], type=Kept) if rows else Kept()
+
+    def figures(self) -> dict[str, ChannelFigures]:
+        """What became of each channel's messages."""
+        rows = self._rows(
+            "SELECT channel, sum(state = 'delivered'), sum(state IN ('waiting', 'sending')), "
+            "sum(state = 'dead'), max(CASE state WHEN 'delivered' THEN ended_at END), "
+            "max(CASE WHEN detail <> '' THEN coalesce(ended_at, created_at) END), '', "
+            "min(CASE WHEN state IN ('waiting', 'sending') THEN created_at END) "
+            "FROM deliveries GROUP BY channel"
+        )
+        found = {row[0]: ChannelFigures._make(row) for row in rows}
+        for channel, figures in found.items():
+            said = self._rows(
+                "SELECT detail FROM deliveries WHERE channel = ? AND detail <> '' "
+                "ORDER BY number DESC LIMIT 1",
+                channel,
+            )
+            found[channel] = figures._replace(last_detail=said[0][0] if said else "")
+        return found
+
+    def _rows(self, statement: str, *values: object) -> Sequence[Any]:
+        with self._place.explained():
+            return self._connection.exec_driver_sql(statement, tuple(values)).all()
+
+
+OLD = 60 * SECOND
+"""A critical message that has waited for so long is late."""

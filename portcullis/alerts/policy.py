@@ -1,0 +1,369 @@
+"""Who is told what, and when: de-duplication, windows, silences, quiet hours, storms, reminders.
+
+Pure: time is an argument, in microseconds. What is critical is told at once, whatever the hour or
+the storm; only a silence that says so, or another alert that says the same, keeps it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from portcullis.alerts.alert import (
+    Alert,
+    Signal,
+    Silence,
+    Subscription,
+    Terms,
+    Told,
+    alert_of,
+    worse,
+)
+from portcullis.alerts.kinds import BY_NAME, GATE_KINDS
+from portcullis.domain.bounds import forget_oldest
+from portcullis.domain.model import HOUR, SECOND
+from portcullis.domain.session import opening
+
+CRITICAL_SILENCE_MAX = 4 * HOUR
+OVER_WINDOW = 10 * SECOND
+LOOK_AGAIN = 30 * SECOND
+ENDED_MAX = 2_000
+SILENCES_MAX = 1_000
+
+Why = Literal["new", "reminder", "over", "digest"]
+
+
+class Telling(msgspec.Struct, frozen=True):
+    """One message to one channel: the alerts it tells of, the worst first, and why now."""
+
+    channel: str
+    why: Why
+    alerts: tuple[Alert, ...]
+
+
+class Book(msgspec.Struct):
+    """Everything the policy remembers. `sent`: when each channel was last told, for storms.
+
+    `changed`: ids of alerts that are not as they were when the book was last written down.
+    """
+
+    alerts: dict[str, Alert] = {}
+    open: dict[str, str] = {}
+    silences: dict[str, Silence] = {}
+    subscriptions: list[Subscription] = []
+    sent: dict[str, list[int]] = {}
+    changed: dict[str, None] = {}
+
+
+class Unknown(Exception):
+    """There is no such alert or silence; the text names what there is."""
+
+
+class Policy:
+    """The policy over a book. Every method returns at once and tells nobody."""
+
+    def __init__(self, book: Book, terms: Terms) -> None:
+        self.book, self.terms = book, terms
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        return [*self.terms.subscriptions, *self.book.subscriptions]
+
+    # --- what happened --------------------------------------------------------------------------
+
+    def take(self, signal: Signal, now: int) -> Alert | None:
+        """Let a signal begin, renew or end an alert; the alert, None where there is none."""
+        known = self.book.open.get(signal.fingerprint)
+        alert = self.book.alerts.get(known) if known else None
+        if alert is None:
+            return self._begin(signal, now) if signal.state == "firing" else None
+        self.book.changed[alert.id] = None
+        if signal.state == "resolved":
+            self._over(alert, signal, now)
+        elif signal.state == "replaced":
+            self._end(alert, now)
+            alert.due.clear()
+        else:
+            self._renew(alert, signal, now)
+        return alert
+
+    def _begin(self, signal: Signal, now: int) -> Alert:
+        alert = alert_of(signal)
+        self.book.alerts[alert.id] = alert
+        self.book.changed[alert.id] = None
+        self._announce(alert, now)
+        if BY_NAME[alert.kind].ends == "itself":
+            self._end(alert, now)
+        else:
+            self.book.open[alert.fingerprint] = alert.id
+        self._forget()
+        return alert
+
+    def _announce(self, alert: Alert, now: int) -> None:
+        """Note when each channel is to be told: the earliest of its subscriptions counts."""
+        if alert.only:
+            alert.due[alert.only] = now
+            return
+        window = self.terms.of(alert.severity).window
+        for each in self.subscriptions:
+            if each.wants(alert):
+                at = now + each.after + window
+                alert.due[each.channel] = min(at, alert.due.get(each.channel, at))
+
+    def _renew(self, alert: Alert, signal: Signal, now: int) -> None:
+        for field in (
+            "message",
+            "cause",
+            "action",
+            "formula",
+            "measured",
+            "limit",
+            "flat",
+            "until",
+        ):
+            value = getattr(signal, field)
+            if value:
+                setattr(alert, field, value)
+        if signal.state == "more":
+            return
+        alert.count, alert.last_at = alert.count + 1, signal.at
+        alert.subjects = signal.subjects or alert.subjects
+        severity = signal.severity or BY_NAME[alert.kind].severity
+        if worse(severity, alert.severity):  # the only thing that speaks again after a person has
+            alert.severity, alert.state = severity, "firing"
+            self._announce(alert, now)
+
+    def _over(self, alert: Alert, signal: Signal, now: int) -> None:
+        alert.message = f"{alert.message} - {signal.message}" if signal.message else alert.message
+        alert.flat = signal.flat or alert.flat
+        self._end(alert, now)
+        keeps = BY_NAME[alert.kind].always or alert.held
+        alert.due = {
+            channel: min(at, now + OVER_WINDOW) if channel in alert.told else at
+            for channel, at in alert.due.items()
+            if channel in alert.told or keeps
+        }
+        for channel in alert.told:
+            alert.due[channel] = now + OVER_WINDOW
+
+    def _end(self, alert: Alert, now: int) -> None:
+        alert.state, alert.resolved_at = "resolved", now
+        self.book.open.pop(alert.fingerprint, None)
+
+    def _forget(self) -> None:
+        """Alerts that are over and told leave the book; they stay in the store."""
+        if len(self.book.alerts) > ENDED_MAX + len(self.book.open):
+            over = {k: a for k, a in self.book.alerts.items() if not a.is_open and not a.due}
+            kept = dict(over)
+            forget_oldest(kept, ENDED_MAX // 2)
+            for name in over.keys() - kept.keys():
+                del self.book.alerts[name]
+
+    # --- what people ask ------------------------------------------------------------------------
+
+    def acknowledge(self, name: str, by: str, note: str, now: int) -> Alert:
+        """Somebody has seen it: no reminder, no further channel. Raises Unknown.
+
+        What is over stays over; what ends by a person ends here.
+        """
+        alert = self._alert(name)
+        if not alert.is_open:
+            return alert
+        self.book.changed[name] = None
+        alert.acknowledged_by, alert.acknowledged_at, alert.note = by, now, note
+        alert.state = "acknowledged"
+        alert.due.clear()
+        if BY_NAME[alert.kind].ends == "person":
+            self._end(alert, now)
+        return alert
+
+    def silence(self, silence: Silence) -> None:
+        """Keep alerts back; one of critical alerts for `CRITICAL_SILENCE_MAX` at most."""
+        if silence.critical and silence.end - silence.start > CRITICAL_SILENCE_MAX:
+            silence.end = silence.start + CRITICAL_SILENCE_MAX
+        self.book.silences[silence.id] = silence
+        forget_oldest(self.book.silences, SILENCES_MAX)
+
+    def end_silence(self, name: str, now: int) -> None:
+        """End a silence before its time; what it kept back is told. Raises Unknown."""
+        silence = self.book.silences.get(name)
+        if silence is None:
+            known = ", ".join(self.book.silences) or "none"
+            raise Unknown(f"there is no silence {name!r}; there are: {known}")
+        silence.end = min(silence.end, now)
+        for each in silence.kept_back:
+            alert = self.book.alerts.get(each)
+            if alert is not None:
+                alert.due = {channel: min(at, now) for channel, at in alert.due.items()}
+                self.book.changed[each] = None
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """Add a subscription; the same again changes nothing."""
+        if subscription not in self.book.subscriptions:
+            self.book.subscriptions.append(subscription)
+
+    def unsubscribe(self, channel: str, account: str | None) -> int:
+        """Drop what was subscribed by request, of an account or (None) all; how many went."""
+        before = list(self.book.subscriptions)
+        self.book.subscriptions = [
+            each
+            for each in before
+            if each.channel != channel
+            or (account is not None and account not in (each.accounts or ()))
+        ]
+        return len(before) - len(self.book.subscriptions)
+
+    def _alert(self, name: str) -> Alert:
+        alert = self.book.alerts.get(name)
+        if alert is None:
+            raise Unknown(f"there is no alert {name!r} that is open or lately was")
+        return alert
+
+    # --- what is due ----------------------------------------------------------------------------
+
+    def due(self, now: int) -> list[Telling]:
+        """The messages that are due, each alert of them marked as told."""
+        self._lapse(now)
+        by_channel: dict[str, list[Alert]] = {}
+        for alert in self.book.alerts.values():
+            for channel, at in list(alert.due.items()):
+                if at <= now and self._may_tell(alert, channel, now):
+                    by_channel.setdefault(channel, []).append(alert)
+        tellings: list[Telling] = []
+        for channel, alerts in by_channel.items():
+            tellings += self._messages(channel, alerts, now)
+        return tellings
+
+    def next_due(self) -> int | None:
+        """When `due` may next return something, None: never without a signal."""
+        times = [at for alert in self.book.alerts.values() for at in alert.due.values()]
+        times += [at for alert in self.book.alerts.values() if (at := self._lapses_at(alert))]
+        return min(times, default=None)
+
+    def _lapses_at(self, alert: Alert) -> int:
+        lasts = self.terms.of(alert.severity).acknowledged_for
+        return alert.acknowledged_at + lasts if alert.state == "acknowledged" and lasts else 0
+
+    def _lapse(self, now: int) -> None:
+        """An acknowledgement that nothing came of does not last for ever."""
+        for alert in self.book.alerts.values():
+            lapses = self._lapses_at(alert)
+            if lapses and lapses <= now:
+                alert.state = "firing"
+                for told in alert.told.values():
+                    told.times = 0
+                self._announce(alert, now)
+                self.book.changed[alert.id] = None
+
+    def _may_tell(self, alert: Alert, channel: str, now: int) -> bool:
+        """Whether a channel may be told now; what may not is put off or dropped."""
+        self.book.changed[alert.id] = None
+        if alert.is_open and self._is_said_by_another(alert):
+            alert.due[channel] = now + LOOK_AGAIN
+            return False
+        until = self._silent_until(alert, now)
+        if until is None and alert.severity != "critical":
+            until = self._quiet_until(alert, channel, now) or self._storm_until(channel, now)
+        if until is None:
+            return True
+        alert.due[channel], alert.held = until, True
+        return False
+
+    def _is_said_by_another(self, alert: Alert) -> bool:
+        """Whether a gate that was shut for it told of it."""
+        return bool(alert.subject) and any(
+            other.kind in GATE_KINDS
+            and alert.subject in other.subjects
+            and other.kind != alert.kind
+            for other in self._open()
+        )
+
+    def _open(self) -> Iterator[Alert]:
+        for name in self.book.open.values():
+            yield self.book.alerts[name]
+
+    def _silent_until(self, alert: Alert, now: int) -> int | None:
+        ends = []
+        for silence in self.book.silences.values():
+            if silence.covers(alert, now):
+                ends.append(silence.end)
+                if alert.id not in silence.kept_back:
+                    silence.kept_back.append(alert.id)
+        return max(ends, default=None)
+
+    def _quiet_until(self, alert: Alert, channel: str, now: int) -> int | None:
+        """The end of the quiet hours, where every subscription that wants it has them now."""
+        ends = []
+        for each in self.subscriptions:
+            if each.channel == channel and each.wants(alert):
+                is_quiet, changes = (
+                    opening(now, (each.quiet,), None) if each.quiet else (False, None)
+                )
+                if not is_quiet or changes is None:
+                    return None
+                ends.append(changes)
+        return min(ends, default=None)
+
+    def _storm_until(self, channel: str, now: int) -> int | None:
+        lately = [
+            at for at in self.book.sent.get(channel, ()) if at > now - self.terms.storm_within
+        ]
+        self.book.sent[channel] = lately
+        full = len(lately) >= self.terms.storm_messages
+        return lately[0] + self.terms.storm_within if full else None
+
+    def _messages(self, channel: str, alerts: list[Alert], now: int) -> Iterator[Telling]:
+        groups: dict[tuple[Why, str], list[Alert]] = {}
+        for alert in alerts:
+            why = self._why(alert, channel)
+            topic = "" if why == "digest" else alert.topic
+            groups.setdefault((why, topic), []).append(alert)
+            self._note_told(alert, channel, now)
+        for (why, topic), due in groups.items():
+            group = due + (self._along(channel, topic, now) if why == "new" else [])
+            worst = sorted(group, key=lambda a: (not a.is_open, _RANK[a.severity], a.first_at))
+            if any(alert.severity != "critical" for alert in group):
+                self.book.sent.setdefault(channel, []).append(now)
+            # As they are now: what comes later must not change what was told.
+            yield Telling(channel, why, tuple(msgspec.structs.replace(a) for a in worst))
+
+    def _along(self, channel: str, topic: str, now: int) -> list[Alert]:
+        """What waits for the end of its window goes with the first of its topic."""
+        found = []
+        for alert in self.book.alerts.values():
+            waits = alert.due.get(channel, 0) - now
+            fresh = alert.topic == topic and channel not in alert.told and not alert.held
+            if (
+                fresh
+                and 0 < waits <= self.terms.of(alert.severity).window
+                and (not self._is_said_by_another(alert) and self._silent_until(alert, now) is None)
+            ):
+                self._note_told(alert, channel, now)
+                found.append(alert)
+        return found
+
+    def _why(self, alert: Alert, channel: str) -> Why:
+        told = alert.told.get(channel)
+        if told is not None and not alert.is_open and BY_NAME[alert.kind].ends != "itself":
+            return "over"
+        if alert.held:
+            return "digest"
+        return "reminder" if told is not None and told.times else "new"
+
+    def _note_told(self, alert: Alert, channel: str, now: int) -> None:
+        terms = self.terms.of(alert.severity)
+        told = alert.told.setdefault(channel, Told())
+        told.times, told.last_at = told.times + 1, now
+        told.over = not alert.is_open
+        self.book.changed[alert.id] = None
+        if alert.state == "firing" and terms.repeat and told.times < terms.most:
+            alert.due[channel] = now + terms.repeat
+        else:
+            alert.due.pop(channel, None)
+        if not alert.due:
+            alert.held = False
+
+
+_RANK = {"critical": 0, "warning": 1, "info": 2}
