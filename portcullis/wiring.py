@@ -18,6 +18,8 @@ from portcullis.clock import SystemClock
 from portcullis.config.files import FILES, read_configuration
 from portcullis.config.settings import PREFIX, Settings
 from portcullis.domain.events import HostStated
+from portcullis.domain.model import SECOND
+from portcullis.domain.money import duration
 from portcullis.domain.plan import Plan
 from portcullis.errors import ConfigError, StoreAway, StoreError, UsageError
 from portcullis.ports import ObservedVenue, Venue
@@ -25,7 +27,7 @@ from portcullis.store import credential
 from portcullis.store.database import explained
 from portcullis.store.inbox import StoredInbox
 from portcullis.store.ledger import StoredLedger
-from portcullis.store.opening import open_inbox, open_ledger
+from portcullis.store.opening import open_inbox, open_ledger, open_reader
 from portcullis.store.writer import GroupCommit
 from portcullis.venues.projectx import host
 from portcullis.venues.projectx.observed import ObservedGateway
@@ -34,9 +36,12 @@ from portcullis.venues.projectx.spent import SpentFile
 from portcullis.venues.projectx.wire import HttpWire
 from portcullis.venues.simulated.client import SimulatedVenue
 from portcullis.venues.simulated.token import token_in
+from portcullis.worker.dead_man import DeadManTerms
 from portcullis.worker.last_words import LastWords
+from portcullis.worker.ping_targets import targets
 from portcullis.worker.service import Ports, Terms, Worker
 
+DEAD_MAN_LEAST = 5 * SECOND
 DERIVE_SECONDS_MAX = 3_600.0
 STORE_SECONDS = 60.0
 """As long as a restart of the store's server takes: a worker that ended too often is given up."""
@@ -97,6 +102,7 @@ def run_worker(settings: Settings, say: Callable[[str], None]) -> None:
     """Run the worker until SIGTERM or Control-C; raises the error that ended it."""
     configured_plan(settings)  # judged before a file is opened or a connection made
     host_stated(settings)
+    dead_man(settings)
     refuse_demonstration(settings)
     home = prepare_home(settings)
     venue = make_venue(settings)
@@ -165,6 +171,7 @@ async def _work(
         host_stated=host_stated(settings),
         observes=settings.role == "observe",
         last_words=_said_before(last_words),
+        dead_man=dead_man(settings),
     )
     worker = Worker(ports, terms)
     worker.feed.when_told.append(
@@ -190,6 +197,24 @@ async def _work(
     gc.enable()
     gc.set_threshold(*GC_THRESHOLD)
     await _run(worker, last_words)
+
+
+def dead_man(settings: Settings) -> DeadManTerms | None:
+    """Who outside is pinged. Raises UsageError, without any address, for what cannot be."""
+    if settings.dead_man_every < DEAD_MAN_LEAST:
+        raise UsageError(
+            "PORTCULLIS_DEAD_MAN_EVERY is shorter than the worker's own cycle",
+            remedy=f"give {duration(DEAD_MAN_LEAST)} or more",
+        )
+    found = targets(settings.dead_man)
+    if not found:
+        return None
+    return DeadManTerms(found, settings.dead_man_every, lambda: _checkpoint(settings))
+
+
+def _checkpoint(settings: Settings) -> str:
+    with open_reader(settings) as reader:
+        return reader.checkpoint()
 
 
 def _said_before(last_words: LastWords) -> str:

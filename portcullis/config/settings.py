@@ -68,6 +68,8 @@ class Settings(msgspec.Struct, frozen=True):
     snapshot_every: Count = 20_000
     operations: bool = True
     heartbeat_lasts: Span = 120 * SECOND
+    dead_man: str = ""
+    dead_man_every: Span = 60 * SECOND
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
@@ -136,7 +138,7 @@ class Settings(msgspec.Struct, frozen=True):
         return self.home_path / "gate.sock"
 
 
-SECRETS = frozenset(("venue_token", "projectx_key", "administrator_key", "store_url"))
+SECRETS = frozenset(("venue_token", "projectx_key", "administrator_key", "store_url", "dead_man"))
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -11,10 +11,11 @@ from pysqlite3 import dbapi2
 
 from portcullis.config.settings import Settings
 from portcullis.doctor.row import Row, checked
+from portcullis.domain.money import duration
 from portcullis.domain.plan import Plan
 from portcullis.store.database import check_sqlite
 from portcullis.venues.projectx import host
-from portcullis.wiring import KEY_FILE, configured_plan, is_default
+from portcullis.wiring import KEY_FILE, configured_plan, dead_man, is_default
 
 ROOM_WARN, ROOM_FAIL = 5 * 2**30, 2**29
 SECRET_FILES = ("administrator.key", "ledger.key", "venue.token", KEY_FILE)
@@ -30,6 +31,7 @@ def examine(settings: Settings) -> list[Row]:
         checked("secrets", lambda: _secrets(settings.home_path)),
         checked("configuration", lambda: _configuration(settings)),
         checked("host", lambda: _host(settings)),
+        checked("dead-man's ping", lambda: _dead_man(settings)),
     ]
 
 
@@ -85,6 +87,19 @@ def _configuration(settings: Settings) -> Row:
             f"write your accounts into {settings.config_path / 'accounts.yaml'}",
         )
     return Row("configuration", "ok", says)
+
+
+def _dead_man(settings: Settings) -> Row:
+    """Whether the addresses can be understood; nothing is sent, or a watcher would be misled."""
+    name, terms = "dead-man's ping", dead_man(settings)
+    if terms is None:
+        remedy = "set PORTCULLIS_DEAD_MAN, or nobody hears it when this machine dies"
+        return Row(name, "warn", "nothing outside this machine is pinged", remedy)
+    shown = ", ".join(f"{each.form} at {each.shown}" for each in terms.targets)
+    says = f"{shown}, every {duration(terms.every)}; not tried from here"
+    if any(each.shown.startswith("http://") for each in terms.targets):
+        return Row(name, "warn", says, "use https: whoever sees the address can ping in our place")
+    return Row(name, "ok", says)
 
 
 def _host(settings: Settings) -> Row:

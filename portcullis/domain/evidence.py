@@ -16,8 +16,12 @@ EVIDENCE: dict[str, str] = {
     "backup": "backup: a second copy was made and read back",
     "restore": "restore_drill: the newest backup came back to the same state",
     "shipped": "the shipper: events of the last seconds are at the backup target",
+    "alerts": "the sender of alerts: it keeps up, and what is due reaches somebody",
 }
 """Evidence by its name: what a verdict may be called, and what `monitoring.yaml` may require."""
+
+ALERTS = "alerts"
+"""Left by the sender every 20 s for a minute; the dead-man's ping tells of its failure."""
 
 OF_THE_WORKER = frozenset(("venue", "clock", "ledger"))
 """What the worker alone vouches for."""

@@ -45,6 +45,7 @@ class Core:
         self._writer = writer
         self._loop = asyncio.get_running_loop()
         self._effects: list[Effect] = []
+        self._cycles: list[Callable[[], None]] = []
         self._durable: deque[Written] = deque()
         self._woken = False
         self._unfinished = 0
@@ -60,6 +61,10 @@ class Core:
     def on_decision(self, effect: Effect) -> None:
         """Call `effect(decision, trace)` for every decision once it is durable."""
         self._effects.append(effect)
+
+    def on_durable(self, cycle: Callable[[], None]) -> None:
+        """Call `cycle()` each time that something became durable and its effects have begun."""
+        self._cycles.append(cycle)
 
     def enter(self, fact: AnyFact, trace: str = "") -> Sequence[AnyDecision]:
         """Fold a fact and hand it to the writer; the decisions, which are not durable yet."""
@@ -105,6 +110,7 @@ class Core:
 
     def _release(self) -> None:
         self._woken = False
+        before = self.durable_position
         while self._durable:
             written = self._durable.popleft()
             self._unfinished -= 1
@@ -118,3 +124,6 @@ class Core:
         self.durable_at = self.time.now()
         if not self._unfinished:
             self._idle.set()
+        if self.durable_position != before:
+            for cycle in self._cycles:
+                cycle()

@@ -108,9 +108,13 @@ class GateServer:
         *,
         observes: bool = False,
         snapshot_at: Callable[[], int | None] = lambda: None,
+        told_outside: Callable[[], list[dict[str, Any]]] | None = None,
     ) -> None:
-        """`snapshot_at` tells when the newest snapshot was taken (microseconds), if ever."""
+        """`snapshot_at` tells when the newest snapshot was taken (microseconds), if ever;
+        `told_outside` what became of the dead-man's ping, where there is one.
+        """
         self._core = core
+        self._told_outside = told_outside
         self._snapshot_at = snapshot_at
         self._role = "observe" if observes else "enforce"
         self._host = host
@@ -226,6 +230,7 @@ class GateServer:
                 "venues": system["venues"],
                 "venue_reasons": system["venue_reasons"],
                 "database_accessible": not self._core.failed.done(),
+                **({"dead_man": self._told_outside()} if self._told_outside else {}),
                 **self._figures(),
             }
         )

@@ -28,6 +28,7 @@ from portcullis.ports import Inbox, Ledger, ObservedVenue, Venue
 from portcullis.store.writer import Commit
 from portcullis.worker import routine
 from portcullis.worker.core import Core
+from portcullis.worker.dead_man import DeadMan, DeadManTerms
 from portcullis.worker.feed import Feed
 from portcullis.worker.gate_server import GateServer
 from portcullis.worker.ledger_time import LedgerTime
@@ -73,6 +74,9 @@ class Terms(NamedTuple):
     last_words: str = ""
     """What the run before said when an error ended it."""
 
+    dead_man: DeadManTerms | None = None
+    """Who outside is told that it evaluates."""
+
 
 class Worker:
     """One enforcement worker on one venue."""
@@ -95,12 +99,16 @@ class Worker:
             self.core, ports.ledger, terms.snapshot_every, ports.run_blocking
         )
         self.vouching = routine.Vouching(self.core, self.feed, f"worker-{self._run_name()}")
+        self.dead_man = (
+            DeadMan(self.core, terms.dead_man, terms.version) if terms.dead_man else None
+        )
         self.gate = (
             GateServer(
                 self.core,
                 *terms.gate,
                 observes=terms.observes,
                 snapshot_at=lambda: self.snapshots.taken_at,
+                told_outside=self.dead_man.figures if self.dead_man else None,
             )
             if terms.gate
             else None
@@ -138,6 +146,8 @@ class Worker:
         finally:
             if self.gate is not None:
                 await self.gate.stop()
+            if self.dead_man is not None:
+                self.dead_man.stop()
             await self.ports.venue.close()
 
     def _begin(self, plan: Plan) -> None:
