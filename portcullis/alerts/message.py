@@ -13,7 +13,8 @@ class Message(msgspec.Struct, frozen=True):
     """What is sent to one channel at once, in plain text.
 
     `alerts`: the ids of the alerts it tells of. `answerable`: whether a person may acknowledge it
-    where the channel can carry an answer back.
+    where the channel can carry an answer back. `changes`: the receipt of a delivered message that
+    this one takes the place of.
     """
 
     message_id: str
@@ -22,6 +23,7 @@ class Message(msgspec.Struct, frozen=True):
     body: str
     alerts: tuple[str, ...] = ()
     answerable: bool = False
+    changes: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
@@ -19,11 +19,14 @@ from portcullis.alerts.policy import Book
 from portcullis.alerts.retries import Next
 from portcullis.alerts.signals import Memory
 from portcullis.domain.judge import Severity
-from portcullis.domain.model import DAY, SECOND
+from portcullis.domain.model import DAY
 from portcullis.store.database import ALERTS_FILE, Tuning, driver_of
 from portcullis.store.place import ALERTS, SqliteFile
 
 KEPT = 90 * DAY
+LATELY = 500
+"""So many alerts that are over are remembered, so that one can be acknowledged late."""
+
 INTERRUPTED = "the sender ended during the attempt; nobody knows whether it was accepted"
 
 _DELIVERY = (
@@ -105,27 +108,15 @@ class Outbox:
                 (INTERRUPTED,),
             )
             row = self._one("SELECT body FROM memory WHERE name = 'kept'")
-            kept = msgspec.msgpack.decode(row[0], type=Kept) if row else Kept()
-            names = {*kept.book.open.values(), *self._untold()}
-            kept.book.alerts = {}
-            for (body,) in self._driver.execute(
-                "SELECT body FROM alerts ORDER BY first_at DESC LIMIT 2000"
-            ).fetchall():
-                alert = msgspec.msgpack.decode(body, type=Alert)
-                kept.book.alerts[alert.id] = alert
-            for name in names - kept.book.alerts.keys():
-                found = self._one("SELECT body FROM alerts WHERE id = ?", name)
-                if found:
-                    kept.book.alerts[name] = msgspec.msgpack.decode(found[0], type=Alert)
-        kept.book.alerts = dict(sorted(kept.book.alerts.items(), key=lambda item: item[1].first_at))
+            bodies = self._driver.execute(
+                "SELECT body FROM alerts WHERE state <> 'resolved' OR id IN "
+                "(SELECT id FROM alerts ORDER BY first_at DESC LIMIT ?) ORDER BY first_at, id",
+                (LATELY,),
+            ).fetchall()
+        kept = msgspec.msgpack.decode(row[0], type=Kept) if row else Kept()
+        alerts = [msgspec.msgpack.decode(body, type=Alert) for (body,) in bodies]
+        kept.book.alerts = {alert.id: alert for alert in alerts}
         return kept
-
-    def _untold(self) -> Iterator[str]:
-        """Alerts of an unknown end: all those whose row is not over."""
-        for (name,) in self._driver.execute(
-            "SELECT id FROM alerts WHERE state <> 'resolved'"
-        ).fetchall():
-            yield name
 
     def commit(self, kept: Kept, planned: Sequence[Planned], now: int) -> None:
         """Everything of a turn, or nothing of it."""
@@ -159,7 +150,7 @@ class Outbox:
             "severity = excluded.severity, state = excluded.state, body = excluded.body",
             (
                 *(alert.id, alert.kind, alert.severity, alert.topic, alert.account),
-                *(alert.state, alert.first_at, msgspec.msgpack.encode(alert)),
+                *(_row_state(alert), alert.first_at, msgspec.msgpack.encode(alert)),
             ),
         )
 
@@ -267,6 +258,11 @@ class Outbox:
             return self._driver.execute(statement, values).fetchone()
 
 
+def _row_state(alert: Alert) -> str:
+    """`untold`: over, and somebody is still to be told; it must be remembered like an open one."""
+    return "untold" if alert.due and not alert.is_open else alert.state
+
+
 def _delivery(row: Any) -> Delivery:
     found = Delivery._make(row)
     return found._replace(alerts=tuple(str(row[4]).split()))
@@ -295,7 +291,7 @@ class AlertReader:
             self._connection = opening.enter_context(self._place.reader().connect())
             self._open = opening.pop_all()
 
-    def __enter__(self) -> AlertReader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -307,7 +303,8 @@ class AlertReader:
         rows = self._rows(
             f"SELECT body FROM alerts {where}ORDER BY first_at DESC, id LIMIT ?", limit
         )
-        return [msgspec.msgpack.decode(row[0], type=Alert) for row in rows]
+        found = [msgspec.msgpack.decode(row[0], type=Alert) for row in rows]
+        return [alert for alert in found if everything or alert.is_open]
 
     def alert(self, name: str) -> Alert | None:
         """One alert by its id."""
@@ -358,7 +355,3 @@ class AlertReader:
     def _rows(self, statement: str, *values: object) -> Sequence[Any]:
         with self._place.explained():
             return self._connection.exec_driver_sql(statement, tuple(values)).all()
-
-
-OLD = 60 * SECOND
-"""A critical message that has waited for so long is late."""

@@ -125,10 +125,10 @@ def _mode(_memory: Memory, place: Place, event: ModeChanged) -> Found:
     if event.after == "STARTING":
         return []
     if event.after == "ACTIVE":
-        over = [_signal(kind, place, state="resolved", message=event.why) for kind in GATE_KINDS]
+        told = f"opened by {event.by}: {event.why}" if event.by else f"open: {event.why}"
+        over = [_signal(kind, place, state="resolved", message=told) for kind in GATE_KINDS]
         if not event.by:
             return over
-        told = f"opened by {event.by}: {event.why}"
         return [*over, _signal("mode_released", place, subject=str(place.position), message=told)]
     kind = _gate_kind(event)
     subjects = tuple(each.partition(":")[0] for each in event.evidence)
@@ -472,10 +472,6 @@ def _rules(memory: Memory, place: Place, event: RulesLoaded) -> Found:
     return [_signal("rules_loaded", place, subject=event.digest[:12], message=told)]
 
 
-def _tag(event: Any) -> str:
-    return str(event.__struct_config__.tag)
-
-
 def _signal(
     kind: str,
     place: Place,
@@ -488,7 +484,7 @@ def _signal(
     )
 
 
-_HANDLERS: dict[type, Callable[[Memory, Place, Any], Found]] = {
+_HANDLERS: dict[Any, Callable[[Memory, Place, Any], Found]] = {
     ModeChanged: _mode,
     VerdictRecorded: _verdict,
     BreachFound: _breach,

@@ -61,6 +61,7 @@ def children(settings: Settings) -> list[Child]:
             Child("operations", ("flows",), root, theirs, 15.0),
             Child("prefect", ("tasks.server",), root, theirs, 10.0),
         ]
+        found.append(Child("sender", ("portcullis", "send"), here, without_secrets(base), 10.0))
         shipper = ("portcullis", "ship")
         found.append(Child("shipper", shipper, here, without_secrets(base), 10.0))
     return found

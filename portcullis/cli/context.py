@@ -20,6 +20,7 @@ from portcullis.domain.overview import overview
 from portcullis.errors import NotFound
 from portcullis.ports import LEDGER_HEADER, InboxAnswer
 from portcullis.store import credential
+from portcullis.store.database import ALERTS_FILE
 from portcullis.store.inbox import StoredInbox
 from portcullis.store.opening import has_ledger, open_inbox, open_reader
 from portcullis.store.reading import EventFilter, LedgerReader
@@ -154,6 +155,42 @@ def _answer(inbox: StoredInbox, request_id: str) -> InboxAnswer:
         f"the worker did not answer within {ANSWER_SECONDS:.0f} s; request {request_id} stands",
         remedy="is it running? the request is carried out as soon as it is",
     )
+
+
+def ask_sender(verb: str, reason: str, **arguments: Any) -> dict[str, Any]:
+    """Ask for something about alerts: the worker records it, and while it is away the sender takes
+    it from the inbox itself. Raises Declined, WaitedTooLong.
+    """
+    known = settings()
+    request_id = uuid.uuid4().hex
+    asked = Asked(reason, None, {k: v for k, v in arguments.items() if v is not None})
+    inbox = open_inbox(known)
+    try:
+        body = msgspec.msgpack.encode(asked)
+        inbox.ask(request_id, verb, getpass.getuser(), "operator", body, SystemClock().now())
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < deadline:
+            answer = inbox.answer_to(request_id)
+            if answer is not None and answer.outcome != "done":
+                raise Declined(f"refused: {answer.detail}", remedy="see `portcullis alert list`")
+            if _is_taken_by_sender(known, request_id):
+                return {"request_id": request_id, "recorded": answer is not None}
+            time.sleep(POLL_SECONDS)
+    finally:
+        inbox.close()
+    raise WaitedTooLong(
+        f"the sender did not take it up within {ANSWER_SECONDS:.0f} s; request {request_id} stands",
+        remedy="is it running? `portcullis up` and `portcullis send` start it",
+    )
+
+
+def _is_taken_by_sender(known: Settings, request_id: str) -> bool:
+    from portcullis.alerts.outbox import AlertReader
+
+    if not (known.home_path / ALERTS_FILE).exists():
+        return False
+    with AlertReader(known.home_path) as store:
+        return request_id in store.kept().applied
 
 
 def concluded(account: str, answer: InboxAnswer) -> CommandConcluded:

@@ -9,6 +9,7 @@ import typer
 from portcullis import __version__
 from portcullis.cli import (
     accounts,
+    alerts,
     archive,
     audit,
     backup,
@@ -25,6 +26,7 @@ from portcullis.cli import (
     processes,
     prove,
     rules,
+    sending,
     shipping,
     status,
     strategies,
@@ -42,6 +44,7 @@ app.command("init")(init.init)
 app.command("up")(processes.up)
 app.command("worker")(processes.worker)
 app.command("ship")(shipping.ship)
+app.command("send")(sending.send)
 app.command("venue")(processes.venue)
 app.command("demo")(processes.demo)
 app.add_typer(processes.simulators, name="simulate")
@@ -59,6 +62,7 @@ app.command("audit")(audit.audit)
 app.add_typer(configuration.app, name="config")
 app.add_typer(accounts.app, name="account")
 app.add_typer(rules.app, name="rule")
+app.add_typer(alerts.app, name="alert")
 app.add_typer(events.app, name="event")
 app.add_typer(flow.app, name="flow")
 app.add_typer(ledger.app, name="ledger")

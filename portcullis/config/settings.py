@@ -25,6 +25,9 @@ PREFIX = "PORTCULLIS_"
 HOME_SETTINGS = "settings.env"
 """Settings that are kept in the home, for every process of it."""
 
+CHANNELS_FILE = "channels.env"
+"""Addresses of channels in the home: secrets, a line `name=address` each."""
+
 DEFAULT_HOME = "~/.portcullis"
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -59,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True):
     backup_recipients: str = ""
     backup_identity: str = ""
     ship_every: Span = SECOND
+    channels: str = ""
     reconcile_every: Span = 5 * SECOND
     enforce_within: Span = 20 * SECOND
     snapshot_every: Count = 20_000
@@ -81,6 +85,11 @@ class Settings(msgspec.Struct, frozen=True):
     def backup_address(self) -> str:
         """Where backups are kept: as set, or `backups` in the home."""
         return self.backup_target or str(self.home_path / "backups")
+
+    @property
+    def channels_path(self) -> Path:
+        """The addresses of the channels that alerts go to: as set, or a file of the home."""
+        return Path(self.channels).expanduser() if self.channels else self.home_path / CHANNELS_FILE
 
     @property
     def venue_url(self) -> str:

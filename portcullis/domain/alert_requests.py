@@ -105,6 +105,10 @@ def _begins(value: Any, now: int) -> str:
     return f"whole microseconds since 1970 UTC, no more than {duration(AHEAD_MAX)} ahead"
 
 
+def _yes_or_no(value: Any, _now: int) -> str:
+    return "" if isinstance(value, bool) else "true or false"
+
+
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -126,15 +130,16 @@ VERBS: dict[str, Takes] = {
     "acknowledge": Takes({"alert": _NAME}, required=("alert",)),
     "silence": Takes(
         {
+            "alert": _NAME,
             "topic": _NAME,
             "account": _NAME,
-            "severity": _SEVERITY,
             "kind": _KIND,
             "for_us": _span(1, SILENCE_MAX),
             "start_at": _begins,
+            "critical": _yes_or_no,
         },
         required=("for_us",),
-        one_of=("topic", "account", "severity", "kind"),
+        one_of=("alert", "topic", "account", "kind"),
     ),
     "unsilence": Takes({"silence": _NAME}, required=("silence",)),
     "redeliver": Takes({"alert": _NAME, "channel": _NAME}, required=("alert",)),

@@ -13,6 +13,7 @@ from msgspec import Meta
 Money = Annotated[int, Meta(gt=0, extra={"unit": "money"})]
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3,5}$", extra={"unit": "currency"})]
 Span = Annotated[int, Meta(gt=0, le=366 * 86_400_000_000, extra={"unit": "span"})]
+SpanOrZero = Annotated[int, Meta(ge=0, le=366 * 86_400_000_000, extra={"unit": "span"})]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 CountOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
 Percent = Annotated[int, Meta(ge=1, le=100)]

@@ -1,0 +1,180 @@
+"""Carrying out what people and programs ask about alerts. Pure.
+
+A request comes from the ledger, or from the inbox while no worker takes it up; the same one twice
+is carried out once, which is the caller's to see to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from portcullis.alerts.alert import Alert, Signal, Silence, Subscription
+from portcullis.alerts.kinds import BY_NAME, TOPICS
+from portcullis.alerts.policy import Policy, Unknown
+from portcullis.alerts.quiet_hours import NotHours, quiet_hours
+from portcullis.domain import alert_requests
+
+ALL = "all"
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What was asked: by whom, why, and when (microseconds)."""
+
+    request_id: str
+    verb: str
+    by: str
+    reason: str
+    at: int
+    arguments: Mapping[str, Any] = {}
+    trace: str = ""
+    position: int = 0
+
+
+class Effect(msgspec.Struct):
+    """What is to be done besides: alerts whose messages are to be changed, what is to be sent
+    again (alert, channel or all), and what could not be done.
+    """
+
+    seen: list[Alert] = []
+    again: list[tuple[str, str | None]] = []
+    refused: str = ""
+
+
+def carry_out(policy: Policy, request: Request, now: int) -> Effect:
+    """Let the policy do what is asked. What cannot be is said in the effect."""
+    if request.verb not in alert_requests.VERBS:
+        return Effect()
+    fault = alert_requests.wrong(request.verb, request.arguments, now)
+    if fault:
+        return Effect(refused=fault)
+    effect = Effect()
+    try:
+        _VERBS[request.verb](policy, request, now, effect)
+    except (Unknown, NotHours) as fault_found:
+        effect.refused = str(fault_found)
+    return effect
+
+
+def _acknowledge(policy: Policy, request: Request, now: int, effect: Effect) -> None:
+    name = request.arguments["alert"]
+    effect.seen.append(policy.acknowledge(name, request.by, request.reason, now))
+
+
+def _silence(policy: Policy, request: Request, now: int, _effect: Effect) -> None:
+    given = request.arguments
+    start = max(now, given.get("start_at") or now)
+    name = given.get("alert")
+    alert = policy.book.alerts.get(name) if name else None
+    if name and alert is None:
+        raise Unknown(f"there is no alert {name!r} that is open or lately was")
+    policy.silence(
+        Silence(
+            id=request.request_id[:8],
+            start=start,
+            end=start + given["for_us"],
+            by=request.by,
+            reason=request.reason,
+            alert=alert.fingerprint if alert else None,
+            kind=given.get("kind"),
+            topic=given.get("topic"),
+            account=given.get("account"),
+            # One alert that a person has seen may be silenced whatever it is, for a while.
+            critical=bool(given.get("critical")) or alert is not None,
+        )
+    )
+
+
+def _unsilence(policy: Policy, request: Request, now: int, _effect: Effect) -> None:
+    policy.end_silence(request.arguments["silence"], now)
+
+
+def _redeliver(_policy: Policy, request: Request, _now: int, effect: Effect) -> None:
+    effect.again.append((request.arguments["alert"], request.arguments.get("channel")))
+
+
+def _subscribe(policy: Policy, request: Request, _now: int, effect: Effect) -> None:
+    given = request.arguments
+    topics = _listed(given.get("topics") or ALL)
+    unknown = [topic for topic in topics or () if topic not in TOPICS]
+    if unknown:
+        effect.refused = f"no topic is named {unknown[0]!r}; there are {', '.join(TOPICS)}"
+        return
+    quiet = given.get("quiet")
+    policy.subscribe(
+        Subscription(
+            given["channel"],
+            given.get("severity") or "warning",
+            topics or (),
+            _listed(given.get("accounts") or ""),
+            given.get("after_us") or 0,
+            quiet_hours(quiet) if quiet else None,
+        )
+    )
+
+
+def _listed(text: str) -> tuple[str, ...] | None:
+    """Names between commas; None for `all`."""
+    if text == ALL:
+        return None
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _unsubscribe(policy: Policy, request: Request, _now: int, effect: Effect) -> None:
+    channel, accounts = request.arguments["channel"], request.arguments.get("accounts")
+    gone = sum(policy.unsubscribe(channel, each) for each in _listed(accounts or "") or (None,))
+    if not gone:
+        effect.refused = f"{channel} has no such subscription by request"
+
+
+def _alert(policy: Policy, request: Request, now: int, effect: Effect) -> None:
+    """What a program has to tell, of a kind that is known."""
+    given = request.arguments
+    if given["kind"] not in BY_NAME:
+        effect.refused = f"no kind of alert is named {given['kind']!r}"
+        return
+    texts: dict[str, Any] = {
+        name: given.get(name) or "" for name in ("message", "cause", "action", "link", "subject")
+    }
+    policy.take(
+        Signal(
+            kind=given["kind"],
+            at=request.at,
+            state=given["state"],
+            account=given.get("account"),
+            severity=given.get("severity"),
+            trace=request.trace,
+            position=request.position,
+            **texts,
+        ),
+        now,
+    )
+
+
+def _test(policy: Policy, request: Request, now: int, _effect: Effect) -> None:
+    policy.take(
+        Signal(
+            kind="test",
+            at=request.at,
+            subject=request.request_id,
+            message=f"{request.by} asked for a test: {request.reason}",
+            trace=request.trace,
+            position=request.position,
+            only=request.arguments["channel"],
+        ),
+        now,
+    )
+
+
+_VERBS: dict[str, Callable[[Policy, Request, int, Effect], None]] = {
+    "acknowledge": _acknowledge,
+    "silence": _silence,
+    "unsilence": _unsilence,
+    "redeliver": _redeliver,
+    "subscribe": _subscribe,
+    "unsubscribe": _unsubscribe,
+    "alert": _alert,
+    "alert_test": _test,
+}

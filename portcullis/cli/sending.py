@@ -1,0 +1,142 @@
+"""`portcullis send`: the sender of alerts, a process that the worker knows nothing of."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from portcullis import wiring
+from portcullis.cli import context
+from portcullis.cli.shipping import leave
+from portcullis.clock import SystemClock
+from portcullis.config.settings import Settings
+from portcullis.domain.model import Verdict
+from portcullis.errors import PortcullisError, UsageError
+from portcullis.ports import InboxRequest
+from portcullis.store.opening import has_ledger, open_inbox, open_reader
+
+if TYPE_CHECKING:
+    from portcullis.alerts.sender import Channel, Sender
+
+TURN_SECONDS = 0.1
+CONFIGURE_EVERY = 2.0
+FIRST_LOOK_SECONDS = 0.2
+DRAIN_SECONDS = 5.0
+WAITING_MAX = 500
+
+
+def send() -> None:
+    """Run the sender in the foreground: alerts go to the channels that are connected."""
+    settings = context.settings()
+    wiring.prepare_home(settings)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    while not has_ledger(settings):
+        if stopping.wait(FIRST_LOOK_SECONDS):
+            return
+    _run(settings, stopping)
+    # A transport that hangs must not keep the process: what it carries waits again at the start.
+    os._exit(0)
+
+
+def _run(settings: Settings, stopping: threading.Event) -> None:
+    from portcullis.alerts.channels import send as carry
+    from portcullis.alerts.couriers import Couriers
+    from portcullis.alerts.following import Following
+    from portcullis.alerts.outbox import Outbox
+    from portcullis.alerts.sender import Sender
+
+    outbox = Outbox(settings.home_path)
+    following = Following(lambda: open_reader(settings))
+    couriers = Couriers(carry)
+    sender = Sender(outbox, following, Around(settings), couriers, SystemClock().now)
+    files = Files(settings)
+    told = None
+    while not stopping.is_set():
+        problem = sender.turn(TURN_SECONDS, files.put_in_force(sender))
+        if problem != told:
+            if problem or told:
+                _say(problem or "alerts are sent again")
+            told = problem
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while couriers.busy and time.monotonic() < deadline:
+        sender.settle(TURN_SECONDS)
+    following.close()
+    outbox.close()
+
+
+class Around:
+    """The inbox that is there now: a restore in place puts another one in its place."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def waiting(self) -> Sequence[InboxRequest]:
+        inbox = open_inbox(self._settings)
+        try:
+            return inbox.waiting(WAITING_MAX)
+        finally:
+            inbox.close()
+
+    def leave(self, verdict: Verdict) -> None:
+        leave(self._settings, verdict)
+
+
+class Files:
+    """The files of a person, read again when they changed; faulty ones change nothing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stamp: tuple[int, ...] | None = None
+        self._looked_at = 0.0
+        self._fault = ""
+
+    def put_in_force(self, sender: Sender) -> str:
+        """Configure the sender anew where something changed; what is wrong with the files."""
+        from portcullis.alerts.configured import read_addresses, read_alerts, stamp
+
+        if time.monotonic() - self._looked_at < CONFIGURE_EVERY and self._stamp is not None:
+            return self._fault
+        self._looked_at = time.monotonic()
+        found = stamp(self._settings)
+        if found == self._stamp:
+            return self._fault
+        self._stamp, self._fault = found, ""
+        try:
+            configured = read_alerts(self._settings)
+            channels, faults = _channels(read_addresses(self._settings), configured.paces)
+            sender.configure(configured.terms, channels)
+            self._fault = "; ".join(faults)
+        except PortcullisError as error:
+            self._fault = str(error)
+        if not self._fault:
+            names = ", ".join(channels) or "none; see `portcullis alert connect`"
+            _say(f"channels: {names}")
+        return self._fault
+
+
+def _channels(
+    addresses: Mapping[str, str], paces: Mapping[str, int]
+) -> tuple[dict[str, Channel], list[str]]:
+    """The channels whose address can be used, and what is wrong with the others."""
+    from portcullis.alerts.channels import describe
+    from portcullis.alerts.sender import Channel
+
+    found, faults = {}, []
+    for name, address in addresses.items():
+        try:
+            described = describe(address)
+        except UsageError as error:
+            faults.append(f"channel {name}: {error}")
+            continue
+        found[name] = Channel(address, described, paces.get(name, described.pace))
+    return found, faults
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
