@@ -26,7 +26,10 @@ from portcullis.worker.requests import Asked
 
 TURN_SECONDS = 0.02
 AT_ONCE = Terms(
-    critical=SeverityTerms(), warning=SeverityTerms(0), info=SeverityTerms(0), storm_messages=100_000
+    critical=SeverityTerms(),
+    warning=SeverityTerms(0),
+    info=SeverityTerms(0),
+    storm_messages=100_000,
 )
 """Nothing waits for a window, so that a test need not."""
 

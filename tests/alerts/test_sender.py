@@ -268,7 +268,10 @@ def test_after_a_restore_in_place_it_goes_on_behind_what_came_back(desk, sink, t
 def test_a_channel_without_an_address_is_told_of_elsewhere(desk, sink) -> None:
     terms = msgspec.structs.replace(
         AT_ONCE,
-        subscriptions=(Subscription("desk", "info", (), None), Subscription("gone", "info", (), None)),
+        subscriptions=(
+            Subscription("desk", "info", (), None),
+            Subscription("gone", "info", (), None),
+        ),
     )
     desk.open({"desk": json_to(sink)}, terms)
     desk.write(FELL)
@@ -287,9 +290,7 @@ def test_it_vouches_for_itself_and_not_while_what_is_critical_waits(desk, sink) 
     desk.turn_until(lambda: len(sink.received) == 1)
     shift[0] = 2 * MINUTE
     desk.sender.turn(0.2)
-    verdicts = [
-        msgspec.msgpack.decode(request.body, type=Verdict) for request in desk.waiting()
-    ]
+    verdicts = [msgspec.msgpack.decode(request.body, type=Verdict) for request in desk.waiting()]
     assert [(v.name, v.passed) for v in verdicts] == [("alerts", True), ("alerts", False)]
     assert "1 critical messages have waited" in verdicts[1].summary
     assert verdicts[0].expires_at - verdicts[0].checked_at == 60 * SECOND

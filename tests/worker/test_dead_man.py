@@ -314,8 +314,11 @@ async def test_kuma_and_templates_hear_the_same():
             kuma, beat, quiet = first
             assert kuma.path == "/api/push/t0ken"
             assert (kuma.method, kuma.query["status"], kuma.query["ping"]) == ("GET", "up", "")
-            assert kuma.query["msg"] == "portcullis 0.1: well"
-            assert (beat.path, beat.query) == ("/beat", {"s": "up", "m": "portcullis 0.1: well"})
+            assert kuma.query["msg"] == "portcullis 0.1: starting"
+            assert (beat.path, beat.query) == (
+                "/beat",
+                {"s": "up", "m": "portcullis 0.1: starting"},
+            )
             assert quiet.path == "/silent"
             b.core.enter(asked("observe"))
             await b.core.settled()
