@@ -7,6 +7,7 @@ a file that only it writes, and vouches for itself by the verdict `alerts`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from queue import SimpleQueue
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -84,6 +85,7 @@ class Sender:
         self._head = ""
         self._committed_at = self._looked_at = self._vouched_at = self._tidied_at = 0
         self._dirty = False
+        self._heard: SimpleQueue[tuple[str, int]] = SimpleQueue()
 
     def configure(self, terms: Terms, channels: Mapping[str, Channel]) -> None:
         """Put other terms and channels in force."""
@@ -111,6 +113,10 @@ class Sender:
     def settle(self, wait: float) -> None:
         """Note how attempts ended, waiting so many seconds for it. Raises StoreError."""
         self._note(self._couriers.ended(wait))
+
+    def keep_offset(self, bot: str, offset: int) -> None:
+        """Remember how far a bot was listened to; safe from any thread."""
+        self._heard.put((bot, offset))
 
     def ask(self, request: asked.Request) -> asked.Effect:
         """Carry a request out, once."""
@@ -228,6 +234,9 @@ class Sender:
                 )
 
     def _commit(self, now: int) -> None:
+        while not self._heard.empty():
+            bot, offset = self._heard.get()
+            self.kept.offsets[bot], self._dirty = offset, True
         is_due = self._dirty and now - self._committed_at >= COMMIT_EVERY
         if not (self.kept.book.changed or self._planned or is_due):
             return

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from portcullis import wiring
@@ -21,6 +22,7 @@ from portcullis.store.opening import has_ledger, open_inbox, open_reader
 
 if TYPE_CHECKING:
     from portcullis.alerts.sender import Channel, Sender
+    from portcullis.alerts.telegram_poller import Poller
 
 TURN_SECONDS = 0.1
 CONFIGURE_EVERY = 2.0
@@ -45,7 +47,7 @@ def send() -> None:
 
 
 def _run(settings: Settings, stopping: threading.Event) -> None:
-    from portcullis.alerts.channels import send as carry
+    from portcullis.alerts.carrying import Carrier
     from portcullis.alerts.couriers import Couriers
     from portcullis.alerts.following import Following
     from portcullis.alerts.outbox import Outbox
@@ -53,9 +55,9 @@ def _run(settings: Settings, stopping: threading.Event) -> None:
 
     outbox = Outbox(settings.home_path)
     following = Following(lambda: open_reader(settings))
-    couriers = Couriers(carry)
-    sender = Sender(outbox, following, Around(settings), couriers, SystemClock().now)
     files = Files(settings)
+    couriers = Couriers(Carrier(lambda: bool(files.operators)).carry)
+    sender = Sender(outbox, following, Around(settings), couriers, SystemClock().now)
     told = None
     while not stopping.is_set():
         problem = sender.turn(TURN_SECONDS, files.put_in_force(sender))
@@ -66,6 +68,7 @@ def _run(settings: Settings, stopping: threading.Event) -> None:
     deadline = time.monotonic() + DRAIN_SECONDS
     while couriers.busy and time.monotonic() < deadline:
         sender.settle(TURN_SECONDS)
+    files.stop_listening()
     following.close()
     outbox.close()
 
@@ -95,6 +98,8 @@ class Files:
         self._stamp: tuple[int, ...] | None = None
         self._looked_at = 0.0
         self._fault = ""
+        self.operators: Mapping[int, str] = {}
+        self._pollers: list[Poller] = []
 
     def put_in_force(self, sender: Sender) -> str:
         """Configure the sender anew where something changed; what is wrong with the files."""
@@ -111,6 +116,8 @@ class Files:
             configured = read_alerts(self._settings)
             channels, faults = _channels(read_addresses(self._settings), configured.paces)
             sender.configure(configured.terms, channels)
+            self.operators = configured.operators
+            self._listen(sender, channels)
             self._fault = "; ".join(faults)
         except PortcullisError as error:
             self._fault = str(error)
@@ -118,6 +125,33 @@ class Files:
             names = ", ".join(channels) or "none; see `portcullis alert connect`"
             _say(f"channels: {names}")
         return self._fault
+
+    def _listen(self, sender: Sender, channels: Mapping[str, Channel]) -> None:
+        """One poller for each bot, where anybody may answer it."""
+        from portcullis.alerts.answering import Answering
+        from portcullis.alerts.telegram import bot_of
+        from portcullis.alerts.telegram_poller import Poller
+
+        self.stop_listening()
+        two_way = [each.address for each in channels.values() if each.described.two_way]
+        bots = {bot.name: bot for address in two_way if (bot := bot_of(address)) is not None}
+        for name, bot in bots.items() if self.operators else ():
+            poller = Poller(
+                bot,
+                self.operators,
+                SystemClock(),
+                handle=Answering(self._settings).handle,
+                offset=sender.kept.offsets.get(name, 0),
+                keep_offset=partial(sender.keep_offset, name),
+                refused=lambda what: _say(f"refused: {what}"),
+            )
+            poller.start()
+            self._pollers.append(poller)
+
+    def stop_listening(self) -> None:
+        for poller in self._pollers:
+            poller.stop()
+        self._pollers.clear()
 
 
 def _channels(

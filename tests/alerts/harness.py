@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from portcullis.alerts.alert import SeverityTerms, Subscription, Terms
-from portcullis.alerts.channels import describe, send
+from portcullis.alerts.carrying import Carrier
+from portcullis.alerts.channels import describe
 from portcullis.alerts.couriers import Couriers, Send
 from portcullis.alerts.following import Following
 from portcullis.alerts.outbox import AlertReader, Outbox
@@ -41,8 +42,8 @@ def told_of_everything(*channels: str) -> tuple[Subscription, ...]:
 class Desk:
     """A home with a ledger that a test writes, and a sender that it turns."""
 
-    def __init__(self, home: Path, now: Callable[[], int] = SystemClock().now) -> None:
-        self.home, self.now = home, now
+    def __init__(self, home: Path, now: Callable[[], int] | None = None) -> None:
+        self.home, self.now = home, now or SystemClock().now
         self.ledger = SqliteLedger(home)
         self.inbox = SqliteInbox(home)
         self.asked = 0
@@ -53,13 +54,13 @@ class Desk:
         addresses: Mapping[str, str],
         terms: Terms = AT_ONCE,
         *,
-        carry: Send = send,
+        carry: Send | None = None,
         pace: int = 0,
     ) -> Sender:
         """Start a sender whose channels are told of everything."""
         self.outbox = Outbox(self.home)
         self.following = Following(lambda: LedgerReader(self.home))
-        self.couriers = Couriers(carry)
+        self.couriers = Couriers(carry or Carrier(lambda: True).carry)
         sender = Sender(self.outbox, self.following, self, self.couriers, self.now)
         channels = {name: Channel(a, describe(a), pace) for name, a in addresses.items()}
         if not terms.subscriptions:
@@ -103,7 +104,7 @@ class Desk:
     def reader(self) -> AlertReader:
         return AlertReader(self.home)
 
-    # --- what the sender needs besides the ledger ---------------------------------------------------
+    # --- what the sender needs besides the ledger ---------------------------------------------
 
     def waiting(self) -> Any:
         return self.inbox.waiting(100)
