@@ -19,7 +19,7 @@ from portcullis.domain.events import SYSTEM, WorkerStarted, decode
 from portcullis.domain.model import SECOND
 from portcullis.domain.money import duration
 from portcullis.store.opening import open_reader
-from portcullis.store.reading import EventFilter
+from portcullis.store.reading import EventFilter, LedgerReader
 from portcullis.wiring import configured_plan
 
 ANSWER_SECONDS = 5.0
@@ -34,7 +34,7 @@ SNAPSHOT_AGE_MAX_S = 25 * 3600.0
 class Seen(msgspec.Struct, frozen=True):
     """What was seen of the worker; `health` is None when its gate did not answer.
 
-    `market_open`: whether quotes are due at all.
+    `market_open`: whether quotes are due at all. `stopped`: it is away because it was asked to be.
     """
 
     newest_at: int
@@ -42,6 +42,7 @@ class Seen(msgspec.Struct, frozen=True):
     health: dict[str, Any] | None
     problem: str = ""
     market_open: bool = False
+    stopped: bool = False
 
 
 def look(settings: Settings, now: int) -> Seen:
@@ -51,7 +52,15 @@ def look(settings: Settings, now: int) -> Seen:
     with open_reader(settings) as reader:
         pid = int(health["worker"]["pid"]) if health else 0
         version = version_of_worker(settings, pid)
-        return Seen(reader.last_at(), version, health, problem, market_open)
+        stopped = health is None and _was_stopped(reader)
+        return Seen(reader.last_at(), version, health, problem, market_open, stopped)
+
+
+def _was_stopped(reader: LedgerReader) -> bool:
+    """Whether the newest run of a worker ended because somebody asked it to."""
+    where = EventFilter(stream=SYSTEM, kinds=("worker_started", "worker_stopped"))
+    newest = next(iter(reader.events(where, newest_first=True)), None)
+    return newest is not None and newest.kind == "worker_stopped"
 
 
 def ask_gate(settings: Settings) -> tuple[dict[str, Any] | None, str]:

@@ -109,7 +109,8 @@ class DeadMan:
         world = core.engine.world
         quoted = max((quote.quoted_at for quote in world.quotes.values()), default=None)
         held = sum(1 for a in world.accounts.values() for p in a.positions.values() if p.size)
-        first = f"portcullis {self._version}: {why or 'well'}"
+        well = "starting" if world.system.mode == "STARTING" else "well"
+        first = f"portcullis {self._version}: {why or well}"
         lines = (
             first,
             f"cycle {self._cycles} since the start",

@@ -155,9 +155,9 @@ def test_the_scheduled_side_gets_no_secret(monkeypatch, tmp_path):
     monkeypatch.setenv("PORTCULLIS_VENUE_TOKEN", "secret")
     monkeypatch.setenv("PORTCULLIS_ADMINISTRATOR_KEY_FILE", "/a/key")
     found = {each.name: each for each in parts.children(Settings(home=str(tmp_path)))}
-    assert list(found) == ["operations", "prefect", "worker", "venue", "shipper"]
+    assert list(found) == ["operations", "prefect", "worker", "venue", "sender", "shipper"]
     assert found["worker"].environment["PORTCULLIS_VENUE_TOKEN"] == "secret"
-    for name in ("operations", "prefect"):
+    for name in ("operations", "prefect", "sender", "shipper"):
         known = {key.removesuffix("_FILE") for key in found[name].environment}
         assert known.isdisjoint(f"PORTCULLIS_{secret.upper()}" for secret in SECRETS)
         assert "secret" not in found[name].environment.values()

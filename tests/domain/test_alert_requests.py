@@ -17,7 +17,7 @@ from tests.domain.desk import START, Desk
 
 WELL_FORMED: dict[str, dict[str, Any]] = {
     "acknowledge": {"alert": "01K9ZC"},
-    "silence": {"topic": "venue", "for_us": HOUR, "start_at": START + DAY},
+    "silence": {"topic": "venue", "for_us": HOUR, "start_at": START + DAY, "critical": True},
     "unsilence": {"silence": "r7"},
     "redeliver": {"alert": "01K9ZC", "channel": "phone"},
     "subscribe": {
@@ -50,12 +50,14 @@ MALFORMED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("acknowledge", {"alert": "x" * 65}, "(67 characters)"),
     ("acknowledge", {"alert": "x", "not": "y"}, "no argument 'not'; known are alert"),
     ("silence", {"topic": "venue"}, "for_us is missing"),
-    ("silence", {"for_us": HOUR}, "name at least one of topic, account, severity, kind"),
+    ("silence", {"for_us": HOUR}, "name at least one of alert, topic, account, kind"),
     ("silence", {"topic": "venue", "for_us": 0}, "from 1 to"),
     ("silence", {"topic": "venue", "for_us": 31 * DAY}, "from 1 to"),
     ("silence", {"topic": "venue", "for_us": True}, "from 1 to"),
     ("silence", {"topic": "venue", "for_us": 1.5}, "from 1 to"),
-    ("silence", {"severity": "all", "for_us": HOUR}, "one of critical, warning, info"),
+    ("silence", {"severity": "info", "for_us": HOUR}, "no argument 'severity'"),
+    ("silence", {"topic": "venue", "for_us": HOUR, "critical": 1}, "true or false"),
+    ("subscribe", {"channel": "phone", "severity": "all"}, "one of critical, warning, info"),
     ("silence", {"kind": "Gate fell", "for_us": HOUR}, "a kind of alert"),
     ("silence", {"topic": "venue", "for_us": HOUR, "start_at": -1}, "since 1970"),
     ("silence", {"topic": "venue", "for_us": HOUR, "start_at": START * 2}, "since 1970"),

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from portcullis.domain.model import Verdict
+from tests.checks.inbox import alerts_left
 
 pytestmark = [pytest.mark.flow, pytest.mark.filterwarnings("ignore")]
 ROOT = Path(__file__).parent.parent.parent
@@ -46,7 +47,11 @@ def last_verdict(settings, name):
 
     with closing(open_inbox(settings)) as inbox:
         waiting = inbox.waiting(200)
-    found = [msgspec.msgpack.decode(each.body, type=Verdict) for each in waiting]
+    found = [
+        msgspec.msgpack.decode(each.body, type=Verdict)
+        for each in waiting
+        if each.verb == "verdict"
+    ]
     return [each for each in found if each.name == name][-1]
 
 
@@ -128,3 +133,40 @@ async def test_a_run_that_crashed_is_kept_with_what_it_said(quick):
     ends = [await ended(ended_badly, each) for each in runs]
     assert {each.name for each in ends} == {"Noted"}
     assert any("Crashed: killed by somebody" in each.message for each in ends)
+    (left,) = [each for each in alerts_left(quick) if each.arguments["subject"] == "replay"]
+    assert left.arguments["kind"] == "flow_failed"
+    assert "killed" in left.arguments["message"]
+
+
+async def test_a_later_run_that_came_to_a_result_ends_the_alert_of_its_flow(quick):
+    from prefect.client.orchestration import get_client
+    from prefect.states import Completed, Crashed, Failed
+
+    from tasks.failed_flows import leave_failure, resolve_mended
+
+    async def run_of(client, deployment, state):
+        run = await client.create_flow_run_from_deployment(deployment.id)
+        await client.set_flow_run_state(run.id, state, force=True)
+        return await client.read_flow_run(run.id)
+
+    def told():
+        return [
+            each.arguments["state"]
+            for each in alerts_left(quick)
+            if each.arguments.get("subject") == "capital"
+        ]
+
+    async with get_client() as client:
+        deployed = await in_force(client)
+        (capital,) = [each for each in deployed if each.name == "capital"]
+        bad = await run_of(client, capital, Crashed(message="killed"))
+        await leave_failure(quick, bad.flow_id, bad.id, "Crashed: killed")
+        nothing: list[Any] = [Completed(name="Skipped"), Failed(), Crashed()]
+        for state in nothing:
+            await run_of(client, capital, state)
+        assert "capital" not in await resolve_mended(quick)
+        assert told() == ["firing"]
+        await run_of(client, capital, Failed(name="Fail"))
+        assert "capital" in await resolve_mended(quick)
+        assert "capital" not in await resolve_mended(quick)
+    assert told() == ["firing", "resolved"]

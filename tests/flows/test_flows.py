@@ -23,7 +23,11 @@ def verdicts(settings):
 
     with closing(open_inbox(settings)) as inbox:
         waiting = inbox.waiting(200)
-    found = [msgspec.msgpack.decode(each.body, type=Verdict) for each in waiting]
+    found = [
+        msgspec.msgpack.decode(each.body, type=Verdict)
+        for each in waiting
+        if each.verb == "verdict"
+    ]
     return {each.name: each for each in found}
 
 
