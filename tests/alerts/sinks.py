@@ -72,6 +72,8 @@ class HttpSink:
         """Where everything has moved to, if anywhere."""
         self.unmodified = False
         """Whether Telegram finds that an edit changes nothing."""
+        self.queued = False
+        """Whether BlueBubbles is still at work on a message of the same name."""
         self.stopping = threading.Event()
         self._number = 100
         self._changed = threading.Condition()
@@ -155,6 +157,9 @@ class HttpSink:
         if request.path == "/api/v1/message/text":
             if request.query.get("password") != [BLUE]:
                 return _as_json(401, {"status": 401, "message": "You are not authorized"})
+            if self.queued:
+                error = "Message is already queued to be sent!"
+                return _as_json(400, {"status": 400, "message": error, "error": {"message": error}})
             data = {"guid": f"p:0/{self._number}"}
             return _as_json(200, {"status": 200, "message": "Message sent!", "data": data})
         return _as_json(200, {})

@@ -37,6 +37,12 @@ LOCAL = frozenset({"macosx", "windows", "dbus", "glib", "qt", "kde", "gnome", "s
 """Seen only by who sits at this machine."""
 
 MAIL_SCHEMES = frozenset({"mailto", "mailtos"})
+WHERE_RECIPIENTS_ARE = (
+    *("targets", "cc", "bcc", "channels", "channel_ids", "rooms", "users", "groups", "topics"),
+    *("devices", "target_phones", "target_groups", "subreddits"),
+)
+"""Attributes of plugins. Apprise's own count takes a batch for one."""
+
 PLAIN_HTTP = frozenset({"json", "jsons", "form", "forms", "xml", "xmls"})
 OURS = (BlueBubbles, MacMessages)
 EXAMPLES = "tgram://BOT:TOKEN/CHAT, slack://A/B/C, mailtos://USER:PASSWORD@HOST?to=PERSON"
@@ -174,10 +180,14 @@ def _refuse_templates(parts: Mapping[str, Any], address: str) -> None:
 
 def _one_recipient(plugin: NotifyBase, scheme: str, address: str) -> None:
     """Exactly one: an answer must say what became of the message for everybody it went to."""
-    lists = [getattr(plugin, name, None) or () for name in ("targets", "channels", "cc", "bcc")]
     plugin.retry = 0  # Apprise counts every retry as a recipient
-    counts = [len(some) for some in lists if isinstance(some, list | tuple | set | dict)]
-    if sum(counts) > 1 or len(plugin) > 1:
+    counts = [
+        len(some)
+        for some in (getattr(plugin, name, None) for name in WHERE_RECIPIENTS_ARE)
+        if isinstance(some, list | tuple | set | dict)
+    ]
+    copied = sum(counts) > 1 if scheme in MAIL_SCHEMES else max(counts, default=0) > 1
+    if copied or len(plugin) > 1:
         raise _several(address)
     if scheme == "tgram" and not plugin.targets:
         raise UsageError(

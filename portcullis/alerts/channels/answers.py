@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -69,7 +70,7 @@ def _ended_without_answer(seen: Seen) -> bool:
 
 def _by_answer(seen: Seen, service: str) -> Outcome:
     answer = seen.answers[-1]
-    if answer.status < 300:
+    if answer.status < 300 or seen.accepted:  # a plugin may know better what a status means
         return _accepted(answer, seen, service)
     return _refusal(answer.status, answer, service)
 
@@ -160,9 +161,10 @@ def _json(answer: Answer) -> dict[str, Any]:
 
 def _number(value: object) -> float | None:
     try:
-        return float(value)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return None
+    return number if math.isfinite(number) else None
 
 
 def _between(start: str, end: str) -> float | None:

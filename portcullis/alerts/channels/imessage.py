@@ -79,20 +79,24 @@ class BlueBubbles(NotifyBase):  # type: ignore[misc]
         """Hand the text to the server. A repeat of one it is still at work on is dropped there."""
         (target,) = self.targets
         text = f"{title}\n{body}" if title else body
-        response = requests.post(
-            f"{'https' if self.secure else 'http'}://{self.host}"
-            f"{f':{self.port}' if self.port else ''}/api/v1/message/text",
-            params={"password": self.password},
-            json={
-                "chatGuid": target if CHAT.fullmatch(target) else f"{self.chat};-;{target}",
-                "tempGuid": f"portcullis-{self.message_id}",
-                "message": text,
-                "method": self.method,
-            },
-            verify=self.verify_certificate,
-            timeout=self.request_timeout,
-            allow_redirects=False,
-        )
+        try:
+            response = requests.post(
+                f"{'https' if self.secure else 'http'}://{self.host}"
+                f"{f':{self.port}' if self.port else ''}/api/v1/message/text",
+                params={"password": self.password},
+                json={
+                    "chatGuid": target if CHAT.fullmatch(target) else f"{self.chat};-;{target}",
+                    "tempGuid": f"portcullis-{self.message_id}",
+                    "message": text,
+                    "method": self.method,
+                },
+                verify=self.verify_certificate,
+                timeout=self.request_timeout,
+                allow_redirects=False,
+            )
+        except requests.RequestException as problem:
+            self.logger.warning("BlueBubbles gave no answer: %s", type(problem).__name__)
+            return False
         return bool(response.status_code == requests.codes.ok)
 
     @staticmethod
