@@ -72,6 +72,8 @@ class HttpSink:
         """Where everything has moved to, if anywhere."""
         self.unmodified = False
         """Whether Telegram finds that an edit changes nothing."""
+        self.garbled = False
+        """Whether answers say that they are packed and are not."""
         self.queued = False
         """Whether BlueBubbles is still at work on a message of the same name."""
         self.stopping = threading.Event()
@@ -130,6 +132,8 @@ class HttpSink:
             self._changed.notify_all()
 
     def answer(self, request: Received) -> Reply:
+        if self.garbled:
+            return Reply(200, b"not packed at all", {"Content-Encoding": "gzip"})
         if self.moved:
             return Reply(302, b"", {"Location": self.moved})
         if request.path.endswith("/getUpdates"):

@@ -158,6 +158,21 @@ def test_nobody_listening_is_failed_since_nothing_was_sent(sink: HttpSink) -> No
     assert found == Outcome("failed", "no connection (connection refused)")
 
 
+def test_an_answer_that_cannot_be_read_is_unknown(sink: HttpSink) -> None:
+    sink.garbled = True
+    found = send(addresses(sink)["slack bot"], MESSAGE)
+    assert (found.kind, found.detail) == (
+        "unknown",
+        "the answer cannot be read (ContentDecodingError)",
+    )
+
+
+def test_an_empty_message_is_refused_without_a_call(sink: HttpSink) -> None:
+    found = send(addresses(sink)["json"], Message("01", "info", "", " "))
+    assert found == Outcome("refused", "the message is empty")
+    assert sink.received == []
+
+
 def test_a_redirect_is_not_followed_since_it_would_lose_the_text(sink: HttpSink) -> None:
     sink.moved = f"{sink.url}/elsewhere"
     found = send(addresses(sink)["json"], MESSAGE)

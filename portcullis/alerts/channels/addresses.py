@@ -22,6 +22,8 @@ from portcullis.errors import UsageError
 
 CONNECT_SECONDS = 4.0
 READ_SECONDS = 10.0
+READ_OURS_SECONDS = 16.0
+"""The same for every service, except that Messages on a Mac takes longer than any other."""
 
 TITLE_ROOM = 257
 """Characters kept of the body for a title and a line end, where the service has no titles."""
@@ -205,7 +207,7 @@ def _tamed(plugin: NotifyBase) -> NotifyBase:
     plugin.redirects = False  # a redirected POST becomes a GET, and its 200 means nothing
     mail = hasattr(plugin, "smtp_host")  # knows one time-out for everything
     plugin.socket_connect_timeout = READ_SECONDS if mail else CONNECT_SECONDS
-    plugin.socket_read_timeout = READ_SECONDS
+    plugin.socket_read_timeout = READ_OURS_SECONDS if isinstance(plugin, OURS) else READ_SECONDS
     for option in ("include_image", "include_footer", "use_blocks", "detect_owner"):
         if hasattr(plugin, option):
             setattr(plugin, option, False)

@@ -47,6 +47,8 @@ def _attempt(ready: Prepared, message: Message, within: float) -> Outcome:
     if hasattr(plugin, "message_id"):
         plugin.message_id = message.message_id
     title, body = _fitted(plugin, message)
+    if not body.strip():
+        return Outcome("refused", "the message is empty")
     with watching(within) as watch:
         try:
             accepted = plugin.notify(

@@ -232,7 +232,9 @@ def http_fault(problem: Exception) -> Fault:
         if type(inner).__name__ in {"NewConnectionError", "NameResolutionError"}:
             return Fault("unreachable", f"no connection ({_network_words(inner)})")
         return Fault("broken", f"the connection ended before the answer ({name})")
-    return Fault("invalid", f"the request cannot be made ({name})")
+    if isinstance(problem, ValueError):  # of requests: an address, a header, a name that cannot be
+        return Fault("invalid", f"the request cannot be made ({name})")
+    return Fault("broken", f"the answer cannot be read ({name})")
 
 
 def _network_words(problem: Any) -> str:
