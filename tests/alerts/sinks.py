@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 Mode = Literal[
-    "ok", "busy", "broken", "refused", "not ok", "hang", "drip head", "drip body", "drop"
+    "ok", "busy", "broken", "refused", "not ok", "hang", "drip head", "drip body", "drop", "flood"
 ]
 """How a sink behaves.
 
@@ -30,6 +30,7 @@ Mode = Literal[
 - hang: the request is read and never answered
 - drip head, drip body: a byte now and then, for ever
 - drop: the connection ends after the request
+- flood: an answer that does not end, as fast as it goes
 """
 
 TOKEN = "123456789:AAsecretTelegramToken0123456789abcd"
@@ -250,6 +251,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif mode == "drip body":
             self._drip(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", at_once=True)
             self._drip(b'{"ok": true' + b" " * 100_000)
+        elif mode == "flood":
+            self._flood()
         elif mode != "drop":
             self._send(self.owner.answer(request))
             return
@@ -267,6 +270,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(bytes([byte]))
                 if self.owner.stopping.wait(DRIP_SECONDS):
                     return
+
+    def _flood(self) -> None:
+        with suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            while not self.owner.stopping.is_set():
+                self.wfile.write(b" " * 65_536)
 
     def _send(self, reply: Reply) -> None:
         headers = {"Content-Length": str(len(reply.body)), **reply.headers}

@@ -45,7 +45,7 @@ SECRET = TOKEN.partition(":")[2]
             "jsons://me:pw@hooks.example.com/path/token?+X-Key=abc",
             Described("JSON", "jsons://hooks.example.com/…", 32768, 0),
         ),
-        ("ntfy://a-topic-nobody-guesses", Described("ntfy", "ntfy://…", 7800, 5_500_000)),
+        ("ntfy://a-topic-nobody-guesses", Described("ntfy", "ntfy://…", 7543, 5_500_000)),
         (
             f"bbub://:{BLUE}@mac.local:1234/+15551234567",
             Described(

@@ -117,6 +117,13 @@ def test_a_service_that_is_not_watched_counts_by_what_apprise_says() -> None:
     assert failed == Outcome("failed", "no broker")
 
 
+def test_a_group_that_moved_says_where_to() -> None:
+    body = '{"ok": false, "error_code": 400, "parameters": {"migrate_to_chat_id": -100500}}'
+    found = outcome_of(Seen(accepted=False, answers=(Answer(400, body),)), "tgram")
+    assert found.kind == "refused"
+    assert found.detail.endswith("; its chat is -100500 now")
+
+
 ANSWERS = st.builds(
     Answer,
     status=st.integers(100, 599),

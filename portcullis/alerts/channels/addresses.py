@@ -57,11 +57,10 @@ def described(address: str) -> Described:
     """See `portcullis.alerts.channels.describe`."""
     plugin = plugin_of(address)
     scheme = scheme_of(plugin)
-    limit = int(plugin.body_maxlen)
     return Described(
         service=str(plugin.service_name),
         shown=shown(plugin),
-        limit=limit - TITLE_ROOM if has_no_title(plugin) else limit,
+        limit=limit_of(plugin),
         pace=_pace(plugin, scheme),
         best_effort=isinstance(plugin, OURS) or scheme in LOCAL,
         two_way=scheme == "tgram",
@@ -96,6 +95,12 @@ def _made(address: str) -> NotifyBase:
     if not plugin.enabled:
         raise _wrong(address, f"{scheme}:// cannot be used on this machine")
     return plugin
+
+
+def limit_of(plugin: NotifyBase) -> int:
+    """Characters of the body; where title and body share them, room is left for the title."""
+    shares = has_no_title(plugin) or plugin.overflow_amalgamate_title
+    return int(plugin.body_maxlen) - (TITLE_ROOM if shares else 0)
 
 
 def scheme_of(plugin: NotifyBase) -> str:

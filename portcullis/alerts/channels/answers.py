@@ -98,7 +98,7 @@ def _refused_inside(inside: dict[str, Any], answer: Answer, service: str) -> Out
 
 
 def _refusal(status: int, answer: Answer, service: str) -> Outcome:
-    words = _short(f"{status} {_explanation(answer)}".strip())
+    words = _short(f"{status} {_explanation(answer)}{_moved_to(answer)}".strip())
     if service in {"bbub", "bbubs"} and (status >= 500 or "already queued" in answer.body):
         # It answers 500 for messages that were sent, and may still be at work on the first attempt.
         return Outcome("unknown", words)
@@ -145,6 +145,13 @@ def _explanation(answer: Answer) -> str:
         if isinstance(value, str) and value:
             return value
     return "" if answer.body.lstrip().startswith("<") else answer.body
+
+
+def _moved_to(answer: Answer) -> str:
+    """Where a group of Telegram went when it grew: what the address must say instead."""
+    parameters = _json(answer).get("parameters")
+    moved = parameters.get("migrate_to_chat_id") if isinstance(parameters, dict) else None
+    return f"; its chat is {moved} now" if isinstance(moved, int) else ""
 
 
 def _said(seen: Seen) -> str:

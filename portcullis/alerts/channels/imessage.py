@@ -6,13 +6,13 @@ it left, and either way may send and then report a failure. What is not a clear 
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import subprocess
 import tempfile
 from contextlib import suppress
-from os import killpg
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote
@@ -208,7 +208,10 @@ def _run(command: list[str], within: float) -> Outcome:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the program and everything it started, and do not wait long for it."""
     with suppress(ProcessLookupError, PermissionError):
-        killpg(process.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):  # this module is read on Windows too, where nothing runs it
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
     with suppress(subprocess.TimeoutExpired):
         process.wait(1)
 
