@@ -12,8 +12,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from portcullis.alerts.alert import Alert, Subscription, Terms, alert_of
-from portcullis.alerts.policy import Book, Policy
-from portcullis.alerts.signals import Memory, Place, elapsed, observe
+from portcullis.alerts.book import Book
+from portcullis.alerts.memory import Memory, Place
+from portcullis.alerts.policy import Policy
+from portcullis.alerts.signals import elapsed, observe
 from portcullis.domain.events import decode
 from portcullis.domain.model import HOUR, MINUTE, SECOND
 from portcullis.ports import StoredEvent

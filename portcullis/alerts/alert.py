@@ -144,9 +144,14 @@ def _name(signal: Signal) -> str:
     return base64.b32encode(hashlib.sha256(text.encode()).digest())[:8].decode().lower()
 
 
+def rank(severity: Severity) -> int:
+    """How bad a severity is: more is worse."""
+    return SEVERITIES.index(severity)
+
+
 def worse(left: Severity, right: Severity) -> bool:
     """Whether the left one is worse."""
-    return SEVERITIES.index(left) > SEVERITIES.index(right)
+    return rank(left) > rank(right)
 
 
 class Subscription(msgspec.Struct, frozen=True):

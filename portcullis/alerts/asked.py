@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from portcullis.alerts.alert import Alert, Signal, Silence, Subscription
+from portcullis.alerts.book import Unknown
 from portcullis.alerts.kinds import BY_NAME, TOPICS
-from portcullis.alerts.policy import Policy, Unknown
+from portcullis.alerts.policy import Policy
 from portcullis.alerts.quiet_hours import NotHours, quiet_hours
 from portcullis.domain import alert_requests
 

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from portcullis.alerts.alert import Alert
+from portcullis.alerts.book import Book
+from portcullis.alerts.memory import Memory
 from portcullis.alerts.message import Outcome
-from portcullis.alerts.policy import Book
 from portcullis.alerts.retries import Next
-from portcullis.alerts.signals import Memory
 from portcullis.domain.judge import Severity
 from portcullis.domain.model import DAY
 from portcullis.store.database import ALERTS_FILE, Tuning, driver_of

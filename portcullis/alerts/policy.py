@@ -7,7 +7,6 @@ the storm; only a silence that says so, or another alert that says the same, kee
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import msgspec
 
@@ -19,8 +18,10 @@ from portcullis.alerts.alert import (
     Terms,
     Told,
     alert_of,
+    rank,
     worse,
 )
+from portcullis.alerts.book import Book, Telling, Unknown, Why
 from portcullis.alerts.kinds import BY_NAME, GATE_KINDS
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.model import HOUR, MINUTE, SECOND
@@ -37,38 +38,6 @@ LOOK_AGAIN = 30 * SECOND
 ENDED_MAX = 2_000
 SILENCES_MAX = 1_000
 LATELY_MAX = 2_000
-
-Why = Literal["new", "reminder", "over", "digest"]
-
-
-class Telling(msgspec.Struct, frozen=True):
-    """One message to one channel: the alerts it tells of, the worst first, and why now."""
-
-    channel: str
-    why: Why
-    alerts: tuple[Alert, ...]
-
-
-class Book(msgspec.Struct):
-    """Everything the policy remembers. `lately`: alerts by fingerprint that ended by themselves.
-    `sent`: when each channel was last told of what is not critical, `storms`: until when a channel
-    is spared.
-
-    `changed`: ids of alerts that are not as they were when the book was last written down.
-    """
-
-    alerts: dict[str, Alert] = {}
-    open: dict[str, str] = {}
-    lately: dict[str, str] = {}
-    silences: dict[str, Silence] = {}
-    subscriptions: list[Subscription] = []
-    sent: dict[str, list[int]] = {}
-    storms: dict[str, int] = {}
-    changed: dict[str, None] = {}
-
-
-class Unknown(Exception):
-    """There is no such alert or silence; the text names what there is."""
 
 
 class Policy:
@@ -385,7 +354,7 @@ class Policy:
             self._note_told(alert, channel, now)
         for (why, topic), due in groups.items():
             group = due + (self._along(channel, topic, now) if why == "new" else [])
-            worst = sorted(group, key=lambda a: (not a.is_open, _RANK[a.severity], a.first_at))
+            worst = sorted(group, key=lambda a: (not a.is_open, -rank(a.severity), a.first_at))
             if any(alert.severity != "critical" for alert in group):
                 self.book.sent.setdefault(channel, []).append(now)
             # As they are now: what comes later must not change what was told.
@@ -428,6 +397,3 @@ class Policy:
             alert.due.pop(channel, None)
         if not alert.due:
             alert.held = False
-
-
-_RANK = {"critical": 0, "warning": 1, "info": 2}

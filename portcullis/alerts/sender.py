@@ -13,14 +13,15 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from portcullis.alerts import asked, signals, words
-from portcullis.alerts.alert import Alert, Signal, Terms
+from portcullis.alerts.alert import Alert, Signal, Terms, rank
+from portcullis.alerts.book import Telling
 from portcullis.alerts.couriers import Carried, Couriers
 from portcullis.alerts.following import Following
+from portcullis.alerts.memory import Place
 from portcullis.alerts.message import Described, Message
 from portcullis.alerts.outbox import Delivery, Outbox, Planned
-from portcullis.alerts.policy import Policy, Telling
+from portcullis.alerts.policy import Policy
 from portcullis.alerts.retries import after
-from portcullis.alerts.signals import Place
 from portcullis.domain.alert_requests import VERBS
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.events import Event, RequestAnswered, RequestReceived
@@ -207,7 +208,7 @@ class Sender:
         channel = self._channels.get(telling.channel)
         limit = channel.described.limit if channel else UNCONNECTED_LIMIT
         text = words.text_of(telling, limit, self._head, self.kept.memory.accounts)
-        first = min(telling.alerts, key=lambda alert: _RANK[alert.severity])
+        first = max(telling.alerts, key=lambda alert: rank(alert.severity))
         names = tuple(alert.id for alert in telling.alerts)
         return Planned(
             telling.channel, telling.why, first.severity, names, text.title, text.body, now
@@ -339,9 +340,6 @@ class Sender:
         if now - self._tidied_at >= TIDY_EVERY:
             self._outbox.forget(now)
             self._tidied_at = now
-
-
-_RANK = {"critical": 0, "warning": 1, "info": 2}
 
 
 def _place(row: StoredEvent) -> Place:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
-from portcullis.alerts.alert import Signal, SignalState
-from portcullis.alerts.kinds import BY_NAME, GATE_KINDS
-from portcullis.domain.bounds import forget_oldest
+from portcullis.alerts import account_signals
+from portcullis.alerts.alert import Signal
+from portcullis.alerts.kinds import GATE_KINDS
+from portcullis.alerts.memory import Found, Held, Memory, Place, signal
 from portcullis.domain.events import (
     AlertRaised,
     AuthorizationLost,
@@ -34,68 +33,15 @@ from portcullis.domain.events import (
     WorkerStopped,
 )
 from portcullis.domain.evidence import OF_THE_WORKER
-from portcullis.domain.model import MINUTE, SECOND, Lock
+from portcullis.domain.model import MINUTE
 from portcullis.domain.money import duration
 from portcullis.domain.plan import decode_plan
 
 AWAY_TOO_LONG = 5 * MINUTE
 SILENT_AFTER = MINUTE
-ANSWERED_WITHIN = 2 * SECOND
-"""A breach that has no command by then needs none: its account is flat, or a lock answers it."""
-
-COMMANDS_MAX = 10_000
 OPERATIONS = "operations"
 OURS = "alerts"
 CHANGES_TOLD = 5
-
-
-class Held(msgspec.Struct):
-    """What is known of a piece of evidence: how its last verdict was, and until when it holds."""
-
-    passed: bool
-    expires_at: int
-    summary: str
-    link: str = ""
-    lacking: bool = False
-
-
-class Standing(msgspec.Struct):
-    """A breach that is being answered: since when, and by which commands."""
-
-    at: int
-    rule: str
-    keys: list[str] = []
-    answered: bool = False
-
-
-class Memory(msgspec.Struct):
-    """What is remembered from event to event."""
-
-    seen_at: int = 0
-    stopped: bool = True
-    silent: bool = False
-    unclean: int = 0
-    rules: str = ""
-    required: dict[str, int] = {}
-    accounts: tuple[str, ...] = ()
-    evidence: dict[str, Held] = {}
-    away: dict[str, int] = {}
-    away_why: dict[str, str] = {}
-    away_told: list[str] = []
-    breaches: dict[str, dict[str, Standing]] = {}
-    failing: list[str] = []
-    commands: dict[str, tuple[str, tuple[str, ...]]] = {}
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where an event is in the ledger."""
-
-    position: int
-    at: int
-    trace: str = ""
-
-
-Found = list[Signal]
 
 
 def observe(memory: Memory, place: Place, event: Event) -> Found:
@@ -111,7 +57,7 @@ def observe(memory: Memory, place: Place, event: Event) -> Found:
 def elapsed(memory: Memory, now: int) -> Found:
     """The signals of time alone; `now` is the machine's, in microseconds."""
     return [
-        *_unanswered(memory),
+        *account_signals.unanswered(memory),
         *_late(memory),
         *_away(memory),
         *_silent(memory, now),
@@ -126,20 +72,20 @@ def _mode(_memory: Memory, place: Place, event: ModeChanged) -> Found:
         return []
     if event.after == "ACTIVE":
         told = f"opened by {event.by}: {event.why}" if event.by else f"open: {event.why}"
-        over = [_signal(kind, place, state="resolved", message=told) for kind in GATE_KINDS]
+        over = [signal(kind, place, state="resolved", message=told) for kind in GATE_KINDS]
         if not event.by:
             return over
-        return [*over, _signal("mode_released", place, subject=str(place.position), message=told)]
+        return [*over, signal("mode_released", place, subject=str(place.position), message=told)]
     kind = _gate_kind(event)
     subjects = tuple(each.partition(":")[0] for each in event.evidence)
     why = f"{event.why}: {'; '.join(event.evidence)}" if event.evidence else event.why
     told = f"shut by {event.by}: {event.why}" if event.by else why
     others = [
-        _signal(other, place, state="replaced")
+        signal(other, place, state="replaced")
         for other in GATE_KINDS
         if other != kind and kind == "shutdown"
     ]
-    fell = _signal(
+    fell = signal(
         kind,
         place,
         message=f"{event.after}: {told}",
@@ -177,7 +123,7 @@ def _verdict(memory: Memory, place: Place, event: VerdictRecorded) -> Found:
     if before is not None and before.lacking:
         kind = _evidence_kind(verdict.name, passed=before.passed)
         said = f"{verdict.name} is good again: {verdict.summary}"
-        return [_signal(kind, place, state="resolved", subject=verdict.name, message=said)]
+        return [signal(kind, place, state="resolved", subject=verdict.name, message=said)]
     return []
 
 
@@ -213,160 +159,6 @@ def _evidence_kind(name: str, *, passed: bool) -> str:
     return "capital_inconsistent" if name == "capital" and not passed else "evidence_lacking"
 
 
-# --- accounts -------------------------------------------------------------------------------------
-
-
-def _breach(memory: Memory, place: Place, event: BreachFound) -> Found:
-    subject = f"{event.rule} {event.instrument or ''}".strip()
-    memory.breaches.setdefault(event.account, {})[subject] = Standing(place.at, event.rule)
-    reason = event.reason
-    return [
-        _signal(
-            "breach",
-            place,
-            account=event.account,
-            subject=subject,
-            message=f"{event.rule}: {reason.message}",
-            cause=f"rule {event.code} {event.rule}",
-            formula=reason.formula,
-            measured=reason.measured,
-            limit=reason.limit,
-            flat="not confirmed",
-        )
-    ]
-
-
-def _lock(memory: Memory, place: Place, event: LockSet) -> Found:
-    lock = event.lock
-    if lock.rule == "manual":
-        told = f"{lock.cause}; {_until(lock)}"
-        subject = str(place.position)
-        return [
-            _signal("locked_by_person", place, account=event.account, subject=subject, message=told)
-        ]
-    return [
-        _signal(
-            "breach",
-            place,
-            state="more",
-            account=event.account,
-            subject=subject,
-            until=_until(lock),
-        )
-        for subject, standing in memory.breaches.get(event.account, {}).items()
-        if standing.rule == lock.rule
-    ]
-
-
-def _until(lock: Lock) -> str:
-    return {
-        "at": f"locked until {duration(max(0, (lock.until or 0) - lock.set_at))} after the breach",
-        "next_session": "locked until the account's next session",
-        "person": "locked until a person releases it",
-        "config": "locked until the configuration allows it",
-        "venue": "locked until the venue allows it",
-    }[lock.ends]
-
-
-def _issued(memory: Memory, _place: Place, event: CommandIssued) -> Found:
-    memory.commands[event.key] = (event.account, event.rules)
-    forget_oldest(memory.commands, COMMANDS_MAX)
-    for standing in memory.breaches.get(event.account, {}).values():
-        if standing.rule in event.rules:
-            standing.keys.append(event.key)
-            standing.answered = True
-    return []
-
-
-def _concluded(memory: Memory, place: Place, event: CommandConcluded) -> Found:
-    memory.commands.pop(event.key, None)
-    if event.outcome not in ("confirmed", "superseded"):
-        return []
-    found: Found = []
-    if event.account in memory.failing and event.outcome == "confirmed":
-        memory.failing.remove(event.account)
-        told = f"the venue confirmed command {event.key}"
-        found.append(
-            _signal(
-                "enforcement_failed", place, state="resolved", account=event.account, message=told
-            )
-        )
-    took = duration(max(0, event.confirmed_at - event.detected_at))
-    for subject, standing in list(memory.breaches.get(event.account, {}).items()):
-        if event.key in standing.keys:
-            standing.keys.remove(event.key)
-            if not standing.keys:
-                found.append(_enforced(memory, place, event.account, subject, took))
-    return found
-
-
-def _enforced(memory: Memory, place: Place, account: str, subject: str, took: str) -> Signal:
-    del memory.breaches[account][subject]
-    told = f"enforced: the venue confirmed it {took} after it was detected"
-    return _signal(
-        "breach",
-        place,
-        state="resolved",
-        account=account,
-        subject=subject,
-        message=told,
-        flat="confirmed",
-    )
-
-
-def _unanswered(memory: Memory) -> Found:
-    found = []
-    for account, standing in memory.breaches.items():
-        for subject, each in list(standing.items()):
-            if not each.answered and memory.seen_at - each.at > ANSWERED_WITHIN:
-                del standing[subject]
-                found.append(
-                    Signal(
-                        kind="breach",
-                        state="resolved",
-                        at=memory.seen_at,
-                        account=account,
-                        subject=subject,
-                        message="nothing had to be closed",
-                        flat="unknown",
-                    )
-                )
-    return found
-
-
-def _raised(memory: Memory, place: Place, event: AlertRaised) -> Found:
-    """What the engine itself tells; a shut gate is told by the change of the mode."""
-    if event.alert == "gate_shut":
-        return []
-    near = event.alert.removesuffix("_near")
-    kind = "near_limit" if near != event.alert else event.alert
-    if kind not in BY_NAME:
-        return []
-    if kind == "enforcement_failed" and event.account and event.account not in memory.failing:
-        memory.failing.append(event.account)
-    subject = near if kind == "near_limit" else ""
-    told = f"{near}: {event.message}" if kind == "near_limit" else event.message
-    return [
-        _signal(
-            kind,
-            place,
-            account=event.account,
-            subject=subject,
-            severity=event.severity,
-            message=told,
-            action=event.remedy,
-            flat="unknown" if kind == "enforcement_failed" else "",
-        )
-    ]
-
-
-def _reconciled(_memory: Memory, place: Place, event: Reconciled) -> Found:
-    if not event.missed:
-        return []
-    told = f"{event.missed} fills were found in the venue's records that its stream left out"
-    return [_signal("lost_fills", place, account=event.account, message=told)]
-
-
 # --- the venue ------------------------------------------------------------------------------------
 
 
@@ -385,7 +177,7 @@ def _linked(memory: Memory, place: Place, event: VenueLinked) -> Found:
         memory.away_told.remove(event.venue)
         over.append("venue_disconnected")
     return [
-        _signal(kind, place, state="resolved", subject=event.venue, message=told) for kind in over
+        signal(kind, place, state="resolved", subject=event.venue, message=told) for kind in over
     ]
 
 
@@ -402,12 +194,12 @@ def _away(memory: Memory) -> Found:
 
 def _unauthorized(_memory: Memory, place: Place, event: AuthorizationLost) -> Found:
     told = f"{event.venue}: {event.detail}"
-    return [_signal("authorization_lost", place, subject=event.venue, message=told)]
+    return [signal("authorization_lost", place, subject=event.venue, message=told)]
 
 
 def _data_fault(_memory: Memory, place: Place, event: DataFault) -> Found:
     subject = f"{event.source} {event.instrument or ''}".strip()
-    return [_signal("data_fault", place, subject=subject, message=f"{subject}: {event.detail}")]
+    return [signal("data_fault", place, subject=subject, message=f"{subject}: {event.detail}")]
 
 
 # --- the worker -----------------------------------------------------------------------------------
@@ -428,7 +220,7 @@ def _stopped(memory: Memory, _place: Place, _event: WorkerStopped) -> Found:
 def _failed(memory: Memory, place: Place, event: WorkerFailed) -> Found:
     memory.unclean = 0
     told = f"it ended by: {event.what}; it runs again, and the gate stays shut"
-    return [_signal("worker_crashed", place, message=told, cause=event.what)]
+    return [signal("worker_crashed", place, message=told, cause=event.what)]
 
 
 def _end_of_start(memory: Memory, place: Place, event: Event) -> Found:
@@ -437,7 +229,7 @@ def _end_of_start(memory: Memory, place: Place, event: Event) -> Found:
         return []
     memory.unclean = 0
     told = "it ended without a word (killed, or the machine went down), and runs again"
-    return [_signal("worker_crashed", place, message=told, severity="warning")]
+    return [signal("worker_crashed", place, message=told, severity="warning")]
 
 
 def _silent(memory: Memory, now: int) -> Found:
@@ -452,12 +244,12 @@ def _heard(memory: Memory, place: Place) -> Found:
     if not memory.silent:
         return []
     memory.silent = False
-    return [_signal("worker_silent", place, state="resolved", message="the worker writes again")]
+    return [signal("worker_silent", place, state="resolved", message="the worker writes again")]
 
 
 def _restored(_memory: Memory, place: Place, event: LedgerRestored) -> Found:
     told = f"from {event.backup} up to event {event.position} by {event.by}: {event.reason}"
-    return [_signal("ledger_restored", place, subject=event.backup, message=told)]
+    return [signal("ledger_restored", place, subject=event.backup, message=told)]
 
 
 def _rules(memory: Memory, place: Place, event: RulesLoaded) -> Found:
@@ -469,30 +261,18 @@ def _rules(memory: Memory, place: Place, event: RulesLoaded) -> Found:
         return []
     more = len(event.difference) - CHANGES_TOLD
     told = "; ".join(event.difference[:CHANGES_TOLD]) + (f"; and {more} more" if more > 0 else "")
-    return [_signal("rules_loaded", place, subject=event.digest[:12], message=told)]
-
-
-def _signal(
-    kind: str,
-    place: Place,
-    *,
-    state: SignalState = "firing",
-    **fields: Any,
-) -> Signal:
-    return Signal(
-        kind=kind, at=place.at, state=state, trace=place.trace, position=place.position, **fields
-    )
+    return [signal("rules_loaded", place, subject=event.digest[:12], message=told)]
 
 
 _HANDLERS: dict[Any, Callable[[Memory, Place, Any], Found]] = {
     ModeChanged: _mode,
     VerdictRecorded: _verdict,
-    BreachFound: _breach,
-    LockSet: _lock,
-    CommandIssued: _issued,
-    CommandConcluded: _concluded,
-    AlertRaised: _raised,
-    Reconciled: _reconciled,
+    BreachFound: account_signals.breach,
+    LockSet: account_signals.lock,
+    CommandIssued: account_signals.issued,
+    CommandConcluded: account_signals.concluded,
+    AlertRaised: account_signals.raised,
+    Reconciled: account_signals.reconciled,
     VenueLinked: _linked,
     AuthorizationLost: _unauthorized,
     DataFault: _data_fault,

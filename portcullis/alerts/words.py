@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from portcullis.alerts.alert import Alert
+from portcullis.alerts.book import Telling
 from portcullis.alerts.kinds import BY_NAME
-from portcullis.alerts.policy import Telling
 from portcullis.domain.model import MICRO
 
 CUT = "\n... cut; the rest: portcullis alert list"

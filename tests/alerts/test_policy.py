@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portcullis.alerts.alert import SeverityTerms, Signal, Silence, Subscription, Terms
+from portcullis.alerts.book import Book, Telling, Unknown
 from portcullis.alerts.kinds import BY_NAME
-from portcullis.alerts.policy import CRITICAL_SILENCE_MAX, Book, Policy, Telling, Unknown
+from portcullis.alerts.policy import CRITICAL_SILENCE_MAX, Policy
 from portcullis.domain.model import HOUR, MINUTE, SECOND
 from portcullis.domain.session import Window, instant
 
@@ -342,7 +343,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(steps)
 def test_nothing_critical_is_withheld_and_nobody_is_told_of_what_was_seen(history: Any) -> None:
     """Whatever happens: a critical alert that no silence covers is told within its turn, a seen
@@ -374,7 +375,7 @@ def test_nothing_critical_is_withheld_and_nobody_is_told_of_what_was_seen(histor
             assert each.times <= terms.most + 2
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(steps)
 def test_the_same_history_gives_the_same_messages(history: Any) -> None:
     def play() -> list[Any]:

@@ -7,14 +7,8 @@ from typing import Any
 import pytest
 
 from portcullis.alerts.alert import Signal
-from portcullis.alerts.signals import (
-    AWAY_TOO_LONG,
-    SILENT_AFTER,
-    Memory,
-    Place,
-    elapsed,
-    observe,
-)
+from portcullis.alerts.memory import Memory, Place
+from portcullis.alerts.signals import AWAY_TOO_LONG, SILENT_AFTER, elapsed, observe
 from portcullis.domain.commands import Flatten
 from portcullis.domain.events import (
     AlertRaised,

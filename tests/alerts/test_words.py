@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portcullis.alerts.alert import Signal, alert_of
+from portcullis.alerts.book import Telling
 from portcullis.alerts.message import Outcome
-from portcullis.alerts.policy import Telling
 from portcullis.alerts.retries import GIVEN_UP_AFTER, PAUSE_MAX, after
 from portcullis.alerts.words import CUT, masked, masked_in, text_of
 from portcullis.domain.model import HOUR, MINUTE, SECOND
