@@ -64,11 +64,8 @@ def test_an_attempt_leaves_no_descriptor_and_no_thread(sink: HttpSink, mode: Mod
 
 def _sockets_to(process: psutil.Process, port: int) -> list[object]:
     """Ours, not the sink's end of them."""
-    found: list[object] = []
-    for each in process.net_connections("tcp"):
-        if each.raddr and each.raddr.port == port:
-            found.append(each)
-    return found
+    connections = process.net_connections("tcp")
+    return [each for each in connections if getattr(each.raddr, "port", None) == port]
 
 
 def _timers() -> int:
