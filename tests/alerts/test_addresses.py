@@ -30,6 +30,10 @@ SECRET = TOKEN.partition(":")[2]
             Described("Telegram", "tgram://…/-10042:7", 3839, 3_000_000, two_way=True),
         ),
         (f"slack://{HOOK}", Described("Slack", "slack://…", 35000, 1_200_000)),
+        (
+            f"slack://{BOT}/+C0123456789",
+            Described("Slack", "slack://…/+C0123456789", 35000, 1_200_000),
+        ),
         (f"slack://{BOT}/%23ops", Described("Slack", "slack://…/#ops", 35000, 1_200_000)),
         (
             f"https://hooks.slack.com/services/{HOOK}",
@@ -88,6 +92,7 @@ def test_what_an_address_is(address: str, expected: Described) -> None:
         (f"tgram://{TOKEN}/not a chat", "none that this service knows"),
         (f"tgram://{TOKEN}/4242/?template=/etc/passwd", "`template`"),
         ("slack://T0/B0", "slack:// is not complete"),
+        (f"slack://{BOT}/C0123456789", "as if it were its name"),
         ("mailto://", "mailto:// is not complete"),
         ("mailtos://me:pw5secret@example.com?to=nobody", "none that this service knows"),
         (f"bbub://mac.local/{BLUE}", "bbub:// is not complete"),
