@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -185,6 +186,12 @@ def test_secrets_are_masked_in_the_writing_they_come_back_in() -> None:
     shown = "json://example.com/…"
     for written in ("p@ss/w0rd", "p%40ss%2Fw0rd", "P@SS/W0RD", "p%40ss/w0rd"):
         assert redact(f"it was {written}!", address, shown) == f"it was {MASK}!"
+
+
+def test_a_password_is_masked_as_http_carries_it() -> None:
+    carried = base64.b64encode(b"me:hooksecretpw").decode()
+    text = f"it said {carried}"
+    assert redact(text, "json://me:hooksecretpw@example.com/x") == f"it said {MASK}"
 
 
 def test_a_short_secret_is_masked_where_it_stands_alone() -> None:
