@@ -10,7 +10,7 @@ import requests
 
 from portcullis.alerts.channels.addresses import plugin_of, scheme_of
 from portcullis.alerts.channels.answers import outcome_of
-from portcullis.alerts.channels.secrets import redact
+from portcullis.alerts.channels.secrets import cleaned
 from portcullis.alerts.channels.watching import Watch, http_fault, watching
 from portcullis.alerts.conversation import Button
 from portcullis.alerts.message import Outcome
@@ -107,7 +107,7 @@ class Bot:
             answer = self._post(method, given, within, watch)
         seen = watch.seen(accepted=answer is not None and answer.get("ok") is True)
         outcome = outcome_of(seen, "tgram")
-        outcome = msgspec.structs.replace(outcome, detail=self._redacted(outcome.detail))
+        outcome = msgspec.structs.replace(outcome, detail=self._cleaned(outcome.detail))
         return Answered(outcome, answer.get("result") if answer else None)
 
     def _post(
@@ -139,8 +139,8 @@ class Bot:
             return Outcome("delivered", receipt=receipt)
         return outcome
 
-    def _redacted(self, words: str) -> str:
-        return redact(words, f"tgram://{self._token}", f"tgram://{self.name}")
+    def _cleaned(self, words: str) -> str:
+        return cleaned(words, f"tgram://{self._token}", f"tgram://{self.name}")
 
 
 def bot_of(address: str) -> Bot | None:

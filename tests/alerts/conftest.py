@@ -1,19 +1,23 @@
-"""Nothing here can reach a service: neither by a proxy, nor by a name, nor by an address."""
+"""Nothing here can reach a service: neither by a proxy, nor by a name, nor by an address, and
+neither can a process that a test starts.
+"""
 
 from __future__ import annotations
 
-import socket
+import os
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
+from tests.alerts.outside.refusing import refuse
 from tests.alerts.sinks import HttpSink, http_sink, redirect
 
-LOOPBACK = ("127.", "::1", "localhost")
+OUTSIDE = Path(__file__).parent / "outside"
 _guarding = False
 
 
@@ -52,18 +56,9 @@ class Refusing:
 
 
 def _refuse_the_outside(event: str, args: tuple[Any, ...]) -> None:
-    """For what uses no proxy, as mail: no name is looked up and no socket leaves the machine."""
-    if not _guarding:
-        return
-    if event == "socket.getaddrinfo":
-        host = args[0]
-    elif event == "socket.connect" and args[0].family != getattr(socket, "AF_UNIX", None):
-        host = args[1][0]
-    else:
-        return
-    name = host.decode() if isinstance(host, bytes) else str(host)
-    if not name.startswith(LOOPBACK):
-        raise ConnectionRefusedError(f"a test tried to reach {name}")
+    """For what uses no proxy, as mail; only while a test of this folder runs."""
+    if _guarding:
+        refuse(event, args)
 
 
 sys.addaudithook(_refuse_the_outside)
@@ -85,6 +80,7 @@ def guard(proxy: Refusing, monkeypatch: pytest.MonkeyPatch) -> Iterator[Refusing
         monkeypatch.setenv(name.lower(), proxy.url)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+    monkeypatch.setenv("PYTHONPATH", str(OUTSIDE), prepend=os.pathsep)
     _guarding = True
     yield proxy
     _guarding = False

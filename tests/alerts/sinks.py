@@ -19,7 +19,17 @@ import msgspec
 import pytest
 
 Mode = Literal[
-    "ok", "busy", "broken", "refused", "not ok", "hang", "drip head", "drip body", "drop", "flood"
+    "ok",
+    "busy",
+    "broken",
+    "refused",
+    "not ok",
+    "hang",
+    "drip head",
+    "drip body",
+    "drop",
+    "flood",
+    "echo",
 ]
 """How a sink behaves.
 
@@ -30,6 +40,7 @@ Mode = Literal[
 - hang: the request is read and never answered
 - drip head, drip body: a byte now and then, for ever
 - drop: the connection ends after the request
+- echo: 400 with all of the request in it, as some services answer
 - flood: an answer that does not end, as fast as it goes
 """
 
@@ -73,6 +84,8 @@ class HttpSink:
         """Where everything has moved to, if anywhere."""
         self.unmodified = False
         """Whether Telegram finds that an edit changes nothing."""
+        self.padding = 0
+        """How much stands before what is given back by `echo`."""
         self.garbled = False
         """Whether answers say that they are packed and are not."""
         self.queued = False
@@ -133,10 +146,8 @@ class HttpSink:
             self._changed.notify_all()
 
     def answer(self, request: Received) -> Reply:
-        if self.garbled:
-            return Reply(200, b"not packed at all", {"Content-Encoding": "gzip"})
-        if self.moved:
-            return Reply(302, b"", {"Location": self.moved})
+        if self.garbled or self.moved:
+            return self._useless()
         if request.path.endswith("/getUpdates"):
             return self._updates(request)
         if self.unmodified and "/editMessage" in request.path:
@@ -146,9 +157,16 @@ class HttpSink:
             return self._busy(request)
         if self.mode in {"broken", "refused"}:
             return self._failure(request, 500 if self.mode == "broken" else 400)
+        if self.mode == "echo":
+            return self._echo(request)
         if self.mode == "not ok":
             return self._not_ok(request)
         return self._ok(request)
+
+    def _useless(self) -> Reply:
+        if self.moved:
+            return Reply(302, b"", {"Location": self.moved})
+        return Reply(200, b"not packed at all", {"Content-Encoding": "gzip"})
 
     def _ok(self, request: Received) -> Reply:
         self._number += 1
@@ -159,6 +177,8 @@ class HttpSink:
         if request.path.startswith("/api/chat."):
             stamp = f"1700000000.{self._number:06d}"
             return _as_json(200, {"ok": True, "channel": "C0OPS", "ts": stamp})
+        if request.path.startswith("/api/users.lookup"):
+            return _as_json(200, {"ok": True, "user": {"id": "U0YOU"}})
         if request.path == "/api/v1/message/text":
             if request.query.get("password") != [BLUE]:
                 return _as_json(401, {"status": 401, "message": "You are not authorized"})
@@ -195,6 +215,10 @@ class HttpSink:
             error = {"type": "iMessage Error", "message": "Transaction timeout"}
             return _as_json(status, {"status": status, "message": "Send Error", "error": error})
         return Reply(status, b"no_service", {"Content-Type": "text/plain"})
+
+    def _echo(self, request: Received) -> Reply:
+        asked = f"{' x' * self.padding}{request.path} {request.query} {request.headers}"
+        return _as_json(400, {"error": asked} | _telegram_failure(400, asked))
 
     def _not_ok(self, request: Received) -> Reply:
         if request.path.startswith("/bot"):

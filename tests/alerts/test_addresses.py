@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -30,6 +31,10 @@ SECRET = TOKEN.partition(":")[2]
             Described("Telegram", "tgram://…/-10042:7", 3839, 3_000_000, two_way=True),
         ),
         (f"slack://{HOOK}", Described("Slack", "slack://…", 35000, 1_200_000)),
+        (
+            f"slack://{BOT}/+C0123456789",
+            Described("Slack", "slack://…/+C0123456789", 35000, 1_200_000),
+        ),
         (f"slack://{BOT}/%23ops", Described("Slack", "slack://…/#ops", 35000, 1_200_000)),
         (
             f"https://hooks.slack.com/services/{HOOK}",
@@ -88,6 +93,7 @@ def test_what_an_address_is(address: str, expected: Described) -> None:
         (f"tgram://{TOKEN}/not a chat", "none that this service knows"),
         (f"tgram://{TOKEN}/4242/?template=/etc/passwd", "`template`"),
         ("slack://T0/B0", "slack:// is not complete"),
+        (f"slack://{BOT}/C0123456789", "as if it were its name"),
         ("mailto://", "mailto:// is not complete"),
         ("mailtos://me:pw5secret@example.com?to=nobody", "none that this service knows"),
         (f"bbub://mac.local/{BLUE}", "bbub:// is not complete"),
@@ -180,6 +186,12 @@ def test_secrets_are_masked_in_the_writing_they_come_back_in() -> None:
     shown = "json://example.com/…"
     for written in ("p@ss/w0rd", "p%40ss%2Fw0rd", "P@SS/W0RD", "p%40ss/w0rd"):
         assert redact(f"it was {written}!", address, shown) == f"it was {MASK}!"
+
+
+def test_a_password_is_masked_as_http_carries_it() -> None:
+    carried = base64.b64encode(b"me:hooksecretpw").decode()
+    text = f"it said {carried}"
+    assert redact(text, "json://me:hooksecretpw@example.com/x") == f"it said {MASK}"
 
 
 def test_a_short_secret_is_masked_where_it_stands_alone() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 
 import pytest
 import requests
@@ -45,3 +47,16 @@ def test_neither_names_nor_numbers_can_be_reached_without_a_proxy() -> None:
         socket.getaddrinfo("example.com", 443)
     with pytest.raises(requests.ConnectionError):
         requests.get("http://example.com/", timeout=1, proxies={"http": "", "no_proxy": "*"})
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    ["socket.create_connection(('192.0.2.1', 9), 1)", "smtplib.SMTP('mx.example.com', 25)"],
+)
+def test_a_process_that_a_test_starts_does_not_get_out_either(attempt: str) -> None:
+    program = f"import smtplib, socket; {attempt}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode != 0
+    assert "ConnectionRefusedError: a test tried to reach" in done.stderr

@@ -11,7 +11,7 @@ import pytest
 from portcullis.alerts.channels import send
 from portcullis.alerts.message import Message, Outcome
 from portcullis.domain.model import MICRO
-from tests.alerts.sinks import BLUE, HttpSink, Mode, addresses, within
+from tests.alerts.sinks import BLUE, BOT, HttpSink, Mode, addresses, within
 
 KINDS = ("telegram", "slack hook", "slack bot", "bluebubbles", "json")
 MESSAGE = Message(
@@ -65,6 +65,16 @@ def test_slack_reads_no_mention_out_of_a_text(sink: HttpSink, kind: str) -> None
     (attached,) = request.json()["attachments"]
     assert attached["title"] == "&lt;!channel&gt;"
     assert attached["text"] == "account &lt;!here&gt; &amp; &lt;https://x|y&gt;"
+
+
+def test_a_service_that_needs_two_requests_needs_no_pause_between_them(sink: HttpSink) -> None:
+    """Slack finds a person by mail address first; Apprise would wait 1.2 s in between."""
+    found = within(1, lambda: send(f"slack://{BOT}/you@example.com", MESSAGE))
+    assert found.kind == "delivered"
+    assert [each.path for each in sink.received] == [
+        "/api/users.lookupByEmail",
+        "/api/chat.postMessage",
+    ]
 
 
 def test_bluebubbles_can_drop_a_repeat_since_it_has_the_same_name(sink: HttpSink) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from portcullis.alerts.channels import send
+from portcullis.alerts.message import Message
 from tests.alerts.mail import PASSWORD, USER, certificate_in, mail_sink
 from tests.alerts.sinks import BLUE, BOT, HOOK, TOKEN, HttpSink, Mode, addresses
 
@@ -19,7 +21,19 @@ SECRETS = (
     *("hooksecretpw", "pathsecret99", "headersecret77", "aG9va3VzZXI6aG9va3NlY3JldHB3"),
     "ntfysecrettopic",
 )
-MODES: tuple[Mode, ...] = ("ok", "busy", "broken", "refused", "not ok", "drop", "hang", "drip body")
+MODES: tuple[Mode, ...] = (
+    "ok",
+    "busy",
+    "broken",
+    "refused",
+    "not ok",
+    "drop",
+    "hang",
+    "drip body",
+    "echo",
+)
+
+MESSAGE = Message("01HX", "critical", "title", "body")
 
 CHILD = """
 import json, logging, sys
@@ -124,6 +138,18 @@ def test_nor_does_mail(sink: HttpSink, tmp_path: Path) -> None:
     assert found_in(written) == []
     assert written.count("kind='delivered'") == 1
     assert written.count("kind='refused'") == 1
+
+
+@pytest.mark.parametrize("padding", [0, *range(1, 150, 4)])
+def test_nor_does_a_service_that_gives_back_what_it_was_asked(sink: HttpSink, padding: int) -> None:
+    """In the reason of an outcome, wherever that is cut: half a secret is one as well."""
+    sink.behave("echo")
+    sink.padding = padding
+    for address in addresses(sink).values():
+        outcome = send(address, MESSAGE)
+        assert outcome.kind == "refused"
+        halves = [secret[: max(6, len(secret) // 3)] for secret in SECRETS]
+        assert [half for half in halves if half in outcome.detail] == []
 
 
 def test_the_search_finds_what_is_written_without_the_guard(sink: HttpSink) -> None:

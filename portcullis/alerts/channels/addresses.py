@@ -47,6 +47,7 @@ WHERE_RECIPIENTS_ARE = (
 
 PLAIN_HTTP = frozenset({"json", "jsons", "form", "forms", "xml", "xmls"})
 OURS = (BlueBubbles, MacMessages)
+SLACK_ID = re.compile(r"#?[CGD][A-Z0-9]{8,}")
 EXAMPLES = "tgram://BOT:TOKEN/CHAT, slack://A/B/C, mailtos://USER:PASSWORD@HOST?to=PERSON"
 
 _SCHEME = re.compile(r"^\s*([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
@@ -200,6 +201,11 @@ def _one_recipient(plugin: NotifyBase, scheme: str, address: str) -> None:
         raise UsageError(
             "the Telegram address names no chat",
             remedy="end it with the chat's number: tgram://BOT:TOKEN/CHAT",
+        )
+    if scheme == "slack" and SLACK_ID.fullmatch(getattr(plugin, "channels", [""])[0] or ""):
+        raise UsageError(
+            "the Slack address gives a channel's id as if it were its name",
+            remedy="put a plus before the id: slack://xoxb-.../+C0123456789",
         )
     if len(plugin) < 1 or (scheme in MAIL_SCHEMES and not plugin.targets):
         raise _wrong(address, f"{scheme}:// names nobody to send to")

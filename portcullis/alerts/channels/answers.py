@@ -26,8 +26,6 @@ SLACK_LATER = frozenset(
 )
 SILENT = "no answer in time"
 NOT_HANDED = "the message was not handed over"
-WORDS = 300
-"""Characters of a reason."""
 
 
 def outcome_of(seen: Seen, service: str) -> Outcome:
@@ -83,12 +81,12 @@ def _accepted(answer: Answer, seen: Seen, service: str) -> Outcome:
     if seen.late:
         return Outcome("unknown", f"{answer.status}, and the answer did not end in time")
     if not seen.accepted:
-        return Outcome("failed", _short(f"an answer that is not the service's: {answer.body}"))
+        return Outcome("failed", _one_line(f"an answer that is not the service's: {answer.body}"))
     return Outcome("delivered", receipt=_receipt(inside, service))
 
 
 def _refused_inside(inside: dict[str, Any], answer: Answer, service: str) -> Outcome:
-    words = _short(str(inside.get("description") or inside.get("error") or "ok: false"))
+    words = _one_line(str(inside.get("description") or inside.get("error") or "ok: false"))
     code = inside.get("error_code")
     if isinstance(code, int):
         return _refusal(code, answer, service)
@@ -98,7 +96,7 @@ def _refused_inside(inside: dict[str, Any], answer: Answer, service: str) -> Out
 
 
 def _refusal(status: int, answer: Answer, service: str) -> Outcome:
-    words = _short(f"{status} {_explanation(answer)}{_moved_to(answer)}".strip())
+    words = _one_line(f"{status} {_explanation(answer)}{_moved_to(answer)}".strip())
     if service in {"bbub", "bbubs"} and (status >= 500 or "already queued" in answer.body):
         # It answers 500 for messages that were sent, and may still be at work on the first attempt.
         return Outcome("unknown", words)
@@ -112,15 +110,15 @@ def _refusal(status: int, answer: Answer, service: str) -> Outcome:
 def _by_fault(seen: Seen) -> Outcome:
     fault = seen.faults[-1]
     if fault.kind == "mail":
-        return Outcome("refused" if fault.code >= 500 else "failed", _short(fault.words))
+        return Outcome("refused" if fault.code >= 500 else "failed", _one_line(fault.words))
     if fault.kind == "invalid":
         return Outcome("refused", fault.words)
     if fault.kind == "unreachable":
-        return Outcome("failed", _short(fault.words))
+        return Outcome("failed", _one_line(fault.words))
     words = SILENT if seen.late else fault.words
     if fault.by_mail and (not seen.replies or seen.replies[-1] != MAIL_DATA):
-        return Outcome("failed", _short(f"{NOT_HANDED}: {words}"))
-    return Outcome("unknown", _short(words))
+        return Outcome("failed", _one_line(f"{NOT_HANDED}: {words}"))
+    return Outcome("unknown", _one_line(words))
 
 
 def _receipt(inside: dict[str, Any], service: str) -> str:
@@ -155,7 +153,7 @@ def _moved_to(answer: Answer) -> str:
 
 
 def _said(seen: Seen) -> str:
-    return _short("; ".join(dict.fromkeys(seen.lines)))
+    return _one_line("; ".join(dict.fromkeys(seen.lines)))
 
 
 def _json(answer: Answer) -> dict[str, Any]:
@@ -182,6 +180,6 @@ def _between(start: str, end: str) -> float | None:
         return None
 
 
-def _short(words: str) -> str:
-    words = " ".join(words.split())
-    return words if len(words) <= WORDS else words[: WORDS - 1] + "…"
+def _one_line(words: str) -> str:
+    """Whole, since what is cut before its secrets are masked may end in half of one."""
+    return " ".join(words.split())

@@ -13,6 +13,9 @@ MASK = "***"
 SHORT = 4
 """Characters; what is shorter is masked only where it stands alone."""
 
+REASON_MAX = 300
+"""Characters of a reason."""
+
 QUIET = ("urllib3", "requests", "apprise", "httpx", "httpcore", "smtplib", "charset_normalizer")
 """Loggers that print addresses: below WARNING they say nothing, whatever the root's level."""
 
@@ -43,6 +46,12 @@ def redact(text: str, address: str, shown: str = "") -> str:
         text = form.sub(MASK, text)
     pattern = _pattern(address, shown)
     return pattern.sub(MASK, text) if pattern else text
+
+
+def cleaned(reason: str, address: str, shown: str = "") -> str:
+    """A reason as it may be kept and read: without secrets, and only then cut to its length."""
+    words = redact(reason, address, shown)
+    return words if len(words) <= REASON_MAX else words[: REASON_MAX - 1] + "…"
 
 
 def quiet_loggers() -> None:

@@ -17,7 +17,7 @@ from portcullis.alerts.channels.addresses import (
     scheme_of,
 )
 from portcullis.alerts.channels.answers import outcome_of
-from portcullis.alerts.channels.secrets import redact
+from portcullis.alerts.channels.secrets import cleaned
 from portcullis.alerts.channels.watching import watching
 from portcullis.alerts.message import Message, Outcome
 from portcullis.domain.judge import Severity
@@ -38,7 +38,7 @@ def attempt(address: str, message: Message, within: float) -> Outcome:
     except UsageError as wrong:
         return Outcome("refused", str(wrong))
     outcome = _attempt(ready, message, within)
-    return msgspec.structs.replace(outcome, detail=redact(outcome.detail, address, ready.shown))
+    return msgspec.structs.replace(outcome, detail=cleaned(outcome.detail, address, ready.shown))
 
 
 def _attempt(ready: Prepared, message: Message, within: float) -> Outcome:

@@ -9,10 +9,12 @@ is no bound where a server sends a byte now and then.
 from __future__ import annotations
 
 import logging
+import queue
 import smtplib
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
@@ -77,7 +79,8 @@ class Seen(msgspec.Struct, frozen=True):
 class Watch:
     """Of one attempt in one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, within: float = 0.0) -> None:
+        self.ends_at = time.monotonic() + within
         self.answers: list[Answer] = []
         self.replies: list[int] = []
         self.faults: list[Fault] = []
@@ -134,7 +137,7 @@ _installed = threading.Event()
 def watching(within: float) -> Iterator[Watch]:
     """Note what this thread's sending meets, and end it after `within` seconds."""
     install()
-    watch = Watch()
+    watch = Watch(within)
     timer = threading.Timer(within, watch.cut)
     timer.daemon = True
     timer.start()
@@ -171,6 +174,7 @@ def install() -> None:
         if not _installed.is_set():
             _observe_requests()
             _observe_mail()
+            _observe_names()
             sys.addaudithook(_on_audit)
             logging.getLogger("apprise").addHandler(_Lines())
             _installed.set()
@@ -188,6 +192,46 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if _current.watch is not None:
             _current.watch.lines.append(record.getMessage())
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def _observe_names() -> None:
+    """A look-up of a name knows no time-out and holds no socket of ours: it gets a thread."""
+    look_up = socket.getaddrinfo
+
+    @wraps(look_up)
+    def observed(*args: Any, **options: Any) -> Any:
+        watch = _current.watch
+        if watch is None:
+            return look_up(*args, **options)
+        return ended_by(watch.ends_at, lambda: look_up(*args, **options))
+
+    socket.getaddrinfo = observed
+
+
+def ended_by(ends_at: float, act: Callable[[], Any]) -> Any:
+    """What `act` gives, or a name that is not known when it is not done by `ends_at` (monotonic).
+
+    It is then left to itself: a resolver gives up after half a minute or so.
+    """
+    done: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            done.put((act(), None))
+        except Exception as problem:  # noqa: BLE001  (raised again in the thread that waits)
+            done.put((None, problem))
+
+    threading.Thread(target=work, name="look-up of a name", daemon=True).start()
+    try:
+        result, problem = done.get(timeout=max(0.0, ends_at - time.monotonic()))
+    except queue.Empty:
+        raise socket.gaierror(socket.EAI_AGAIN, "the name was not found in time") from None
+    if problem is not None:
+        raise problem
+    return result
 
 
 # --- requests -------------------------------------------------------------------------------------
