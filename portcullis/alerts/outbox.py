@@ -76,12 +76,16 @@ class Planned(NamedTuple):
 
 
 class Kept(msgspec.Struct):
-    """What is remembered between two turns of the sender, besides alerts and deliveries."""
+    """What is remembered between two turns of the sender, besides alerts and deliveries.
+
+    `applied`: requests that were carried out, each with why it was refused, if it was. `offsets`:
+    how far each bot was listened to.
+    """
 
     progress: Progress | None = None
     memory: Memory = msgspec.field(default_factory=Memory)
     book: Book = msgspec.field(default_factory=Book)
-    applied: dict[str, int] = {}
+    applied: dict[str, str] = {}
     offsets: dict[str, int] = {}
 
 
@@ -279,6 +283,15 @@ class ChannelFigures(NamedTuple):
     last_failure: int | None
     last_detail: str
     oldest_waiting: int | None
+
+
+def is_begun(home: Path) -> bool:
+    """Whether a sender has begun its file there. Raises StoreError where it cannot be read."""
+    place = SqliteFile(home / ALERTS_FILE, ALERTS)
+    if not place.path.exists():
+        return False
+    with place.explained(), place.reader().connect() as connection:
+        return place.revision(connection) is not None
 
 
 class AlertReader:

@@ -31,7 +31,7 @@ from portcullis.worker.requests import Asked
 
 VOUCH_EVERY = 20 * SECOND
 VOUCH_LASTS = 60 * SECOND
-INBOX_EVERY = 2 * SECOND
+INBOX_EVERY = SECOND
 UNTAKEN = 2 * SECOND
 """A request that waits for so long has no worker to take it up."""
 
@@ -122,12 +122,12 @@ class Sender:
         """Carry a request out, once."""
         if request.request_id in self.kept.applied:
             return asked.Effect()
-        self.kept.applied[request.request_id] = request.at
-        forget_oldest(self.kept.applied, APPLIED_MAX)
         now = self._now()
+        effect = asked.carry_out(self.policy, request, now)
+        self.kept.applied[request.request_id] = effect.refused
+        forget_oldest(self.kept.applied, APPLIED_MAX)
         self._committed_at = 0  # whoever asked waits for it
         self._dirty = True
-        effect = asked.carry_out(self.policy, request, now)
         for alert in effect.seen:
             self._change_messages(alert, now)
         for name, channel in effect.again:

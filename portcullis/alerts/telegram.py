@@ -37,8 +37,9 @@ class Answered(NamedTuple):
 class Bot:
     """One bot; no call lasts longer than its bound, and none raises for what Telegram does."""
 
-    def __init__(self, token: str, base: str) -> None:
-        self._token, self._base = token, base
+    def __init__(self, token: str, base: str, *, within: float = CALL_WITHIN) -> None:
+        """`base` is the address that the token is put behind; `within` seconds bound a call."""
+        self._token, self._base, self.within = token, base, within
         self.name = token.partition(":")[0]
         """The bot's number: the part of its token that is no secret."""
 
@@ -96,13 +97,14 @@ class Bot:
         )
 
     def call(
-        self, method: str, *, _within: float = CALL_WITHIN, _watch: Any = None, **given: Any
+        self, method: str, *, _within: float | None = None, _watch: Any = None, **given: Any
     ) -> Answered:
         """One call of the Bot API."""
-        with watching(_within) as watch:
+        within = self.within if _within is None else _within
+        with watching(within) as watch:
             if _watch is not None:
                 _watch(watch)
-            answer = self._post(method, given, _within, watch)
+            answer = self._post(method, given, within, watch)
         seen = watch.seen(accepted=answer is not None and answer.get("ok") is True)
         outcome = outcome_of(seen, "tgram")
         outcome = msgspec.structs.replace(outcome, detail=self._redacted(outcome.detail))

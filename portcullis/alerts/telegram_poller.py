@@ -83,11 +83,19 @@ class Poller:
                 return
             if outcome.kind == "delivered" and isinstance(news, list):
                 self.trouble, self._failures = "", 0
-                for update in news:
-                    self._take(update)
+                self._take_all(news)
             else:
                 self.trouble = outcome.detail or outcome.kind
                 self._stopping.wait(self._pause(outcome))
+
+    def _take_all(self, news: list[Any]) -> None:
+        """A fault in what we were given to call is told, and the rest is taken after a pause."""
+        try:
+            for update in news:
+                self._take(update)
+        except Exception as problem:  # noqa: BLE001
+            self.trouble = f"what was heard could not be kept: {type(problem).__name__}"
+            self._stopping.wait(self._first_pause)
 
     def _watching(self, watch: Watch) -> None:
         self._watch = watch

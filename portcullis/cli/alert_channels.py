@@ -11,7 +11,7 @@ import typer
 from portcullis.alerts import configured
 from portcullis.alerts.alert import Subscription
 from portcullis.alerts.kinds import SEVERITIES, TOPICS
-from portcullis.alerts.outbox import AlertReader, ChannelFigures
+from portcullis.alerts.outbox import AlertReader, ChannelFigures, is_begun
 from portcullis.alerts.quiet_hours import NotHours, quiet_hours, shown
 from portcullis.alerts.words import clock
 from portcullis.cli import context
@@ -21,7 +21,6 @@ from portcullis.config.scalars import Unreadable
 from portcullis.domain.money import duration
 from portcullis.domain.units import SpanOrZero
 from portcullis.errors import NotFound, PortcullisError, UsageError
-from portcullis.store.database import ALERTS_FILE
 
 ALL, NONE = "all", "none"
 
@@ -168,7 +167,7 @@ def _refuse_unknown(what: str, given: list[str], known: Any) -> None:
 
 def _asked_for() -> list[Subscription]:
     home = context.settings().home_path
-    if not (home / ALERTS_FILE).exists():
+    if not is_begun(home):
         return []
     with AlertReader(home) as store:
         return store.kept().book.subscriptions
@@ -180,7 +179,7 @@ def _subscriptions() -> list[Subscription]:
 
 def _figures() -> dict[str, ChannelFigures]:
     home = context.settings().home_path
-    if not (home / ALERTS_FILE).exists():
+    if not is_begun(home):
         return {}
     with AlertReader(home) as store:
         return store.figures()

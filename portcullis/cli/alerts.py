@@ -11,7 +11,7 @@ from rich.text import Text
 
 from portcullis.alerts.alert import Alert
 from portcullis.alerts.kinds import BY_NAME, TOPICS
-from portcullis.alerts.outbox import AlertReader, Delivery
+from portcullis.alerts.outbox import AlertReader, Delivery, is_begun
 from portcullis.alerts.words import clock
 from portcullis.cli import alert_channels, context
 from portcullis.cli.output import (
@@ -29,7 +29,6 @@ from portcullis.config.scalars import Unreadable
 from portcullis.domain.money import duration
 from portcullis.domain.units import Span
 from portcullis.errors import NotFound, UsageError
-from portcullis.store.database import ALERTS_FILE
 
 TEST_SECONDS = 45.0
 POLL_SECONDS = 0.1
@@ -45,7 +44,7 @@ alert_channels.add_to(app)
 def reader() -> AlertReader:
     """What the sender keeps; raises NotFound where no sender has run yet."""
     home = context.settings().home_path
-    if not (home / ALERTS_FILE).exists():
+    if not is_begun(home):
         raise NotFound(
             f"there are no alerts in {home}: no sender has run yet",
             remedy="start it with `portcullis up` or `portcullis send`",

@@ -14,13 +14,13 @@ import msgspec
 from portcullis.cli.output import Declined, NotPermitted, WaitedTooLong, WorkerAway
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings, read_settings
+from portcullis.domain import alert_requests
 from portcullis.domain.engine import Engine
 from portcullis.domain.events import CommandConcluded, decode
 from portcullis.domain.overview import overview
-from portcullis.errors import NotFound
+from portcullis.errors import NotFound, UsageError
 from portcullis.ports import LEDGER_HEADER, InboxAnswer
 from portcullis.store import credential
-from portcullis.store.database import ALERTS_FILE
 from portcullis.store.inbox import StoredInbox
 from portcullis.store.opening import has_ledger, open_inbox, open_reader
 from portcullis.store.reading import EventFilter, LedgerReader
@@ -159,21 +159,26 @@ def _answer(inbox: StoredInbox, request_id: str) -> InboxAnswer:
 
 def ask_sender(verb: str, reason: str, **arguments: Any) -> dict[str, Any]:
     """Ask for something about alerts: the worker records it, and while it is away the sender takes
-    it from the inbox itself. Raises Declined, WaitedTooLong.
+    it from the inbox itself. Raises UsageError, Declined, WaitedTooLong.
     """
-    known = settings()
+    known, now = settings(), SystemClock().now()
+    fault = alert_requests.wrong(verb, arguments, now)
+    if fault:
+        raise UsageError(fault, remedy="see `portcullis alert --help`")
     request_id = uuid.uuid4().hex
     asked = Asked(reason, None, {k: v for k, v in arguments.items() if v is not None})
     inbox = open_inbox(known)
     try:
         body = msgspec.msgpack.encode(asked)
-        inbox.ask(request_id, verb, getpass.getuser(), "operator", body, SystemClock().now())
+        inbox.ask(request_id, verb, getpass.getuser(), "operator", body, now)
         deadline = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline:
             answer = inbox.answer_to(request_id)
-            if answer is not None and answer.outcome != "done":
-                raise Declined(f"refused: {answer.detail}", remedy="see `portcullis alert list`")
-            if _is_taken_by_sender(known, request_id):
+            taken = _refused_by_sender(known, request_id)
+            refusal = answer.detail if answer and answer.outcome != "done" else taken
+            if refusal:
+                raise Declined(f"refused: {refusal}", remedy="see `portcullis alert list`")
+            if taken is not None:
                 return {"request_id": request_id, "recorded": answer is not None}
             time.sleep(POLL_SECONDS)
     finally:
@@ -184,13 +189,14 @@ def ask_sender(verb: str, reason: str, **arguments: Any) -> dict[str, Any]:
     )
 
 
-def _is_taken_by_sender(known: Settings, request_id: str) -> bool:
-    from portcullis.alerts.outbox import AlertReader
+def _refused_by_sender(known: Settings, request_id: str) -> str | None:
+    """Why the sender refused a request; empty when it did not, None while it has not seen it."""
+    from portcullis.alerts.outbox import AlertReader, is_begun
 
-    if not (known.home_path / ALERTS_FILE).exists():
-        return False
+    if not is_begun(known.home_path):
+        return None
     with AlertReader(known.home_path) as store:
-        return request_id in store.kept().applied
+        return store.kept().applied.get(request_id)
 
 
 def concluded(account: str, answer: InboxAnswer) -> CommandConcluded:

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 Mode = Literal[
-    "ok", "busy", "broken", "refused", "not ok", "hang", "drip head", "drip body", "drop"
+    "ok", "busy", "broken", "refused", "not ok", "hang", "drip head", "drip body", "drop", "flood"
 ]
 """How a sink behaves.
 
@@ -30,6 +30,7 @@ Mode = Literal[
 - hang: the request is read and never answered
 - drip head, drip body: a byte now and then, for ever
 - drop: the connection ends after the request
+- flood: an answer that does not end, as fast as it goes
 """
 
 TOKEN = "123456789:AAsecretTelegramToken0123456789abcd"
@@ -72,6 +73,10 @@ class HttpSink:
         """Where everything has moved to, if anywhere."""
         self.unmodified = False
         """Whether Telegram finds that an edit changes nothing."""
+        self.garbled = False
+        """Whether answers say that they are packed and are not."""
+        self.queued = False
+        """Whether BlueBubbles is still at work on a message of the same name."""
         self.stopping = threading.Event()
         self._number = 100
         self._changed = threading.Condition()
@@ -128,6 +133,8 @@ class HttpSink:
             self._changed.notify_all()
 
     def answer(self, request: Received) -> Reply:
+        if self.garbled:
+            return Reply(200, b"not packed at all", {"Content-Encoding": "gzip"})
         if self.moved:
             return Reply(302, b"", {"Location": self.moved})
         if request.path.endswith("/getUpdates"):
@@ -155,6 +162,9 @@ class HttpSink:
         if request.path == "/api/v1/message/text":
             if request.query.get("password") != [BLUE]:
                 return _as_json(401, {"status": 401, "message": "You are not authorized"})
+            if self.queued:
+                error = "Message is already queued to be sent!"
+                return _as_json(400, {"status": 400, "message": error, "error": {"message": error}})
             data = {"guid": f"p:0/{self._number}"}
             return _as_json(200, {"status": 200, "message": "Message sent!", "data": data})
         return _as_json(200, {})
@@ -241,6 +251,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif mode == "drip body":
             self._drip(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", at_once=True)
             self._drip(b'{"ok": true' + b" " * 100_000)
+        elif mode == "flood":
+            self._flood()
         elif mode != "drop":
             self._send(self.owner.answer(request))
             return
@@ -258,6 +270,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(bytes([byte]))
                 if self.owner.stopping.wait(DRIP_SECONDS):
                     return
+
+    def _flood(self) -> None:
+        with suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            while not self.owner.stopping.is_set():
+                self.wfile.write(b" " * 65_536)
 
     def _send(self, reply: Reply) -> None:
         headers = {"Content-Length": str(len(reply.body)), **reply.headers}

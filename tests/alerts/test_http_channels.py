@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -156,6 +157,38 @@ def test_nobody_listening_is_failed_since_nothing_was_sent(sink: HttpSink) -> No
     sink.stop()
     found = send(address, MESSAGE)
     assert found == Outcome("failed", "no connection (connection refused)")
+
+
+def test_an_answer_that_cannot_be_read_is_unknown(sink: HttpSink) -> None:
+    sink.garbled = True
+    found = send(addresses(sink)["slack bot"], MESSAGE)
+    assert (found.kind, found.detail) == (
+        "unknown",
+        "the answer cannot be read (ContentDecodingError)",
+    )
+
+
+def test_an_answer_without_end_is_not_taken_in(sink: HttpSink) -> None:
+    """A service that sends as fast as it can, and more than anybody has memory for."""
+    sink.behave("flood")
+    tracemalloc.start()
+    found = within(10, lambda: send(addresses(sink)["json"], MESSAGE))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.kind == "unknown"
+    assert peak < 10_000_000
+
+
+def test_what_is_only_for_information_makes_no_sound_at_telegram(sink: HttpSink) -> None:
+    for severity in ("info", "warning"):
+        send(addresses(sink)["telegram"], Message("01", severity, "title", "body"))  # type: ignore[arg-type]
+    assert [each.json()["disable_notification"] for each in sink.received] == [True, False]
+
+
+def test_an_empty_message_is_refused_without_a_call(sink: HttpSink) -> None:
+    found = send(addresses(sink)["json"], Message("01", "info", "", " "))
+    assert found == Outcome("refused", "the message is empty")
+    assert sink.received == []
 
 
 def test_a_redirect_is_not_followed_since_it_would_lose_the_text(sink: HttpSink) -> None:

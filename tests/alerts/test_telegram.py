@@ -293,6 +293,26 @@ def test_it_outlives_a_telegram_that_is_away(sink: HttpSink, bot: Bot) -> None:
         assert poller.is_alive()
 
 
+def test_it_outlives_a_place_that_cannot_keep_how_far_it_got(sink: HttpSink, bot: Bot) -> None:
+    heard = Heard()
+    full = OSError("no space left on the device")
+
+    def keep(offset: int) -> None:
+        heard.keep(offset)
+        if offset == 2:
+            raise full
+
+    poller = Poller(
+        bot, OPERATORS, ManualClock(NOON), handle=heard.handle, keep_offset=keep, first_pause=0.05
+    )
+    poller.start()
+    sink.tell(message("/status", number=1))
+    sink.tell(message("/status", number=2))
+    heard.wait(lambda: heard.offsets == [2, 3])
+    poller.stop()
+    assert len(heard.actions) == 2
+
+
 def test_it_ends_at_once_while_telegram_holds_its_question(sink: HttpSink, bot: Bot) -> None:
     with listening(bot, Heard()) as poller:
         sink.wait_for(1, "/getUpdates")

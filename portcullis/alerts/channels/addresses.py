@@ -22,6 +22,8 @@ from portcullis.errors import UsageError
 
 CONNECT_SECONDS = 4.0
 READ_SECONDS = 10.0
+READ_OURS_SECONDS = 16.0
+"""The same for every service, except that Messages on a Mac takes longer than any other."""
 
 TITLE_ROOM = 257
 """Characters kept of the body for a title and a line end, where the service has no titles."""
@@ -37,6 +39,12 @@ LOCAL = frozenset({"macosx", "windows", "dbus", "glib", "qt", "kde", "gnome", "s
 """Seen only by who sits at this machine."""
 
 MAIL_SCHEMES = frozenset({"mailto", "mailtos"})
+WHERE_RECIPIENTS_ARE = (
+    *("targets", "cc", "bcc", "channels", "channel_ids", "rooms", "users", "groups", "topics"),
+    *("devices", "target_phones", "target_groups", "subreddits"),
+)
+"""Attributes of plugins. Apprise's own count takes a batch for one."""
+
 PLAIN_HTTP = frozenset({"json", "jsons", "form", "forms", "xml", "xmls"})
 OURS = (BlueBubbles, MacMessages)
 EXAMPLES = "tgram://BOT:TOKEN/CHAT, slack://A/B/C, mailtos://USER:PASSWORD@HOST?to=PERSON"
@@ -49,11 +57,10 @@ def described(address: str) -> Described:
     """See `portcullis.alerts.channels.describe`."""
     plugin = plugin_of(address)
     scheme = scheme_of(plugin)
-    limit = int(plugin.body_maxlen)
     return Described(
         service=str(plugin.service_name),
         shown=shown(plugin),
-        limit=limit - TITLE_ROOM if has_no_title(plugin) else limit,
+        limit=limit_of(plugin),
         pace=_pace(plugin, scheme),
         best_effort=isinstance(plugin, OURS) or scheme in LOCAL,
         two_way=scheme == "tgram",
@@ -88,6 +95,12 @@ def _made(address: str) -> NotifyBase:
     if not plugin.enabled:
         raise _wrong(address, f"{scheme}:// cannot be used on this machine")
     return plugin
+
+
+def limit_of(plugin: NotifyBase) -> int:
+    """Characters of the body; where title and body share them, room is left for the title."""
+    shares = has_no_title(plugin) or plugin.overflow_amalgamate_title
+    return int(plugin.body_maxlen) - (TITLE_ROOM if shares else 0)
 
 
 def scheme_of(plugin: NotifyBase) -> str:
@@ -174,10 +187,14 @@ def _refuse_templates(parts: Mapping[str, Any], address: str) -> None:
 
 def _one_recipient(plugin: NotifyBase, scheme: str, address: str) -> None:
     """Exactly one: an answer must say what became of the message for everybody it went to."""
-    lists = [getattr(plugin, name, None) or () for name in ("targets", "channels", "cc", "bcc")]
     plugin.retry = 0  # Apprise counts every retry as a recipient
-    counts = [len(some) for some in lists if isinstance(some, list | tuple | set | dict)]
-    if sum(counts) > 1 or len(plugin) > 1:
+    counts = [
+        len(some)
+        for some in (getattr(plugin, name, None) for name in WHERE_RECIPIENTS_ARE)
+        if isinstance(some, list | tuple | set | dict)
+    ]
+    copied = sum(counts) > 1 if scheme in MAIL_SCHEMES else max(counts, default=0) > 1
+    if copied or len(plugin) > 1:
         raise _several(address)
     if scheme == "tgram" and not plugin.targets:
         raise UsageError(
@@ -195,7 +212,7 @@ def _tamed(plugin: NotifyBase) -> NotifyBase:
     plugin.redirects = False  # a redirected POST becomes a GET, and its 200 means nothing
     mail = hasattr(plugin, "smtp_host")  # knows one time-out for everything
     plugin.socket_connect_timeout = READ_SECONDS if mail else CONNECT_SECONDS
-    plugin.socket_read_timeout = READ_SECONDS
+    plugin.socket_read_timeout = READ_OURS_SECONDS if isinstance(plugin, OURS) else READ_SECONDS
     for option in ("include_image", "include_footer", "use_blocks", "detect_owner"):
         if hasattr(plugin, option):
             setattr(plugin, option, False)

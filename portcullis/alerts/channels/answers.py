@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -69,7 +70,7 @@ def _ended_without_answer(seen: Seen) -> bool:
 
 def _by_answer(seen: Seen, service: str) -> Outcome:
     answer = seen.answers[-1]
-    if answer.status < 300:
+    if answer.status < 300 or seen.accepted:  # a plugin may know better what a status means
         return _accepted(answer, seen, service)
     return _refusal(answer.status, answer, service)
 
@@ -97,7 +98,7 @@ def _refused_inside(inside: dict[str, Any], answer: Answer, service: str) -> Out
 
 
 def _refusal(status: int, answer: Answer, service: str) -> Outcome:
-    words = _short(f"{status} {_explanation(answer)}".strip())
+    words = _short(f"{status} {_explanation(answer)}{_moved_to(answer)}".strip())
     if service in {"bbub", "bbubs"} and (status >= 500 or "already queued" in answer.body):
         # It answers 500 for messages that were sent, and may still be at work on the first attempt.
         return Outcome("unknown", words)
@@ -146,6 +147,13 @@ def _explanation(answer: Answer) -> str:
     return "" if answer.body.lstrip().startswith("<") else answer.body
 
 
+def _moved_to(answer: Answer) -> str:
+    """Where a group of Telegram went when it grew: what the address must say instead."""
+    parameters = _json(answer).get("parameters")
+    moved = parameters.get("migrate_to_chat_id") if isinstance(parameters, dict) else None
+    return f"; its chat is {moved} now" if isinstance(moved, int) else ""
+
+
 def _said(seen: Seen) -> str:
     return _short("; ".join(dict.fromkeys(seen.lines)))
 
@@ -160,9 +168,10 @@ def _json(answer: Answer) -> dict[str, Any]:
 
 def _number(value: object) -> float | None:
     try:
-        return float(value)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return None
+    return number if math.isfinite(number) else None
 
 
 def _between(start: str, end: str) -> float | None:

@@ -6,13 +6,13 @@ it left, and either way may send and then report a failure. What is not a clear 
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import subprocess
 import tempfile
 from contextlib import suppress
-from os import killpg
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote
@@ -79,20 +79,24 @@ class BlueBubbles(NotifyBase):  # type: ignore[misc]
         """Hand the text to the server. A repeat of one it is still at work on is dropped there."""
         (target,) = self.targets
         text = f"{title}\n{body}" if title else body
-        response = requests.post(
-            f"{'https' if self.secure else 'http'}://{self.host}"
-            f"{f':{self.port}' if self.port else ''}/api/v1/message/text",
-            params={"password": self.password},
-            json={
-                "chatGuid": target if CHAT.fullmatch(target) else f"{self.chat};-;{target}",
-                "tempGuid": f"portcullis-{self.message_id}",
-                "message": text,
-                "method": self.method,
-            },
-            verify=self.verify_certificate,
-            timeout=self.request_timeout,
-            allow_redirects=False,
-        )
+        try:
+            response = requests.post(
+                f"{'https' if self.secure else 'http'}://{self.host}"
+                f"{f':{self.port}' if self.port else ''}/api/v1/message/text",
+                params={"password": self.password},
+                json={
+                    "chatGuid": target if CHAT.fullmatch(target) else f"{self.chat};-;{target}",
+                    "tempGuid": f"portcullis-{self.message_id}",
+                    "message": text,
+                    "method": self.method,
+                },
+                verify=self.verify_certificate,
+                timeout=self.request_timeout,
+                allow_redirects=False,
+            )
+        except requests.RequestException as problem:
+            self.logger.warning("BlueBubbles gave no answer: %s", type(problem).__name__)
+            return False
         return bool(response.status_code == requests.codes.ok)
 
     @staticmethod
@@ -204,7 +208,10 @@ def _run(command: list[str], within: float) -> Outcome:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the program and everything it started, and do not wait long for it."""
     with suppress(ProcessLookupError, PermissionError):
-        killpg(process.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):  # this module is read on Windows too, where nothing runs it
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
     with suppress(subprocess.TimeoutExpired):
         process.wait(1)
 

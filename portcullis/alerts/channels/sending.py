@@ -9,8 +9,10 @@ import msgspec
 from apprise import NotifyFormat, NotifyType
 
 from portcullis.alerts.channels.addresses import (
+    TITLE_ROOM,
     Prepared,
     has_no_title,
+    limit_of,
     prepared,
     scheme_of,
 )
@@ -44,9 +46,13 @@ def _attempt(ready: Prepared, message: Message, within: float) -> Outcome:
     service = scheme_of(plugin)
     plugin.socket_connect_timeout = min(plugin.socket_connect_timeout, within)
     plugin.socket_read_timeout = min(plugin.socket_read_timeout, within)
+    if service == "tgram" and message.severity == "info":
+        plugin.silent = True  # it arrives without a sound
     if hasattr(plugin, "message_id"):
         plugin.message_id = message.message_id
     title, body = _fitted(plugin, message)
+    if not body.strip():
+        return Outcome("refused", "the message is empty")
     with watching(within) as watch:
         try:
             accepted = plugin.notify(
@@ -69,10 +75,11 @@ def _fitted(plugin: Any, message: Message) -> tuple[str, str]:
     """
     body = message.body or message.title
     if has_no_title(plugin):
-        title, text = "", f"{message.title}\n{body}" if message.title else body
+        text = f"{message.title}\n{body}" if message.title else body
+        title, text = "", _cut(text, plugin.body_maxlen)
     else:
-        title, text = _cut(message.title, plugin.title_maxlen), body
-    text = _cut(text, plugin.body_maxlen)
+        title = _cut(message.title, min(plugin.title_maxlen, TITLE_ROOM))
+        text = _cut(body, limit_of(plugin))
     return title, html.escape(text, quote=False) if _reads_tags(plugin) else text
 
 

@@ -27,6 +27,10 @@ from portcullis.alerts.message import Outcome
 BODY_KEPT = 4096
 """Bytes of an answer that are looked at."""
 
+BODY_MAX = 1_000_000
+CHUNK = 65_536
+"""Bytes of an answer that are taken in at all, and at once."""
+
 LINES_KEPT = 20
 
 
@@ -198,7 +202,9 @@ def _observe_requests() -> None:
         if watch is None:
             return send(self, request, **options)
         try:
-            response = send(self, request, **options)
+            response = send(self, request, **{**options, "stream": True})
+            if not options.get("stream"):
+                _read(response)
         except Exception as problem:
             watch.faults.append(http_fault(problem))
             raise
@@ -206,6 +212,18 @@ def _observe_requests() -> None:
         return response
 
     requests.Session.send = observed  # type: ignore[method-assign]
+
+
+def _read(response: requests.Response) -> None:
+    """Take the body in, as `requests` would, but not more of it than anybody needs."""
+    taken = bytearray()
+    for chunk in response.iter_content(CHUNK):
+        taken += chunk
+        if len(taken) > BODY_MAX:
+            response.close()
+            raise requests.exceptions.ContentDecodingError("the answer has no end")
+    response._content = bytes(taken)  # noqa: SLF001  (what `content` gives, here and to the plugin)
+    response.close()
 
 
 def answer_of(response: requests.Response) -> Answer:
@@ -232,7 +250,9 @@ def http_fault(problem: Exception) -> Fault:
         if type(inner).__name__ in {"NewConnectionError", "NameResolutionError"}:
             return Fault("unreachable", f"no connection ({_network_words(inner)})")
         return Fault("broken", f"the connection ended before the answer ({name})")
-    return Fault("invalid", f"the request cannot be made ({name})")
+    if isinstance(problem, ValueError):  # of requests: an address, a header, a name that cannot be
+        return Fault("invalid", f"the request cannot be made ({name})")
+    return Fault("broken", f"the answer cannot be read ({name})")
 
 
 def _network_words(problem: Any) -> str:
