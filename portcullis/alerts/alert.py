@@ -225,7 +225,7 @@ class Terms(msgspec.Struct, frozen=True):
     critical: SeverityTerms = SeverityTerms(0, 900_000_000, 12, 14_400_000_000)
     warning: SeverityTerms = SeverityTerms(10_000_000, 0, 1, 28_800_000_000)
     info: SeverityTerms = SeverityTerms(30_000_000)
-    storm_messages: int = 20
+    storm_messages: int = 8
     storm_within: int = 600_000_000
 
     def of(self, severity: Severity) -> SeverityTerms:

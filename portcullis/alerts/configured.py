@@ -55,7 +55,7 @@ class SeveritySettings(msgspec.Struct, frozen=True):
 class StormSettings(msgspec.Struct, frozen=True):
     """So many messages on one channel within a time, and the rest waits for a digest."""
 
-    messages: Count = 20
+    messages: Count = 8
     within: Span = 10 * MINUTE
 
 

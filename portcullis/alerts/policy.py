@@ -23,14 +23,20 @@ from portcullis.alerts.alert import (
 )
 from portcullis.alerts.kinds import BY_NAME, GATE_KINDS
 from portcullis.domain.bounds import forget_oldest
-from portcullis.domain.model import HOUR, SECOND
+from portcullis.domain.model import HOUR, MINUTE, SECOND
 from portcullis.domain.session import opening
 
 CRITICAL_SILENCE_MAX = 4 * HOUR
 OVER_WINDOW = 10 * SECOND
+CALM = 5 * MINUTE
+"""What was mended by itself counts as over after so long; what comes back before is the same alert,
+and its channels, which believe that it stands, are not told anew.
+"""
+
 LOOK_AGAIN = 30 * SECOND
 ENDED_MAX = 2_000
 SILENCES_MAX = 1_000
+LATELY_MAX = 2_000
 
 Why = Literal["new", "reminder", "over", "digest"]
 
@@ -44,16 +50,20 @@ class Telling(msgspec.Struct, frozen=True):
 
 
 class Book(msgspec.Struct):
-    """Everything the policy remembers. `sent`: when each channel was last told, for storms.
+    """Everything the policy remembers. `lately`: alerts by fingerprint that ended by themselves.
+    `sent`: when each channel was last told of what is not critical, `storms`: until when a channel
+    is spared.
 
     `changed`: ids of alerts that are not as they were when the book was last written down.
     """
 
     alerts: dict[str, Alert] = {}
     open: dict[str, str] = {}
+    lately: dict[str, str] = {}
     silences: dict[str, Silence] = {}
     subscriptions: list[Subscription] = []
     sent: dict[str, list[int]] = {}
+    storms: dict[str, int] = {}
     changed: dict[str, None] = {}
 
 
@@ -78,7 +88,10 @@ class Policy:
         known = self.book.open.get(signal.fingerprint)
         alert = self.book.alerts.get(known) if known else None
         if alert is None:
-            return self._begin(signal, now) if signal.state == "firing" else None
+            if signal.state != "firing":
+                return None
+            back = self._back(signal, now)
+            return self._reopen(back, signal, now) if back else self._begin(signal, now)
         self.book.changed[alert.id] = None
         if signal.state == "resolved":
             self._over(alert, signal, now)
@@ -99,6 +112,35 @@ class Policy:
         else:
             self.book.open[alert.fingerprint] = alert.id
         self._forget()
+        return alert
+
+    def _back(self, signal: Signal, now: int) -> Alert | None:
+        """The alert that this signal shows not to be over after all."""
+        alert = self.book.alerts.get(self.book.lately.get(signal.fingerprint, ""))
+        if alert is None or alert.is_open or now - alert.resolved_at >= CALM:
+            return None
+        return alert
+
+    def _reopen(self, alert: Alert, signal: Signal, now: int) -> Alert:
+        del self.book.lately[alert.fingerprint]
+        self.book.open[alert.fingerprint] = alert.id
+        seen = alert.acknowledged_at > alert.first_at
+        alert.state, alert.resolved_at = ("acknowledged" if seen else "firing"), 0
+        before, alert.due = alert.due, {}
+        if not seen:
+            self._announce(alert, now)
+        terms = self.terms.of(alert.severity)
+        for channel, told in alert.told.items():
+            if told.over:
+                alert.due[channel] = max(alert.due.get(channel, now), told.last_at + CALM)
+            elif seen or not terms.repeat or told.times >= terms.most:
+                alert.due.pop(channel, None)
+            else:
+                alert.due[channel] = max(now, told.last_at + terms.repeat)
+        if alert.held:
+            alert.due |= {channel: at for channel, at in before.items() if channel not in alert.due}
+        self._renew(alert, signal, now)
+        self.book.changed[alert.id] = None
         return alert
 
     def _announce(self, alert: Alert, now: int) -> None:
@@ -139,14 +181,27 @@ class Policy:
         alert.message = f"{alert.message} - {signal.message}" if signal.message else alert.message
         alert.flat = signal.flat or alert.flat
         self._end(alert, now)
-        keeps = BY_NAME[alert.kind].always or alert.held
+        self.book.lately[alert.fingerprint] = alert.id
+        forget_oldest(self.book.lately, LATELY_MAX)
+        by_itself = alert.kind not in GATE_KINDS
         alert.due = {
-            channel: min(at, now + OVER_WINDOW) if channel in alert.told else at
+            channel: at
             for channel, at in alert.due.items()
-            if channel in alert.told or keeps
+            if self._is_told_all_the_same(alert, channel, at, now)
         }
-        for channel in alert.told:
-            alert.due[channel] = now + OVER_WINDOW
+        for channel, told in alert.told.items():
+            if not told.over:
+                alert.due[channel] = now + (CALM if by_itself else OVER_WINDOW)
+
+    def _is_told_all_the_same(self, alert: Alert, channel: str, at: int, now: int) -> bool:
+        """Of what is over already: what was kept back, and what is told in any case, but nobody
+        who was to be told only if it lasted.
+        """
+        told, always = alert.told.get(channel), BY_NAME[alert.kind].always
+        if told is not None:  # again, after that it was over: soon enough
+            return told.over and always
+        matters = always or (alert.severity == "critical" and not alert.told)
+        return alert.held or (matters and at <= now + self.terms.of(alert.severity).window)
 
     def _end(self, alert: Alert, now: int) -> None:
         alert.state, alert.resolved_at = "resolved", now
@@ -260,6 +315,8 @@ class Policy:
     def _may_tell(self, alert: Alert, channel: str, now: int) -> bool:
         """Whether a channel may be told now; what may not is put off or dropped."""
         self.book.changed[alert.id] = None
+        if alert.only:  # whoever asked for it waits
+            return True
         if alert.is_open and self._is_said_by_another(alert):
             alert.due[channel] = now + LOOK_AGAIN
             return False
@@ -307,12 +364,17 @@ class Policy:
         return min(ends, default=None)
 
     def _storm_until(self, channel: str, now: int) -> int | None:
-        lately = [
-            at for at in self.book.sent.get(channel, ()) if at > now - self.terms.storm_within
-        ]
+        """A channel that had its messages is spared for the whole time, then told all in one."""
+        until = self.book.storms.get(channel, 0)
+        if until > now:
+            return until
+        since = now - self.terms.storm_within
+        lately = [at for at in self.book.sent.get(channel, ()) if at > max(since, until)]
         self.book.sent[channel] = lately
-        full = len(lately) >= self.terms.storm_messages
-        return lately[0] + self.terms.storm_within if full else None
+        if len(lately) < self.terms.storm_messages:
+            return None
+        self.book.storms[channel] = now + self.terms.storm_within
+        return self.book.storms[channel]
 
     def _messages(self, channel: str, alerts: list[Alert], now: int) -> Iterator[Telling]:
         groups: dict[tuple[Why, str], list[Alert]] = {}
@@ -346,11 +408,13 @@ class Policy:
 
     def _why(self, alert: Alert, channel: str) -> Why:
         told = alert.told.get(channel)
-        if told is not None and not alert.is_open and BY_NAME[alert.kind].ends != "itself":
+        by_itself = BY_NAME[alert.kind].ends == "itself"
+        if told is not None and not told.over and not alert.is_open and not by_itself:
             return "over"
         if alert.held:
             return "digest"
-        return "reminder" if told is not None and told.times else "new"
+        again = told is not None and told.times and not told.over
+        return "reminder" if again else "new"
 
     def _note_told(self, alert: Alert, channel: str, now: int) -> None:
         terms = self.terms.of(alert.severity)

@@ -143,6 +143,46 @@ def test_a_flap_within_the_window_is_not_told_but_a_breach_always_is() -> None:
     )  # fmt: skip
 
 
+def test_what_comes_back_soon_is_the_same_alert_and_nobody_is_told_anew() -> None:
+    subject = policy(critical=SeverityTerms(0, 15 * MINUTE, 12))
+    kind, minute = "operations_silent", 0
+    found = []
+    for minute in range(0, 12, 2):
+        now = NOW + minute * MINUTE
+        subject.take(signal(kind, now, subject="operations"), now)
+        found += run(subject, now, now)
+        subject.take(signal(kind, now, subject="operations", state="resolved"), now + MINUTE)
+        found += run(subject, now + MINUTE, now + MINUTE)
+    assert [t.why for _, t in found] == ["new"]
+    (alert,) = subject.book.alerts.values()
+    assert (alert.count, alert.state) == (6, "resolved")
+    over = run(subject, NOW + HOUR, NOW + 11 * MINUTE)
+    assert [(at, t.why) for at, t in over] == [(5 * MINUTE, "over")]
+    again = subject.take(signal(kind, NOW + HOUR, subject="operations"), NOW + HOUR)
+    assert again.id != alert.id
+    assert [t.why for t in subject.due(NOW + HOUR)] == ["new"]
+
+
+def test_a_breach_that_comes_again_and_again_is_told_every_five_minutes() -> None:
+    subject, found = policy(), []
+    for second in range(0, 1200, 20):
+        now = NOW + second * SECOND
+        for state in ("firing", "resolved"):
+            subject.take(signal("breach", now, account="A", subject="r", state=state), now)
+        found += run(subject, now + 15 * SECOND, now)
+    assert len(found) == 4
+    assert sum(alert.count for alert in subject.book.alerts.values()) == 60
+
+
+def test_what_is_over_is_not_told_to_whom_only_its_lasting_concerns() -> None:
+    second = Subscription("partner", "info", (), None, after=15 * MINUTE)
+    subject = policy(ALL, second)
+    for kind in ("shutdown", "breach"):
+        subject.take(signal(kind, account="A"), NOW)
+        subject.take(signal(kind, account="A", state="resolved"), NOW)
+    assert {t.channel for _, t in run(subject, NOW + HOUR)} == {"phone"}
+
+
 # --- many alerts ----------------------------------------------------------------------------------
 
 
