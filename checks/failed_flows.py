@@ -12,13 +12,14 @@ KIND, BY = "flow_failed", "ended_badly"
 
 
 def failed(settings: Settings, flow: str, run: str, how: str, now: int, link: str = "") -> str:
-    """A run of a flow ended badly; the answer is the request's id. Raises as `alerts.leave`.
-
-    While the flow's alert is open, another failure is the same incident and tells nothing new.
+    """A run of a flow ended badly; the answer is the request's id, empty where its alert is open
+    already: another failure is the same incident and tells nothing new. Raises as `alerts.leave`.
     """
     incident = alerts.known(settings, KIND, flow)
     if incident is None:
         incident = alerts.keep(settings, Incident(KIND, flow, run, now))
+    if incident.told:
+        return ""
     left = alerts.leave(settings, incident, "firing", now, BY, f"{flow}: {how}", link)
     alerts.keep(settings, msgspec.structs.replace(incident, told=True))
     return left

@@ -19,7 +19,8 @@ def tell(settings: Settings, seen: Seen, now: int, link: str = "") -> str:
     """Leave the alert, or that it is over; the answer is the request's id, empty for none.
 
     A gate that does not answer is told at the second look, since a restart takes as long as one;
-    a worker that was stopped by a person is not told. Raises as `alerts.leave`.
+    a worker that was stopped by a person is not told. One that was told is left alone: the inbox
+    of a worker that is dead for days must not fill up. Raises as `alerts.leave`.
     """
     why, incident = silent(seen, now), alerts.known(settings, KIND)
     if not why:
@@ -30,6 +31,8 @@ def tell(settings: Settings, seen: Seen, now: int, link: str = "") -> str:
         incident = alerts.keep(settings, Incident(KIND, "", str(now), now))
         if now - seen.newest_at <= NO_EVENT_AFTER:
             return ""
+    if incident.told:
+        return ""
     left = alerts.leave(settings, incident, "firing", now, BY, f"the worker is silent: {why}", link)
     alerts.keep(settings, msgspec.structs.replace(incident, told=True))
     return left
