@@ -11,6 +11,7 @@ import pytest
 from checks import failed_flows, worker_silence
 from checks.worker_health import Seen
 from portcullis.alerts.message import Message, Outcome
+from portcullis.alerts.policy import CALM
 from portcullis.config.settings import Settings
 from portcullis.domain.events import RequestAnswered, RequestReceived, TimePassed, WorkerStarted
 from portcullis.domain.model import MINUTE, SECOND
@@ -18,7 +19,7 @@ from portcullis.worker.requests import Asked
 from tests.alerts.harness import Desk
 
 START = 1_800_000_000 * SECOND
-BEAT = 30 * SECOND
+UNTIL_OVER = (CALM + MINUTE) // SECOND
 
 
 class Stage:
@@ -85,7 +86,7 @@ def test_a_dead_worker_is_told_once_by_whoever_sees_it_and_once_that_it_is_back(
             )
     stage.pass_time(30)
     stage.beat({"mode": "ACTIVE"}, stage.at)
-    stage.pass_time(60)
+    stage.pass_time(UNTIL_OVER)
     with stage.desk.reader() as store:
         assert store.alerts() == []
     told = [t for t in stage.titles() if "silent" in t]
@@ -101,7 +102,7 @@ def test_a_flow_that_fails_again_and_again_is_told_once(stage):
         (alert,) = store.alerts()
     assert (alert.kind, alert.subject) == ("flow_failed", "backup")
     failed_flows.mended(stage.settings, incident, "backup: Pass", stage.at)
-    stage.pass_time(MINUTE // SECOND)
+    stage.pass_time(UNTIL_OVER)
     with stage.desk.reader() as store:
         assert store.alerts() == []
     assert len(stage.arrived) == 2
