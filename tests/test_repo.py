@@ -17,7 +17,6 @@ import typer
 import yaml
 from packaging.requirements import Requirement
 
-from portcullis.alerts.kinds import KINDS, Kind
 from portcullis.domain.rules import RULES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -233,22 +232,6 @@ def test_every_command_is_documented() -> None:
     text = (ROOT / "docs/cli.md").read_text()
     assert len(commands()) > 5
     assert [name for name in commands() if not re.search(rf"(portcullis |`){name}\b", text)] == []
-
-
-HEADINGS = ("What it means", "First look", "Mend", "Verify")
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_every_kind_of_alert_has_a_runbook(kind: Kind) -> None:
-    text = (ROOT / kind.runbook).read_text()
-    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == list(HEADINGS)
-    index = (ROOT / "docs/runbooks/README.md").read_text()
-    assert f"]({kind.name}.md)" in index
-
-
-def test_no_runbook_is_of_no_kind() -> None:
-    pages = {path.stem for path in (ROOT / "docs/runbooks").glob("*.md")} - {"README"}
-    assert pages == {kind.name for kind in KINDS}
 
 
 FEATURES = [
