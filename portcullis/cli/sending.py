@@ -113,7 +113,7 @@ class Files:
             return self._fault
         self._stamp, self._fault = found, ""
         try:
-            configured = read_alerts(self._settings)
+            configured = read_alerts(self._settings.config_path)
             channels, faults = _channels(read_addresses(self._settings), configured.paces)
             sender.configure(configured.terms, channels)
             self.operators = configured.operators
