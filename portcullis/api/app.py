@@ -21,6 +21,7 @@ from portcullis.api import (
     health,
     key_routes,
     lately,
+    monitors,
     problems,
     views,
 )
@@ -35,6 +36,7 @@ ROUTERS = (
     events.router,
     views.router,
     lately.router,
+    monitors.router,
     alert_routes.router,
     control.router,
     configuration.router,

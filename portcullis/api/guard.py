@@ -40,7 +40,9 @@ class GuardTerms(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A line of the request log. `took` in seconds; `sent` in bytes."""
+    """A line of the request log. `took` in seconds; `sent` in bytes; `route` is the pattern that
+    the path fitted, if any.
+    """
 
     request_id: str
     method: str
@@ -51,6 +53,7 @@ class Asked(NamedTuple):
     sent: int
     took: float
     refusal: str
+    route: str
 
 
 class _Exchange:
@@ -233,4 +236,5 @@ def _line(scope: Scope, exchange: _Exchange, took: float) -> Asked:
         exchange.sent,
         took,
         exchange.refusal[:LOGGED_MAX],
+        getattr(scope.get("route"), "path", "none"),
     )

@@ -13,6 +13,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from portcullis.api.keys import KeyFile
+from portcullis.api.meters import Meters
 from portcullis.api.problems import Problem
 from portcullis.api.seen import Seen
 from portcullis.clock import SystemClock
@@ -99,6 +100,7 @@ class Here(NamedTuple):
     keys: KeyFile
     seen: Seen
     readers: Readers
+    meters: Meters
     links: dict[str, Any]
     stopping: threading.Event
     started: int
@@ -113,12 +115,17 @@ def make_here(settings: Settings) -> Here:
         KeyFile(settings.home_path),
         Seen(settings, time.monotonic),
         Readers(settings),
+        Meters(settings.home_path, lambda: _reader(settings), now),
         {},
         threading.Event(),
         now(),
         now,
         time.monotonic,
     )
+
+
+def _reader(settings: Settings) -> LedgerReader | None:
+    return open_reader(settings) if has_ledger(settings) else None
 
 
 def here_of(request: Request) -> Here:

@@ -29,7 +29,7 @@ ROUTES_MAX = 200
 _READ = EventFilter(kinds=("breach_found", "command_concluded"))
 
 
-class Request(NamedTuple):
+class Answered(NamedTuple):
     """A request that was answered: `route` is the pattern, never the path that was asked for."""
 
     method: str
@@ -98,7 +98,7 @@ class Meters:
             self._commands.labels(outcome)
         self.registry.register(_Home(home, now))
 
-    def answered(self, request: Request) -> None:
+    def answered(self, request: Answered) -> None:
         """Count a request."""
         known = request.route in self._routes or len(self._routes) < ROUTES_MAX
         route = request.route if known else "other"

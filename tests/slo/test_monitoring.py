@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from portcullis.alerts.outbox import Outbox
+from portcullis.api.meters import Answered
 from portcullis.api.meters import Meters as ApiMeters
-from portcullis.api.meters import Request
 from portcullis.clock import SystemClock
 from portcullis.slo.current import standings
 from portcullis.slo.dashboard import board, expressions
@@ -74,7 +74,7 @@ def texts(tmp_path: Path) -> list[str]:
     worker.refused(422)
     Outbox(tmp_path).close()
     api = ApiMeters(tmp_path, lambda: None, SystemClock().now)
-    api.answered(Request("GET", "/api/v1/accounts", 200, 0.01, 900, "trace-2"))
+    api.answered(Answered("GET", "/api/v1/accounts", 200, 0.01, 900, "trace-2"))
     api.follow()
     return [exposed(worker.registry), exposed(api.registry)]
 
