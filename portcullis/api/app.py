@@ -22,6 +22,7 @@ from portcullis.api import (
     key_routes,
     lately,
     monitors,
+    pages,
     problems,
     views,
 )
@@ -41,6 +42,7 @@ ROUTERS = (
     control.router,
     configuration.router,
     key_routes.router,
+    pages.router,
 )
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 DESCRIPTION = (
@@ -105,7 +107,8 @@ def build(here: Here, log: Callable[[Asked], None]) -> ASGIApp:
             expose_headers=["X-Request-Id", "Retry-After"],
         )
     terms = GuardTerms(names, frozenset(known.api_origin_list), known.api_body_max)
-    return Guard(app, terms, gatekeeper, log, time.monotonic)
+    app.state.gatekeeper, app.state.boards = gatekeeper, {}
+    return Guard(app, terms, gatekeeper, here.sessions, log, time.monotonic)
 
 
 @asynccontextmanager

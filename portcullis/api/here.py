@@ -16,6 +16,7 @@ from portcullis.api.keys import KeyFile
 from portcullis.api.meters import Meters
 from portcullis.api.problems import Problem
 from portcullis.api.seen import Seen
+from portcullis.api.sessions import Sessions
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
 from portcullis.errors import PortcullisError
@@ -101,6 +102,7 @@ class Here(NamedTuple):
     seen: Seen
     readers: Readers
     meters: Meters
+    sessions: Sessions
     links: dict[str, Any]
     stopping: threading.Event
     started: int
@@ -110,12 +112,14 @@ class Here(NamedTuple):
 
 def make_here(settings: Settings) -> Here:
     now = SystemClock().now
+    keys = KeyFile(settings.home_path)
     return Here(
         settings,
-        KeyFile(settings.home_path),
+        keys,
         Seen(settings, time.monotonic),
         Readers(settings),
         Meters(settings.home_path, lambda: _reader(settings), now),
+        Sessions(keys, now),
         {},
         threading.Event(),
         now(),

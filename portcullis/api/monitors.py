@@ -53,8 +53,8 @@ async def metrics(
 async def metrics_json(request: Request) -> Response:
     """The same as JSON; of durations also p50, p95 and p99, from their buckets."""
     here = here_of(request)
-    families = await run_in_threadpool(_families, here)
-    return answer({"as_of": rfc3339(here.now()), "metrics": {f.name: _shown(f) for f in families}})
+    found = await run_in_threadpool(families, here)
+    return answer({"as_of": rfc3339(here.now()), "metrics": {f.name: _shown(f) for f in found}})
 
 
 @router.get("/slos", operation_id="slos", responses=described(Objectives))
@@ -63,7 +63,7 @@ async def slos(request: Request) -> Response:
     of its budget. Over thirty days Prometheus counts them.
     """
     here = here_of(request)
-    found = {each.name: each for each in standings(await run_in_threadpool(_families, here))}
+    found = {each.name: each for each in standings(await run_in_threadpool(families, here))}
     rows = []
     for objective in OBJECTIVES:
         standing = found.get(objective.name)
@@ -81,11 +81,12 @@ async def slos(request: Request) -> Response:
     return answer({"slos": rows})
 
 
-def _families(here: Here) -> list[Metric]:
+def families(here: Here) -> list[Metric]:
+    """Everything that is measured. Raises StoreError."""
     here.meters.follow()
-    families = list(here.meters.registry.collect())
+    ours = list(here.meters.registry.collect())
     text = _of_worker(here.settings, OPEN)
-    return [*_parsed(text), *families] if text else families
+    return [*_parsed(text), *ours] if text else ours
 
 
 def _parsed(text: bytes) -> Iterator[Metric]:
