@@ -59,15 +59,23 @@ def instant(text: str | None, name: str) -> int | None:
 
 
 def described(
-    model: type[BaseModel] | None, *others: int, status: int = 200, bodied: bool = False
+    model: type[BaseModel] | None,
+    *others: int,
+    status: int = 200,
+    bodied: bool = False,
+    also: int = 0,
 ) -> dict[int | str, dict[str, Any]]:
-    """What a route can answer, for the description: its own shape and every refusal."""
+    """What a route can answer, for the description: its own shape, under `also` too, and every
+    refusal.
+    """
     found: dict[int | str, dict[str, Any]] = {}
     if model is not None:
         found[status] = {"model": model, "description": (model.__doc__ or "").split("\n", 1)[0]}
     for code, what in REFUSALS.items():
         if code not in WITH_BODY or bodied:
             found[code] = _refusal(what)
+    if also and model is not None:
+        found[also] = {**found[also], "model": model}
     for code in others:
         found[code] = _refusal("What is asked conflicts with what is")
     return found

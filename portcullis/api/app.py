@@ -124,8 +124,18 @@ def _with_keys(schema: dict[str, Any]) -> dict[str, Any]:
     }
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
+            _only_problems(operation["responses"])
             level = MATRIX[method.upper(), path]
             operation["x-role"] = level
             if level not in ("anyone", "local"):
                 operation["security"] = [{"key": []}]
     return schema
+
+
+def _only_problems(responses: dict[str, Any]) -> None:
+    """A refusal is never plain JSON; the framework adds that beside every shape."""
+    for code, response in responses.items():
+        content = response.get("content", {})
+        shape = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+        if code >= "400" and shape.endswith("/ProblemDetails"):
+            del content["application/json"]

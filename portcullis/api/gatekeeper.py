@@ -88,7 +88,9 @@ class Gatekeeper:
             before = Failures(0, now, 0.0)
         waits = before.until > now
         number = before.number + 1
-        wait = min(2.0 ** (number - FREE_FAILURES), WAIT_MAX) if number > FREE_FAILURES else 0.0
+        wait = (
+            min(2.0 ** min(number - FREE_FAILURES, 20), WAIT_MAX) if number > FREE_FAILURES else 0.0
+        )
         until = before.until if waits else now + wait
         self._failures[address] = Failures(number, now, until)
         forget_oldest(self._failures, ADDRESSES_MAX)

@@ -33,7 +33,7 @@ async def alive() -> Response:
     return answer({"status": "alive"})
 
 
-@router.get("/health", operation_id="health", responses=described(Health))
+@router.get("/health", operation_id="health", responses=described(Health, also=503))
 async def health(request: Request) -> Response:
     """How it is. 503 when unhealthy; a gate that is shut on purpose is degraded, with 200."""
     body = await health_of(here_of(request))
@@ -112,8 +112,8 @@ async def _venues(here: Here, seen: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@router.get("/ready", operation_id="ready", responses=described(Ready))
-@router.get("/readyz", operation_id="readyz", responses=described(Ready))
+@router.get("/ready", operation_id="ready", responses=described(Ready, also=503))
+@router.get("/readyz", operation_id="readyz", responses=described(Ready, also=503))
 async def ready(request: Request) -> Response:
     """Whether it can be used, with every check. OBSERVE_ONLY warns and is no reason to restart."""
     here = here_of(request)
@@ -182,7 +182,7 @@ def _links(seen: dict[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-@router.get("/api/health", operation_id="api_health", responses=described(ApiHealth))
+@router.get("/api/health", operation_id="api_health", responses=described(ApiHealth, also=503))
 async def api_health(request: Request) -> Response:
     """The health in the names that other programs know; 503 when unhealthy."""
     body = await _api_health(here_of(request))
@@ -220,7 +220,9 @@ def _queue(seen: dict[str, Any]) -> str:
     return "PROCESSING" if enforcing or figures["waiting"] else "IDLE"
 
 
-@router.get("/api/health/status", operation_id="api_health_status", responses=described(Health))
+@router.get(
+    "/api/health/status", operation_id="api_health_status", responses=described(Health, also=503)
+)
 async def status(request: Request) -> Response:
     """The health whole: what `/health` and `/api/health` tell, and the worker's figures."""
     here = here_of(request)

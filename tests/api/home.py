@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from portcullis.store.ledger import SqliteLedger
 from portcullis.store.opening import open_inbox
 from portcullis.store.writer import GroupCommit
 from portcullis.venues.simulated import Exchange, LocalVenue, instrument
+from portcullis.worker import requests
 from portcullis.worker.service import Ports, Terms, Worker
 
 ES = instrument("ES")
@@ -42,6 +44,7 @@ def free_port() -> int:
 
 
 def settings_of(folder: Path, **more: Any) -> Settings:
+    folder.mkdir(parents=True, exist_ok=True)
     terms = {"api_rate": UNLIMITED, "api_port": free_port(), "gate_port": free_port()} | more
     return Settings(home=str(folder), **terms)
 
@@ -51,7 +54,7 @@ class RunningWorker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        settings.home_path.mkdir(parents=True, exist_ok=True)
+
         credential.establish(settings.home_path)
         self._ready, self._failure = threading.Event(), None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
@@ -122,6 +125,7 @@ class Api:
         self.keys: dict[str, str] = {role: file.create(role, role, NOW()).text for role in ROLES}
         self.app = build(self.here, self.lines.append)
         self.clients: dict[bool, TestClient] = {}
+        self.stop_worker: Callable[[], None] = lambda: None
 
     def ask(
         self, method: str, path: str, role: str | None = "admin", *, local: bool = True, **more: Any
@@ -156,10 +160,7 @@ def asked(settings: Settings) -> Iterator[Api]:
 
 def signed(settings: Settings, verb: str, reason: str, account: str | None = None, **more: Any):
     """The body of a request that loosens, as `portcullis key sign` makes it."""
-    from portcullis.worker.requests import Asked as Request
-    from portcullis.worker.requests import signed_text
-
-    request_id = f"{abs(hash((verb, reason, account))):032x}"[-32:]
-    text = signed_text(request_id, verb, Request(reason, account, more))
+    request_id = uuid.uuid4().hex
+    text = requests.signed_text(request_id, verb, requests.Asked(reason, account, more))
     signature = credential.sign(settings.home_path / credential.PRIVATE_FILE, text)
     return {"reason": reason, **more, "request_id": request_id, "signature": signature}
