@@ -58,7 +58,7 @@ class Asked(NamedTuple):
     sent: int
     took: float
     refusal: str
-    route: str
+    route: str = "none"
 
 
 class _Exchange:
