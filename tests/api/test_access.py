@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from portcullis.api.access import MATRIX, GuardedRoute
-from portcullis.api.app import routes
+from portcullis.api.app import ROUTERS, own
 from portcullis.api.keys import ROLES
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
@@ -17,8 +17,8 @@ def guarded():
     """Every route that there is, the pages included."""
     return sorted(
         (method, route.path_format)
-        for route in routes().routes
-        if isinstance(route, GuardedRoute)
+        for router in (*ROUTERS, own)
+        for route in router.routes
         for method in route.methods
     )
 

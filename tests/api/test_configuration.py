@@ -139,9 +139,10 @@ def test_operation_ids_are_stable(description):
         "api_health_uptime", "configuration", "create_key", "export_events", "flatten_account",
         "halt", "health", "healthz", "list_accounts", "list_agents", "list_alerts",
         "list_drills", "list_events", "list_evidence", "list_keys", "list_locks", "list_rules",
-        "livez", "lock_account", "logs", "observe", "openapi", "ready", "readyz",
+        "livez", "lock_account", "logs", "metrics",
+            "metrics_json", "observe", "openapi", "ready", "readyz",
         "release_account", "release_mode", "reload_configuration", "request_outcome",
-        "revoke_key", "rotate_key", "show_account", "show_alert",
+        "revoke_key", "rotate_key", "show_account", "show_alert", "slos",
     ]  # fmt: skip
 
 
