@@ -64,8 +64,8 @@ class Told(msgspec.Struct):
 class Alert(msgspec.Struct, kw_only=True):
     """Something a person must know. Times in microseconds, 0 where it was not yet.
 
-    `due`: when a channel is to be told next. `held`: it was kept back by quiet hours, a silence or
-    a storm, and is told later whatever became of it.
+    `due`: when a channel is to be told next. `held_back`: the channels that quiet hours, a silence
+    or a storm keep it from; they are told later whatever became of it.
     """
 
     id: str
@@ -100,7 +100,7 @@ class Alert(msgspec.Struct, kw_only=True):
     resolved_at: int = 0
     due: dict[str, int] = {}
     told: dict[str, Told] = {}
-    held: bool = False
+    held_back: dict[str, None] = {}
 
     @property
     def is_open(self) -> bool:

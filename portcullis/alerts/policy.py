@@ -34,6 +34,7 @@ CALM = 5 * MINUTE
 and its channels, which believe that it stands, are not told anew.
 """
 
+GATES = tuple(Signal(kind=kind, at=0).fingerprint for kind in GATE_KINDS)
 LOOK_AGAIN = 30 * SECOND
 ENDED_MAX = 2_000
 SILENCES_MAX = 1_000
@@ -66,7 +67,7 @@ class Policy:
             self._over(alert, signal, now)
         elif signal.state == "replaced":
             self._end(alert, now)
-            alert.due.clear()
+            _tell_nobody(alert)
         else:
             self._renew(alert, signal, now)
         return alert
@@ -88,12 +89,14 @@ class Policy:
         alert = self.book.alerts.get(self.book.lately.get(signal.fingerprint, ""))
         if alert is None or alert.is_open or now - alert.resolved_at >= CALM:
             return None
-        return alert
+        # Whoever was told that the gate is open again must hear at once that it is not.
+        believed_over = alert.kind in GATE_KINDS and any(t.over for t in alert.told.values())
+        return None if believed_over else alert
 
     def _reopen(self, alert: Alert, signal: Signal, now: int) -> Alert:
         del self.book.lately[alert.fingerprint]
         self.book.open[alert.fingerprint] = alert.id
-        seen = alert.acknowledged_at > alert.first_at
+        seen = alert.acknowledged_at > 0
         alert.state, alert.resolved_at = ("acknowledged" if seen else "firing"), 0
         before, alert.due = alert.due, {}
         if not seen:
@@ -106,8 +109,9 @@ class Policy:
                 alert.due.pop(channel, None)
             else:
                 alert.due[channel] = max(now, told.last_at + terms.repeat)
-        if alert.held:
-            alert.due |= {channel: at for channel, at in before.items() if channel not in alert.due}
+        for channel, at in before.items():
+            if channel in alert.held_back:
+                alert.due.setdefault(channel, at)
         self._renew(alert, signal, now)
         self.book.changed[alert.id] = None
         return alert
@@ -143,7 +147,7 @@ class Policy:
         alert.subjects = signal.subjects or alert.subjects
         severity = signal.severity or BY_NAME[alert.kind].severity
         if worse(severity, alert.severity):  # the only thing that speaks again after a person has
-            alert.severity, alert.state = severity, "firing"
+            alert.severity, alert.state, alert.acknowledged_at = severity, "firing", 0
             self._announce(alert, now)
 
     def _over(self, alert: Alert, signal: Signal, now: int) -> None:
@@ -158,6 +162,7 @@ class Policy:
             for channel, at in alert.due.items()
             if self._is_told_all_the_same(alert, channel, at, now)
         }
+        alert.held_back = {channel: None for channel in alert.held_back if channel in alert.due}
         for channel, told in alert.told.items():
             if not told.over:
                 alert.due[channel] = now + (CALM if by_itself else OVER_WINDOW)
@@ -170,7 +175,9 @@ class Policy:
         if told is not None:  # again, after that it was over: soon enough
             return told.over and always
         matters = always or (alert.severity == "critical" and not alert.told)
-        return alert.held or (matters and at <= now + self.terms.of(alert.severity).window)
+        return channel in alert.held_back or (
+            matters and at <= now + self.terms.of(alert.severity).window
+        )
 
     def _end(self, alert: Alert, now: int) -> None:
         alert.state, alert.resolved_at = "resolved", now
@@ -198,7 +205,7 @@ class Policy:
         self.book.changed[name] = None
         alert.acknowledged_by, alert.acknowledged_at, alert.note = by, now, note
         alert.state = "acknowledged"
-        alert.due.clear()
+        _tell_nobody(alert)
         if BY_NAME[alert.kind].ends == "person":
             self._end(alert, now)
         return alert
@@ -220,7 +227,8 @@ class Policy:
         for each in silence.kept_back:
             alert = self.book.alerts.get(each)
             if alert is not None:
-                alert.due = {channel: min(at, now) for channel, at in alert.due.items()}
+                held = alert.held_back
+                alert.due |= {c: min(at, now) for c, at in alert.due.items() if c in held}
                 self.book.changed[each] = None
 
     def subscribe(self, subscription: Subscription) -> None:
@@ -275,7 +283,7 @@ class Policy:
         for alert in self.book.alerts.values():
             lapses = self._lapses_at(alert)
             if lapses and lapses <= now:
-                alert.state = "firing"
+                alert.state, alert.acknowledged_at = "firing", 0
                 for told in alert.told.values():
                     told.times = 0
                 self._announce(alert, now)
@@ -286,7 +294,11 @@ class Policy:
         self.book.changed[alert.id] = None
         if alert.only:  # whoever asked for it waits
             return True
-        if alert.is_open and self._is_said_by_another(alert):
+        if not self._is_for(alert, channel):  # what was subscribed is so no longer
+            alert.due.pop(channel)
+            alert.held_back.pop(channel, None)
+            return False
+        if alert.is_open and self._is_said_by_another(alert, channel):
             alert.due[channel] = now + LOOK_AGAIN
             return False
         until = self._silent_until(alert, now)
@@ -294,21 +306,24 @@ class Policy:
             until = self._quiet_until(alert, channel, now) or self._storm_until(channel, now)
         if until is None:
             return True
-        alert.due[channel], alert.held = until, True
+        alert.due[channel], alert.held_back[channel] = until, None
         return False
 
-    def _is_said_by_another(self, alert: Alert) -> bool:
-        """Whether a gate that was shut for it told of it."""
-        return bool(alert.subject) and any(
-            other.kind in GATE_KINDS
-            and alert.subject in other.subjects
-            and other.kind != alert.kind
-            for other in self._open()
-        )
+    def _is_for(self, alert: Alert, channel: str) -> bool:
+        return any(each.channel == channel and each.wants(alert) for each in self.subscriptions)
 
-    def _open(self) -> Iterator[Alert]:
-        for name in self.book.open.values():
-            yield self.book.alerts[name]
+    def _is_said_by_another(self, alert: Alert, channel: str) -> bool:
+        """Whether the channel is told of a gate that was shut for it."""
+        if not alert.subject:
+            return False
+        names = (self.book.open.get(fingerprint) for fingerprint in GATES)
+        gates = (self.book.alerts[name] for name in names if name)
+        return any(
+            alert.subject in gate.subjects
+            and gate.kind != alert.kind
+            and self._is_for(gate, channel)
+            for gate in gates
+        )
 
     def _silent_until(self, alert: Alert, now: int) -> int | None:
         ends = []
@@ -365,11 +380,14 @@ class Policy:
         found = []
         for alert in self.book.alerts.values():
             waits = alert.due.get(channel, 0) - now
-            fresh = alert.topic == topic and channel not in alert.told and not alert.held
+            fresh = channel not in alert.told and channel not in alert.held_back
             if (
                 fresh
+                and alert.topic == topic
                 and 0 < waits <= self.terms.of(alert.severity).window
-                and (not self._is_said_by_another(alert) and self._silent_until(alert, now) is None)
+                and self._is_for(alert, channel)
+                and not self._is_said_by_another(alert, channel)
+                and self._silent_until(alert, now) is None
             ):
                 self._note_told(alert, channel, now)
                 found.append(alert)
@@ -380,7 +398,7 @@ class Policy:
         by_itself = BY_NAME[alert.kind].ends == "itself"
         if told is not None and not told.over and not alert.is_open and not by_itself:
             return "over"
-        if alert.held:
+        if channel in alert.held_back:
             return "digest"
         again = told is not None and told.times and not told.over
         return "reminder" if again else "new"
@@ -395,5 +413,9 @@ class Policy:
             alert.due[channel] = now + terms.repeat
         else:
             alert.due.pop(channel, None)
-        if not alert.due:
-            alert.held = False
+        alert.held_back.pop(channel, None)
+
+
+def _tell_nobody(alert: Alert) -> None:
+    alert.due.clear()
+    alert.held_back.clear()
