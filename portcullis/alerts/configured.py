@@ -233,5 +233,6 @@ def stamp(settings: Settings) -> tuple[int, ...]:
         except OSError:
             found += [0, 0]
         else:
-            found += [state.st_mtime_ns, state.st_ino]
+            # Who may read it is a change as well.
+            found += [state.st_mtime_ns, state.st_ctime_ns, state.st_ino, state.st_size]
     return tuple(found)

@@ -79,7 +79,7 @@ class Following:
             return progress.position
         base = reader.base()
         begins = base.position if base else 0
-        if progress.position < begins:
+        if progress.position <= begins:
             return begins
         restored = EventFilter(kinds=("ledger_restored",))
         for row in reader.events(restored, newest_first=True):

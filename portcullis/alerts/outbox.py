@@ -6,14 +6,14 @@ any moment neither loses a message nor plans it twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from portcullis.alerts.alert import Alert
+from portcullis.alerts.alert import Alert, Terms
 from portcullis.alerts.book import Book
 from portcullis.alerts.memory import Memory
 from portcullis.alerts.message import Outcome
@@ -33,6 +33,7 @@ _DELIVERY = (
     "number, channel, why, severity, alerts, title, body, state, attempts, created_at, due_at, "
     "ended_at, detail, receipt"
 )
+_TELLS_OF = "instr(' ' || alerts || ' ', ' ' || ? || ' ') > 0"
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -79,12 +80,14 @@ class Kept(msgspec.Struct):
     """What is remembered between two turns of the sender, besides alerts and deliveries.
 
     `applied`: requests that were carried out, each with why it was refused, if it was. `offsets`:
-    how far each bot was listened to.
+    how far each bot was listened to. `terms`: those last in force. `at`: when that was.
     """
 
     progress: Progress | None = None
     memory: Memory = msgspec.field(default_factory=Memory)
     book: Book = msgspec.field(default_factory=Book)
+    terms: Terms = Terms()
+    at: int = 0
     applied: dict[str, str] = {}
     offsets: dict[str, int] = {}
 
@@ -122,8 +125,16 @@ class Outbox:
         kept.book.alerts = {alert.id: alert for alert in alerts}
         return kept
 
-    def commit(self, kept: Kept, planned: Sequence[Planned], now: int) -> None:
-        """Everything of a turn, or nothing of it."""
+    def commit(
+        self,
+        kept: Kept,
+        planned: Sequence[Planned],
+        now: int,
+        again: Sequence[tuple[str, str | None]] = (),
+    ) -> None:
+        """Everything of a turn, or nothing of it. `again`: alerts and channels (None: all) of which
+        what was given up waits again.
+        """
         changed = [kept.book.alerts[name] for name in kept.book.changed if name in kept.book.alerts]
         with self._writing():
             for alert in changed:
@@ -145,6 +156,8 @@ class Outbox:
                 "ON CONFLICT (name) DO UPDATE SET body = excluded.body",
                 (body,),
             )
+            for alert_id, channel in again:
+                self._let_wait(alert_id, channel, now)
         kept.book.changed.clear()
 
     def _keep(self, alert: Alert) -> None:
@@ -202,23 +215,20 @@ class Outbox:
         row = self._one(f"SELECT {_DELIVERY} FROM deliveries WHERE number = ?", number)
         return None if row is None else _delivery(row)
 
-    def redeliver(self, alert: str, channel: str | None, now: int) -> int:
-        """Let what was given up of an alert wait again; how many deliveries."""
-        with self._writing():
-            found = self._driver.execute(
-                "UPDATE deliveries SET state = 'waiting', due_at = ?, created_at = ?, "
-                "ended_at = NULL WHERE state = 'dead' AND (channel = ? OR ? IS NULL) "
-                "AND (' ' || alerts || ' ') LIKE ?",
-                (now, now, channel, channel, f"% {alert} %"),
-            )
-            return int(found.rowcount)
+    def _let_wait(self, alert: str, channel: str | None, now: int) -> None:
+        self._driver.execute(
+            "UPDATE deliveries SET state = 'waiting', due_at = ?, created_at = ?, "
+            "ended_at = NULL WHERE state = 'dead' AND (channel = ? OR ? IS NULL) "
+            f"AND {_TELLS_OF}",
+            (now, now, channel, channel, alert),
+        )
 
     def receipts(self, alert: str) -> list[Delivery]:
         """Delivered messages that tell of an alert and that their service has a name for."""
         found = self._driver.execute(
             f"SELECT {_DELIVERY} FROM deliveries WHERE state = 'delivered' AND receipt <> '' "
-            "AND why <> 'change' AND (' ' || alerts || ' ') LIKE ? ORDER BY number",
-            (f"% {alert} %",),
+            f"AND why <> 'change' AND {_TELLS_OF} ORDER BY number",
+            (alert,),
         )
         return [_delivery(row) for row in found.fetchall()]
 
@@ -232,17 +242,34 @@ class Outbox:
         )
         return int(row[0])
 
-    def drop_gone(self, channels: Sequence[str], now: int) -> int:
-        """Give up what waits for channels that are no longer there."""
-        marks = ", ".join("?" * len(channels))
+    def drop_gone(self, channels: Collection[str], now: int) -> dict[str, Severity]:
+        """Give up what waits for other channels than these: the worst of it by channel."""
         with self._writing():
             found = self._driver.execute(
+                "SELECT channel, max(severity = 'critical') FROM deliveries "
+                "WHERE state = 'waiting' GROUP BY channel ORDER BY channel"
+            ).fetchall()
+            gone: dict[str, Severity] = {
+                channel: "critical" if is_critical else "warning"
+                for channel, is_critical in found
+                if channel not in channels
+            }
+            self._driver.executemany(
                 "UPDATE deliveries SET state = 'dead', ended_at = ?, "
                 "detail = 'there is no such channel any more' WHERE state = 'waiting' "
-                f"AND channel NOT IN ({marks})",
-                (now, *channels),
+                "AND channel = ?",
+                [(now, channel) for channel in gone],
             )
-            return int(found.rowcount)
+        return gone
+
+    def set_back(self, now: int) -> None:
+        """The clock went back to `now`: nothing waits for the time that it showed before."""
+        with self._writing():
+            self._driver.execute(
+                "UPDATE deliveries SET due_at = min(due_at, ?), created_at = min(created_at, ?) "
+                "WHERE state IN ('waiting', 'sending')",
+                (now, now),
+            )
 
     def forget(self, now: int) -> None:
         """Drop what ended longer ago than it is kept."""
@@ -312,12 +339,18 @@ class AlertReader:
 
     def alerts(self, *, everything: bool = False, limit: int = 200) -> list[Alert]:
         """Open alerts, or all of them; the newest first."""
-        where = "" if everything else "WHERE state <> 'resolved' "
+        where = "" if everything else "WHERE state IN ('firing', 'acknowledged') "
         rows = self._rows(
             f"SELECT body FROM alerts {where}ORDER BY first_at DESC, id LIMIT ?", limit
         )
-        found = [msgspec.msgpack.decode(row[0], type=Alert) for row in rows]
-        return [alert for alert in found if everything or alert.is_open]
+        return [msgspec.msgpack.decode(row[0], type=Alert) for row in rows]
+
+    def tests(self, limit: int = 20) -> list[Alert]:
+        """The newest tests that somebody asked for."""
+        rows = self._rows(
+            "SELECT body FROM alerts WHERE kind = 'test' ORDER BY first_at DESC, id LIMIT ?", limit
+        )
+        return [msgspec.msgpack.decode(row[0], type=Alert) for row in rows]
 
     def alert(self, name: str) -> Alert | None:
         """One alert by its id."""
@@ -327,9 +360,7 @@ class AlertReader:
     def deliveries(self, alert: str) -> list[Delivery]:
         """Every message that tells of an alert."""
         rows = self._rows(
-            f"SELECT {_DELIVERY} FROM deliveries WHERE (' ' || alerts || ' ') LIKE ? "
-            "ORDER BY number",
-            f"% {alert} %",
+            f"SELECT {_DELIVERY} FROM deliveries WHERE {_TELLS_OF} ORDER BY number", alert
         )
         return [_delivery(row) for row in rows]
 

@@ -192,6 +192,23 @@ class Policy:
             for name in over.keys() - kept.keys():
                 del self.book.alerts[name]
 
+    def set_back(self, by: int, now: int) -> None:
+        """The clock went back by so much, to `now`: everything stays as far off as it was."""
+        for alert in self.book.alerts.values():
+            alert.due = {channel: at - by for channel, at in alert.due.items()}
+            for told in alert.told.values():
+                told.last_at -= by
+            if alert.acknowledged_at:
+                alert.acknowledged_at -= by
+            if alert.resolved_at:
+                alert.resolved_at -= by
+            self.book.changed[alert.id] = None
+        for silence in self.book.silences.values():
+            if silence.start <= now + by + MINUTE:  # one to come begins at its hour
+                silence.start, silence.end = silence.start - by, silence.end - by
+        self.book.sent = {k: [at - by for at in times] for k, times in self.book.sent.items()}
+        self.book.storms = {channel: until - by for channel, until in self.book.storms.items()}
+
     # --- what people ask ------------------------------------------------------------------------
 
     def acknowledge(self, name: str, by: str, note: str, now: int) -> Alert:

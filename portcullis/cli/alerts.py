@@ -147,8 +147,8 @@ def try_channel(
 
 
 def _test_delivery(store: AlertReader, request_id: str) -> Delivery | None:
-    for alert in store.alerts(everything=True, limit=20):
-        if alert.kind == "test" and alert.subject == request_id:
+    for alert in store.tests():
+        if alert.subject == request_id:
             return next(iter(store.deliveries(alert.id)), None)
     return None
 
