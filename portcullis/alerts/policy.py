@@ -23,6 +23,7 @@ from portcullis.alerts.alert import (
 )
 from portcullis.alerts.book import Book, Telling, Unknown, Why
 from portcullis.alerts.kinds import BY_NAME, GATE_KINDS
+from portcullis.alerts.readable import readable
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.model import HOUR, MINUTE, SECOND
 from portcullis.domain.session import opening
@@ -34,6 +35,7 @@ CALM = 5 * MINUTE
 and its channels, which believe that it stands, are not told anew.
 """
 
+_TEXTS = ("message", "cause", "action", "formula", "measured", "limit", "until")
 GATES = tuple(Signal(kind=kind, at=0).fingerprint for kind in GATE_KINDS)
 LOOK_AGAIN = 30 * SECOND
 ENDED_MAX = 2_000
@@ -55,6 +57,7 @@ class Policy:
 
     def take(self, signal: Signal, now: int) -> Alert | None:
         """Let a signal begin, renew or end an alert; the alert, None where there is none."""
+        signal = _as_shown(signal)
         known = self.book.open.get(signal.fingerprint)
         alert = self.book.alerts.get(known) if known else None
         if alert is None:
@@ -128,16 +131,7 @@ class Policy:
                 alert.due[each.channel] = min(at, alert.due.get(each.channel, at))
 
     def _renew(self, alert: Alert, signal: Signal, now: int) -> None:
-        for field in (
-            "message",
-            "cause",
-            "action",
-            "formula",
-            "measured",
-            "limit",
-            "flat",
-            "until",
-        ):
+        for field in (*_TEXTS, "flat"):
             value = getattr(signal, field)
             if value:
                 setattr(alert, field, value)
@@ -204,7 +198,7 @@ class Policy:
                 alert.resolved_at -= by
             self.book.changed[alert.id] = None
         for silence in self.book.silences.values():
-            if silence.start <= now + by + MINUTE:  # one to come begins at its hour
+            if silence.start <= now + by + MINUTE:  # one that is to come begins at its hour
                 silence.start, silence.end = silence.start - by, silence.end - by
         self.book.sent = {k: [at - by for at in times] for k, times in self.book.sent.items()}
         self.book.storms = {channel: until - by for channel, until in self.book.storms.items()}
@@ -431,6 +425,11 @@ class Policy:
         else:
             alert.due.pop(channel, None)
         alert.held_back.pop(channel, None)
+
+
+def _as_shown(signal: Signal) -> Signal:
+    found = {name: getattr(signal, name) for name in (*_TEXTS, "link")}
+    return msgspec.structs.replace(signal, **{k: readable(v) for k, v in found.items() if v})
 
 
 def _tell_nobody(alert: Alert) -> None:

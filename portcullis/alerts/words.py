@@ -86,7 +86,9 @@ def _whole(alert: Alert) -> str:
         ("Run", alert.link),
         ("Read", BY_NAME[alert.kind].runbook),
     ]
-    return "\n".join(f"{name}: {value}" if name else value for name, value in rows if value)
+    # What follows in a text of its own lines must not look like a line of ours.
+    shown = ((name, value.replace("\n", "\n  ")) for name, value in rows if value)
+    return "\n".join(f"{name}: {value}" if name else value for name, value in shown)
 
 
 def _since(alert: Alert) -> str:
@@ -109,7 +111,7 @@ def _line(alert: Alert) -> str:
     until = f"; {alert.until}" if alert.until and alert.is_open else ""
     return (
         f"- {clock(alert.first_at)} {alert.severity.upper()}{over}{account} "
-        f"{alert.title}: {alert.message}{flat}{until} ({alert.id})"
+        f"{alert.title}: {' '.join(alert.message.split())}{flat}{until} ({alert.id})"
     )
 
 

@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from portcullis.alerts.alert import Alert
+from portcullis.alerts.asked import silence_name
 from portcullis.alerts.kinds import BY_NAME, TOPICS
 from portcullis.alerts.outbox import AlertReader, Delivery, is_begun
 from portcullis.alerts.words import clock
@@ -184,7 +185,7 @@ def silence(
         account=account,
         critical=critical or None,
     )
-    name = told["request_id"][:8]
+    name = silence_name(told["request_id"])
     show({**told, "silence": name}, output, lambda _: console.print(f"silence {name}"))
 
 

