@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -20,8 +20,11 @@ from portcullis.alerts.message import Outcome
 from portcullis.alerts.retries import Next
 from portcullis.domain.judge import Severity
 from portcullis.domain.model import DAY
+from portcullis.errors import StoreError
 from portcullis.store.database import ALERTS_FILE, Tuning, driver_of
 from portcullis.store.place import ALERTS, SqliteFile
+
+Kind = TypeVar("Kind")
 
 KEPT = 90 * DAY
 LATELY = 500
@@ -120,8 +123,8 @@ class Outbox:
                 "(SELECT id FROM alerts ORDER BY first_at DESC LIMIT ?) ORDER BY first_at, id",
                 (LATELY,),
             ).fetchall()
-        kept = msgspec.msgpack.decode(row[0], type=Kept) if row else Kept()
-        alerts = [msgspec.msgpack.decode(body, type=Alert) for (body,) in bodies]
+        kept = self._decoded(row[0], Kept) if row else Kept()
+        alerts = [self._decoded(body, Alert) for (body,) in bodies]
         kept.book.alerts = {alert.id: alert for alert in alerts}
         return kept
 
@@ -284,9 +287,22 @@ class Outbox:
         with self._place.explained(), self._place.transaction(self._driver):
             yield
 
+    def _decoded(self, body: bytes, kind: type[Kind]) -> Kind:
+        return _decoded(self._place, body, kind)
+
     def _one(self, statement: str, *values: object) -> Any:
         with self._place.explained():
             return self._driver.execute(statement, values).fetchone()
+
+
+def _decoded(place: SqliteFile, body: bytes, kind: type[Kind]) -> Kind:
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise StoreError(
+            f"{place}: what is kept cannot be read: {error}",
+            remedy="move the file away: the sender begins anew, and what waited in it is lost",
+        ) from error
 
 
 def _row_state(alert: Alert) -> str:
@@ -343,19 +359,19 @@ class AlertReader:
         rows = self._rows(
             f"SELECT body FROM alerts {where}ORDER BY first_at DESC, id LIMIT ?", limit
         )
-        return [msgspec.msgpack.decode(row[0], type=Alert) for row in rows]
+        return [_decoded(self._place, row[0], Alert) for row in rows]
 
     def tests(self, limit: int = 20) -> list[Alert]:
         """The newest tests that somebody asked for."""
         rows = self._rows(
             "SELECT body FROM alerts WHERE kind = 'test' ORDER BY first_at DESC, id LIMIT ?", limit
         )
-        return [msgspec.msgpack.decode(row[0], type=Alert) for row in rows]
+        return [_decoded(self._place, row[0], Alert) for row in rows]
 
     def alert(self, name: str) -> Alert | None:
         """One alert by its id."""
         rows = self._rows("SELECT body FROM alerts WHERE id = ?", name)
-        return msgspec.msgpack.decode(rows[0][0], type=Alert) if rows else None
+        return _decoded(self._place, rows[0][0], Alert) if rows else None
 
     def deliveries(self, alert: str) -> list[Delivery]:
         """Every message that tells of an alert."""
@@ -375,7 +391,7 @@ class AlertReader:
     def kept(self) -> Kept:
         """Subscriptions and silences, and how far the ledger was read."""
         rows = self._rows("SELECT body FROM memory WHERE name = 'kept'")
-        return msgspec.msgpack.decode(rows[0][0], type=Kept) if rows else Kept()
+        return _decoded(self._place, rows[0][0], Kept) if rows else Kept()
 
     def figures(self) -> dict[str, ChannelFigures]:
         """What became of each channel's messages."""

@@ -39,6 +39,9 @@ _TEXTS = ("message", "cause", "action", "formula", "measured", "limit", "until")
 GATES = tuple(Signal(kind=kind, at=0).fingerprint for kind in GATE_KINDS)
 LOOK_AGAIN = 30 * SECOND
 ENDED_MAX = 2_000
+LOOK_EVERY = 64
+"""So many alerts between two looks for what can leave the book: a look passes all of them."""
+
 SILENCES_MAX = 1_000
 LATELY_MAX = 2_000
 
@@ -179,7 +182,8 @@ class Policy:
 
     def _forget(self) -> None:
         """Alerts that are over and told leave the book; they stay in the store."""
-        if len(self.book.alerts) > ENDED_MAX + len(self.book.open):
+        many = len(self.book.alerts)
+        if many > ENDED_MAX + len(self.book.open) and many % LOOK_EVERY == 0:
             over = {k: a for k, a in self.book.alerts.items() if not a.is_open and not a.due}
             kept = dict(over)
             forget_oldest(kept, ENDED_MAX // 2)

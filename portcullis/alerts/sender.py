@@ -182,6 +182,7 @@ class Sender:
         memory = self.kept.memory
         for row, event in batch.before:
             self._take(signals.observe(memory, _place(row), event), now)
+            self._hear(row, event)
         for row, event in batch.events:
             self._take(signals.observe(memory, _place(row), event), now)
             self._hear(row, event)

@@ -9,13 +9,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from portcullis.alerts.alert import Subscription
+from portcullis.alerts.alert import Signal, Subscription
+from portcullis.alerts.book import Book
 from portcullis.alerts.channels import describe
 from portcullis.alerts.message import Message, Outcome
 from portcullis.alerts.outbox import INTERRUPTED
+from portcullis.alerts.policy import ENDED_MAX, LOOK_EVERY, Policy
 from portcullis.alerts.sender import Channel
-from portcullis.domain.events import ModeChanged, WorkerStarted
+from portcullis.domain.events import (
+    ModeChanged,
+    RequestAnswered,
+    RequestReceived,
+    WorkerStarted,
+)
 from portcullis.domain.model import HOUR, MINUTE, SECOND
+from portcullis.errors import StoreError
 from portcullis.store import database
 from tests.alerts.harness import AT_ONCE, Desk
 from tests.alerts.sinks import http_sink
@@ -275,3 +283,47 @@ def test_what_was_on_its_way_at_a_kill_says_so(desk) -> None:
     desk.outbox.begin([1])
     assert desk.outbox.load().book.alerts
     assert desk.outbox.by_number(1).detail == INTERRUPTED
+
+
+# --- a file that is lost or damaged ---------------------------------------------------------------
+
+
+def test_what_was_subscribed_by_request_outlives_the_senders_file(desk, sink, moved) -> None:
+    desk.write(
+        RequestReceived("r1", "subscribe", "anna", "operator", "x", None, {"channel": "desk"}),
+        RequestAnswered("r1", "done", "recorded"),
+        RequestReceived("r2", "subscribe", "bert", "readonly", "x", None, {"channel": "other"}),
+        RequestAnswered("r2", "refused", "a reader may look"),
+    )
+    moved[0] = 3 * HOUR
+    desk.write(WorkerStarted("1", 1, clean=True))
+    sender = desk.open({"desk": json_to(sink)}, msgspec.structs.replace(AT_ONCE, subscriptions=()))
+    sender.use_terms(AT_ONCE)
+    sender.turn(0)
+    assert [each.channel for each in sender.policy.book.subscriptions] == ["desk"]
+    desk.write(FELL)
+    desk.turn_until(lambda: len(sink.received) == 1)
+
+
+def test_a_file_that_cannot_be_read_is_said_with_what_to_do(desk) -> None:
+    desk.open({"desk": NOWHERE}).turn(0)
+    desk.end()
+    other = database.DRIVER.connect(desk.home / "alerts.db", isolation_level=None)
+    other.execute("INSERT OR REPLACE INTO memory (name, body) VALUES ('kept', x'ff00')")
+    other.close()
+    with pytest.raises(StoreError, match="what is kept cannot be read") as refused:
+        desk.open({"desk": NOWHERE})
+    assert "move the file away" in refused.value.remedy
+    with desk.reader() as store, pytest.raises(StoreError, match="cannot be read"):
+        store.kept()
+    desk.outbox.close()
+
+
+# --- many at once ---------------------------------------------------------------------------------
+
+
+def test_alerts_that_are_over_leave_the_book_however_many_wait_to_be_told() -> None:
+    subject = Policy(Book(), AT_ONCE)
+    for number in range(3 * ENDED_MAX):
+        subject.take(Signal(kind="near_limit", at=number, subject=str(number)), number)
+    assert len(subject.book.alerts) <= ENDED_MAX + LOOK_EVERY
