@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,8 @@ def _run(settings: Settings, stopping: threading.Event) -> None:
             told = problem
     deadline = time.monotonic() + DRAIN_SECONDS
     while couriers.busy and time.monotonic() < deadline:
-        sender.settle(TURN_SECONDS)
+        with suppress(PortcullisError):  # what cannot be noted now waits again at the start
+            sender.settle(TURN_SECONDS)
     files.stop_listening()
     following.close()
     outbox.close()
