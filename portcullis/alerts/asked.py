@@ -55,7 +55,9 @@ def carry_out(policy: Policy, request: Request, now: int) -> Effect:
     fault = alert_requests.wrong(request.verb, request.arguments, now)
     if fault:
         return Effect(refused=fault)
-    request = msgspec.structs.replace(request, by=_short(request.by), reason=_short(request.reason))
+    by, reason = _short(request.by), _short(request.reason)
+    at = request.at if 0 <= request.at <= now else now
+    request = msgspec.structs.replace(request, by=by, reason=reason, at=at)
     effect = Effect()
     try:
         _VERBS[request.verb](policy, request, now, effect)

@@ -12,7 +12,7 @@ from portcullis.alerts.asked import SUBSCRIPTIONS_MAX, Request, carry_out
 from portcullis.alerts.book import Book
 from portcullis.alerts.policy import Policy
 from portcullis.alerts.readable import MASK, readable, seen
-from portcullis.alerts.words import text_of
+from portcullis.alerts.words import clock, text_of
 from portcullis.domain.alert_requests import TEXT_MAX
 from tests.alerts.test_policy import NOW, policy, signal
 
@@ -97,3 +97,37 @@ def test_subscriptions_by_request_have_a_bound() -> None:
     ]
     assert refused[:-1] == [""] * SUBSCRIPTIONS_MAX
     assert "end some first" in refused[-1]
+
+
+def test_a_message_that_is_too_long_still_says_how_it_is_answered() -> None:
+    subject = policy()
+    long = signal(
+        "flow_failed", subject="f", message="m" * 2000, cause="c" * 2000, action="a" * 2000
+    )
+    alert = subject.take(long, NOW)
+    (telling,) = subject.due(NOW + 10_000_000)
+    body = text_of(telling, 4_000, "Ledger: 7 abc").body
+    assert len(body) <= 4_000
+    for part in (f"Alert: {alert.id}", "Do: aaa", "Read: docs/runbooks", "Ledger: 7 abc"):
+        assert part in body
+
+
+@pytest.mark.parametrize("at", [10**18, -(10**18), 2**63 - 1, 0])
+def test_a_time_of_no_calendar_ends_nothing(at: int) -> None:
+    assert clock(at)
+    subject = policy()
+    request = Request("r1", "alert", "x", "y", at, {"kind": "worker_silent", "state": "firing"})
+    carry_out(subject, request, NOW)
+    (telling,) = subject.due(NOW)
+    assert text_of(telling, 4_000, "").body
+    assert 0 <= telling.alerts[0].first_at <= NOW
+
+
+@pytest.mark.parametrize("before", range(20))
+def test_an_account_is_masked_also_where_a_text_is_cut(before: int) -> None:
+    account = "50KTC-V2-12345678"
+    subject = policy()
+    text = "m" * (40 - before) + account + "n" * 200
+    subject.take(signal("flow_failed", subject="f", message=text, cause="c" * 900), NOW)
+    (telling,) = subject.due(NOW + 10_000_000)
+    assert "KTC" not in text_of(telling, 300, "", [account]).body
