@@ -87,6 +87,7 @@ def _silence(policy: Policy, request: Request, now: int, _effect: Effect) -> Non
     alert = policy.book.alerts.get(name) if name else None
     if name and alert is None:
         raise Unknown(f"there is no alert {name!r} that is open or lately was")
+    is_critical = alert is not None and alert.severity == "critical"
     policy.silence(
         Silence(
             id=silence_name(request.request_id),
@@ -99,7 +100,7 @@ def _silence(policy: Policy, request: Request, now: int, _effect: Effect) -> Non
             topic=given.get("topic"),
             account=given.get("account"),
             # One alert that a person has seen may be silenced whatever it is, for a while.
-            critical=bool(given.get("critical")) or alert is not None,
+            critical=bool(given.get("critical")) or is_critical,
         )
     )
 

@@ -14,6 +14,7 @@ from portcullis.alerts.policy import Policy
 from portcullis.alerts.readable import MASK, readable, seen
 from portcullis.alerts.words import clock, text_of
 from portcullis.domain.alert_requests import TEXT_MAX
+from portcullis.domain.model import HOUR
 from tests.alerts.test_policy import NOW, policy, signal
 
 
@@ -131,3 +132,12 @@ def test_an_account_is_masked_also_where_a_text_is_cut(before: int) -> None:
     subject.take(signal("flow_failed", subject="f", message=text, cause="c" * 900), NOW)
     (telling,) = subject.due(NOW + 10_000_000)
     assert "KTC" not in text_of(telling, 300, "", [account]).body
+
+
+@pytest.mark.parametrize(("kind", "hours"), [("evidence_lacking", 12), ("operations_silent", 4)])
+def test_one_alert_is_silenced_as_long_as_asked_but_a_critical_one(kind: str, hours: int) -> None:
+    subject = policy()
+    alert = subject.take(signal(kind, subject="x"), NOW)
+    carry_out(subject, asked("silence", alert=alert.id, for_us=12 * HOUR), NOW)
+    (silence,) = subject.book.silences.values()
+    assert silence.end - silence.start == hours * HOUR
