@@ -245,6 +245,18 @@ class Outbox:
         )
         return int(row[0])
 
+    def reached_nobody(self, alerts: Collection[str], since: int) -> list[str]:
+        """Those of the alerts whose critical messages since then were given up on every channel."""
+        with self._place.explained():
+            found = self._driver.execute(
+                "SELECT state, alerts FROM deliveries WHERE severity = 'critical' "
+                "AND created_at > ? ORDER BY number",
+                (since,),
+            ).fetchall()
+        dead = {name for state, names in found if state == "dead" for name in names.split()}
+        others = {name for state, names in found if state != "dead" for name in names.split()}
+        return [name for name in alerts if name in dead and name not in others]
+
     def drop_gone(self, channels: Collection[str], now: int) -> dict[str, Severity]:
         """Give up what waits for other channels than these: the worst of it by channel."""
         with self._writing():

@@ -25,7 +25,7 @@ from portcullis.alerts.book import Book, Telling, Unknown, Why
 from portcullis.alerts.kinds import BY_NAME, GATE_KINDS
 from portcullis.alerts.readable import readable
 from portcullis.domain.bounds import forget_oldest
-from portcullis.domain.model import HOUR, MINUTE, SECOND
+from portcullis.domain.model import DAY, HOUR, MINUTE, SECOND
 from portcullis.domain.session import opening
 
 CRITICAL_SILENCE_MAX = 4 * HOUR
@@ -273,6 +273,8 @@ class Policy:
     def due(self, now: int) -> list[Telling]:
         """The messages that are due, each alert of them marked as told."""
         self._lapse(now)
+        for name in [n for n, each in self.book.silences.items() if each.end + DAY <= now]:
+            del self.book.silences[name]
         by_channel: dict[str, list[Alert]] = {}
         for alert in self.book.alerts.values():
             for channel, at in list(alert.due.items()):

@@ -26,7 +26,7 @@ from portcullis.alerts.retries import after
 from portcullis.domain.alert_requests import VERBS
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.events import Event, RequestAnswered, RequestReceived
-from portcullis.domain.model import HOUR, MINUTE, SECOND, Verdict
+from portcullis.domain.model import DAY, HOUR, MINUTE, SECOND, Verdict
 from portcullis.errors import PortcullisError
 from portcullis.ports import InboxRequest, StoredEvent
 from portcullis.worker.requests import REQUEST_MAX, Asked
@@ -40,6 +40,8 @@ UNTAKEN = 2 * SECOND
 COMMIT_EVERY = 5 * SECOND
 TIDY_EVERY = HOUR
 CRITICAL_LATE = MINUTE
+GIVEN_UP_SINCE = DAY
+NAMED_MAX = 5
 STEPPED = SECOND
 """The clock was set back when it is behind what it showed by more than this."""
 
@@ -379,10 +381,20 @@ class Sender:
             passed, summary = False, problem
         elif late:
             passed, summary = False, f"{late} critical messages have waited for more than a minute"
+        elif nobody := self._unreached(now):
+            passed, summary = False, f"critical alerts reached nobody: {', '.join(nobody)}"
         else:
             names = ", ".join(self._channels) or "no channel is connected"
             passed, summary = True, f"{len(self.kept.book.open)} alerts open; channels: {names}"
         return Verdict("alerts", passed, now, now + VOUCH_LASTS, summary, "sender")
+
+    def _unreached(self, now: int) -> list[str]:
+        told = [
+            alert.id
+            for alert in self.kept.book.alerts.values()
+            if alert.severity == "critical" and alert.state == "firing" and alert.told
+        ]
+        return self._outbox.reached_nobody(told, now - GIVEN_UP_SINCE)[:NAMED_MAX] if told else []
 
     def _vouch(self, problem: str) -> None:
         now = self._now()

@@ -6,7 +6,7 @@ import pytest
 
 from portcullis.alerts.alert import SeverityTerms, Silence, Subscription, Terms
 from portcullis.alerts.policy import Policy
-from portcullis.domain.model import HOUR, MINUTE, SECOND
+from portcullis.domain.model import DAY, HOUR, MINUTE, SECOND
 from portcullis.domain.session import Window
 from tests.alerts.test_policy import ALL, NIGHT, NOW, berlin, policy, run, signal, told
 
@@ -162,3 +162,12 @@ def test_silence_quiet_hours_and_storm_at_once_lose_nothing_and_repeat_nothing()
     alerts = subject.book.alerts.values()
     assert all(alert.told["phone"].times == 1 and not alert.held_back for alert in alerts)
     assert len(found) <= 2
+
+
+def test_a_silence_leaves_the_book_a_day_after_its_end() -> None:
+    subject = policy()
+    subject.silence(silence(kind="breach"))
+    subject.silence(silence(id="later", kind="breach", start=NOW + 9 * DAY, end=NOW + 10 * DAY))
+    for after, left in ((0, ["s", "later"]), (HOUR + DAY, ["later"]), (12 * DAY, [])):
+        subject.due(NOW + after)
+        assert list(subject.book.silences) == left

@@ -327,3 +327,31 @@ def test_alerts_that_are_over_leave_the_book_however_many_wait_to_be_told() -> N
     for number in range(3 * ENDED_MAX):
         subject.take(Signal(kind="near_limit", at=number, subject=str(number)), number)
     assert len(subject.book.alerts) <= ENDED_MAX + LOOK_EVERY
+
+
+# --- nobody is reached ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [("phone",), ("phone", "mail")])
+def test_it_does_not_vouch_while_what_is_critical_was_refused_everywhere(desk, channels) -> None:
+    desk.open(dict.fromkeys(channels, NOWHERE), carry=lambda *_: Outcome("refused", "no"))
+    desk.write(FELL)
+    desk.turn_until(lambda: not desk.sender.verdict("").passed)
+    for _ in range(5):
+        desk.sender.turn(0.05)
+    assert "reached nobody" in desk.sender.verdict("").summary
+    for alert in list(desk.sender.policy.book.alerts.values()):
+        desk.sender.policy.acknowledge(alert.id, "anna", "", desk.now())
+    assert desk.sender.verdict("").passed
+
+
+def test_one_channel_that_took_it_is_enough(desk) -> None:
+    answers = {"json://127.0.0.1:1/good": "delivered", "json://127.0.0.1:1/bad": "refused"}
+    desk.open(
+        {"good": "json://127.0.0.1:1/good", "bad": "json://127.0.0.1:1/bad"},
+        carry=lambda address, _: Outcome(answers[address]),
+    )
+    desk.write(FELL)
+    desk.turn_until(lambda: bool(desk.outbox.by_number(3)))
+    desk.turn_until(lambda: not desk.couriers.busy)
+    assert desk.sender.verdict("").passed
