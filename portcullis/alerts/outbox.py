@@ -19,7 +19,7 @@ from portcullis.alerts.memory import Memory
 from portcullis.alerts.message import Outcome
 from portcullis.alerts.retries import Next
 from portcullis.domain.judge import Severity
-from portcullis.domain.model import DAY
+from portcullis.domain.model import DAY, MINUTE
 from portcullis.errors import StoreError
 from portcullis.store.database import ALERTS_FILE, Tuning, driver_of
 from portcullis.store.place import ALERTS, SqliteFile
@@ -30,6 +30,10 @@ KEPT = 90 * DAY
 LATELY = 500
 """So many alerts that are over are remembered, so that one can be acknowledged late."""
 
+CHANGE = "change"
+"""Why a delivery is made that changes a message which was delivered before."""
+
+REPLACED = "a later message tells of the same"
 INTERRUPTED = "the sender ended during the attempt; nobody knows whether it was accepted"
 
 _DELIVERY = (
@@ -143,6 +147,7 @@ class Outbox:
             for alert in changed:
                 self._keep(alert)
             for each in planned:
+                self._replace_waiting(each, now)
                 self._driver.execute(
                     "INSERT INTO deliveries (channel, why, severity, alerts, title, body, state, "
                     "attempts, created_at, due_at, detail, receipt) "
@@ -162,6 +167,27 @@ class Outbox:
             for alert_id, channel in again:
                 self._let_wait(alert_id, channel, now)
         kept.book.changed.clear()
+
+    def _replace_waiting(self, planned: Planned, now: int) -> None:
+        """What failed or waits for long gives way to a later message that tells of the same. After
+        an outage nobody reads twelve reminders, nor that something fell after that it is over.
+        """
+        if planned.why == CHANGE:
+            return
+        waiting = self._driver.execute(
+            "SELECT number, alerts FROM deliveries WHERE channel = ? AND state = 'waiting' "
+            "AND (attempts > 0 OR created_at < ?) AND why <> ?",
+            (planned.channel, now - MINUTE, CHANGE),
+        ).fetchall()
+        told = set(planned.alerts)
+        self._driver.executemany(
+            "UPDATE deliveries SET state = 'replaced', ended_at = ?, detail = ? WHERE number = ?",
+            [
+                (now, REPLACED, number)
+                for number, names in waiting
+                if told.issuperset(names.split())
+            ],
+        )
 
     def _keep(self, alert: Alert) -> None:
         self._driver.execute(
@@ -254,7 +280,12 @@ class Outbox:
                 (since,),
             ).fetchall()
         dead = {name for state, names in found if state == "dead" for name in names.split()}
-        others = {name for state, names in found if state != "dead" for name in names.split()}
+        others = {
+            name
+            for state, names in found
+            if state not in ("dead", "replaced")
+            for name in names.split()
+        }
         return [name for name in alerts if name in dead and name not in others]
 
     def drop_gone(self, channels: Collection[str], now: int) -> dict[str, Severity]:

@@ -20,7 +20,7 @@ from portcullis.alerts.couriers import Carried, Couriers
 from portcullis.alerts.following import Following
 from portcullis.alerts.memory import Place
 from portcullis.alerts.message import Described, Message
-from portcullis.alerts.outbox import Delivery, Outbox, Planned
+from portcullis.alerts.outbox import CHANGE, Delivery, Outbox, Planned
 from portcullis.alerts.policy import Policy
 from portcullis.alerts.retries import after
 from portcullis.domain.alert_requests import VERBS
@@ -51,8 +51,6 @@ SLEPT = 10 * SECOND
 APPLIED_MAX = 10_000
 ASKED_MAX = 1_000
 UNCONNECTED_LIMIT = 4_000
-CHANGE = "change"
-"""Why a delivery is made that changes a message which was delivered before."""
 
 
 class Surroundings(Protocol):
@@ -331,7 +329,7 @@ class Sender:
             channel = self._channels.get(each.channel)
             if row is None or row.state == "delivered":
                 continue
-            if row.state == "waiting" and each.outcome.kind != "delivered":
+            if row.state != "sending" and each.outcome.kind != "delivered":
                 continue  # it was given up as hanging, and counted then
             then = after(
                 each.outcome,

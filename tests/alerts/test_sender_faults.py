@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from portcullis.alerts.alert import Signal, Subscription
+from portcullis.alerts.alert import SeverityTerms, Signal, Subscription
 from portcullis.alerts.book import Book
 from portcullis.alerts.channels import describe
 from portcullis.alerts.message import Message, Outcome
@@ -355,3 +355,38 @@ def test_one_channel_that_took_it_is_enough(desk) -> None:
     desk.turn_until(lambda: bool(desk.outbox.by_number(3)))
     desk.turn_until(lambda: not desk.couriers.busy)
     assert desk.sender.verdict("").passed
+
+
+# --- an outage ------------------------------------------------------------------------------------
+
+
+def test_after_an_outage_the_last_word_is_read_and_not_all_that_was_tried(desk, moved) -> None:
+    taken: list[Message] = []
+    is_out = [True]
+
+    def carry(_address: str, message: Message) -> Outcome:
+        if is_out[0]:
+            return Outcome("failed", "no way out")
+        taken.append(message)
+        return Outcome("delivered")
+
+    terms = msgspec.structs.replace(AT_ONCE, critical=SeverityTerms(0, 15 * MINUTE, 12))
+    desk.open({"desk": NOWHERE}, terms, carry=carry)
+    desk.write(FELL, failed("A"))
+    for _ in range(8):
+        desk.sender.turn(0.02)
+        moved[0] += 15 * MINUTE
+    desk.write(ModeChanged("OBSERVE_ONLY", "ACTIVE", "mended", by="anna"))
+    desk.sender.turn(0.02)
+    moved[0] += MINUTE
+    desk.sender.turn(0.02)
+    is_out[0] = False
+    for _ in range(8):
+        moved[0] += MINUTE
+        desk.sender.turn(0.05)
+    titles = sorted(message.title for message in taken)
+    assert titles == [
+        "[INFO] The gate was opened",
+        "[OVER] The gate is shut",
+        "[STILL CRITICAL] Enforcement failed A",
+    ]
