@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from portcullis.alerts.kinds import BY_NAME, SEVERITIES
+from portcullis.alerts.readable import readable
 from portcullis.domain.judge import Severity
 from portcullis.domain.session import Window
 
@@ -51,6 +52,16 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
         """What makes it the same alert when it is seen again: never a text or a number."""
         text = "\0".join((self.kind, self.account or "", self.subject))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+TEXTS = ("message", "cause", "action", "formula", "measured", "limit", "until")
+"""What of a signal is told in words."""
+
+
+def as_shown(signal: Signal) -> Signal:
+    """The signal with its words as a person may be shown them."""
+    found = {name: getattr(signal, name) for name in (*TEXTS, "link")}
+    return msgspec.structs.replace(signal, **{k: readable(v) for k, v in found.items() if v})
 
 
 class Told(msgspec.Struct):

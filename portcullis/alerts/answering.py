@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from portcullis.alerts.alert_reader import AlertReader
 from portcullis.alerts.conversation import Action
-from portcullis.alerts.outbox import AlertReader
 from portcullis.alerts.words import clock, masked
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings

@@ -1,4 +1,5 @@
-"""Alerts and their deliveries in `<home>/alerts.db`: written by the sender alone, read by anybody.
+"""Alerts and their deliveries in `<home>/alerts.db`: written by the sender alone. Who else
+looks does so by `portcullis.alerts.alert_reader`.
 
 What the policy decides and how far the ledger was read are committed together, so that a kill at
 any moment neither loses a message nor plans it twice.
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -36,11 +37,11 @@ CHANGE = "change"
 REPLACED = "a later message tells of the same"
 INTERRUPTED = "the sender ended during the attempt; nobody knows whether it was accepted"
 
-_DELIVERY = (
+DELIVERY = (
     "number, channel, why, severity, alerts, title, body, state, attempts, created_at, due_at, "
     "ended_at, detail, receipt"
 )
-_TELLS_OF = "instr(' ' || alerts || ' ', ' ' || ? || ' ') > 0"
+TELLS_OF = "instr(' ' || alerts || ' ', ' ' || ? || ' ') > 0"
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -127,8 +128,8 @@ class Outbox:
                 "(SELECT id FROM alerts ORDER BY first_at DESC LIMIT ?) ORDER BY first_at, id",
                 (LATELY,),
             ).fetchall()
-        kept = self._decoded(row[0], Kept) if row else Kept()
-        alerts = [self._decoded(body, Alert) for (body,) in bodies]
+        kept = decoded(self._place, row[0], Kept) if row else Kept()
+        alerts = [decoded(self._place, body, Alert) for (body,) in bodies]
         kept.book.alerts = {alert.id: alert for alert in alerts}
         return kept
 
@@ -205,13 +206,13 @@ class Outbox:
     def next_of(self, channel: str, now: int) -> Delivery | None:
         """What is due on a channel: what is critical first, then in the order of its time."""
         row = self._one(
-            f"SELECT {_DELIVERY} FROM deliveries WHERE channel = ? AND due_at <= ? "
+            f"SELECT {DELIVERY} FROM deliveries WHERE channel = ? AND due_at <= ? "
             "AND state = 'waiting' "
             "ORDER BY (severity = 'critical') DESC, due_at, number LIMIT 1",
             channel,
             now,
         )
-        return None if row is None else _delivery(row)
+        return None if row is None else delivery_of(row)
 
     def next_due(self) -> int | None:
         """When the next delivery is due, None where none waits."""
@@ -241,25 +242,25 @@ class Outbox:
                 )
 
     def by_number(self, number: int) -> Delivery | None:
-        row = self._one(f"SELECT {_DELIVERY} FROM deliveries WHERE number = ?", number)
-        return None if row is None else _delivery(row)
+        row = self._one(f"SELECT {DELIVERY} FROM deliveries WHERE number = ?", number)
+        return None if row is None else delivery_of(row)
 
     def _let_wait(self, alert: str, channel: str | None, now: int) -> None:
         self._driver.execute(
             "UPDATE deliveries SET state = 'waiting', due_at = ?, created_at = ?, "
             "ended_at = NULL WHERE state = 'dead' AND (channel = ? OR ? IS NULL) "
-            f"AND {_TELLS_OF}",
+            f"AND {TELLS_OF}",
             (now, now, channel, channel, alert),
         )
 
     def receipts(self, alert: str) -> list[Delivery]:
         """Delivered messages that tell of an alert and that their service has a name for."""
         found = self._driver.execute(
-            f"SELECT {_DELIVERY} FROM deliveries WHERE state = 'delivered' AND receipt <> '' "
-            f"AND why <> 'change' AND {_TELLS_OF} ORDER BY number",
+            f"SELECT {DELIVERY} FROM deliveries WHERE state = 'delivered' AND receipt <> '' "
+            f"AND why <> 'change' AND {TELLS_OF} ORDER BY number",
             (alert,),
         )
-        return [_delivery(row) for row in found.fetchall()]
+        return [delivery_of(row) for row in found.fetchall()]
 
     def late(self, severity: Severity, since: int) -> int:
         """Deliveries of a severity that have waited since before a moment."""
@@ -330,15 +331,13 @@ class Outbox:
         with self._place.explained(), self._place.transaction(self._driver):
             yield
 
-    def _decoded(self, body: bytes, kind: type[Kind]) -> Kind:
-        return _decoded(self._place, body, kind)
-
     def _one(self, statement: str, *values: object) -> Any:
         with self._place.explained():
             return self._driver.execute(statement, values).fetchone()
 
 
-def _decoded(place: SqliteFile, body: bytes, kind: type[Kind]) -> Kind:
+def decoded(place: SqliteFile, body: bytes, kind: type[Kind]) -> Kind:
+    """What was kept as bytes. Raises StoreError."""
     try:
         return msgspec.msgpack.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -353,108 +352,7 @@ def _row_state(alert: Alert) -> str:
     return "untold" if alert.due and not alert.is_open else alert.state
 
 
-def _delivery(row: Any) -> Delivery:
+def delivery_of(row: Any) -> Delivery:
+    """A row of `DELIVERY` columns."""
     found = Delivery._make(row)
     return found._replace(alerts=tuple(str(row[4]).split()))
-
-
-class ChannelFigures(NamedTuple):
-    """What became of a channel's messages; times in microseconds, None where there was none."""
-
-    channel: str
-    delivered: int
-    waiting: int
-    dead: int
-    last_success: int | None
-    last_failure: int | None
-    last_detail: str
-    oldest_waiting: int | None
-
-
-def is_begun(home: Path) -> bool:
-    """Whether a sender has begun its file there. Raises StoreError where it cannot be read."""
-    place = SqliteFile(home / ALERTS_FILE, ALERTS)
-    if not place.path.exists():
-        return False
-    with place.explained(), place.reader().connect() as connection:
-        return place.revision(connection) is not None
-
-
-class AlertReader:
-    """A look at alerts and deliveries from another process."""
-
-    def __init__(self, home: Path) -> None:
-        """Raises StoreError where there is no such file yet."""
-        self._place = SqliteFile(home / ALERTS_FILE, ALERTS)
-        with ExitStack() as opening, self._place.explained():
-            self._connection = opening.enter_context(self._place.reader().connect())
-            self._open = opening.pop_all()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def alerts(self, *, everything: bool = False, limit: int = 200) -> list[Alert]:
-        """Open alerts, or all of them; the newest first."""
-        where = "" if everything else "WHERE state IN ('firing', 'acknowledged') "
-        rows = self._rows(
-            f"SELECT body FROM alerts {where}ORDER BY first_at DESC, id LIMIT ?", limit
-        )
-        return [_decoded(self._place, row[0], Alert) for row in rows]
-
-    def tests(self, limit: int = 20) -> list[Alert]:
-        """The newest tests that somebody asked for."""
-        rows = self._rows(
-            "SELECT body FROM alerts WHERE kind = 'test' ORDER BY first_at DESC, id LIMIT ?", limit
-        )
-        return [_decoded(self._place, row[0], Alert) for row in rows]
-
-    def alert(self, name: str) -> Alert | None:
-        """One alert by its id."""
-        rows = self._rows("SELECT body FROM alerts WHERE id = ?", name)
-        return _decoded(self._place, rows[0][0], Alert) if rows else None
-
-    def deliveries(self, alert: str) -> list[Delivery]:
-        """Every message that tells of an alert."""
-        rows = self._rows(
-            f"SELECT {_DELIVERY} FROM deliveries WHERE {_TELLS_OF} ORDER BY number", alert
-        )
-        return [_delivery(row) for row in rows]
-
-    def dead(self, limit: int = 200) -> list[Delivery]:
-        """What was given up, the newest first."""
-        rows = self._rows(
-            f"SELECT {_DELIVERY} FROM deliveries WHERE state = 'dead' ORDER BY number DESC LIMIT ?",
-            limit,
-        )
-        return [_delivery(row) for row in rows]
-
-    def kept(self) -> Kept:
-        """Subscriptions and silences, and how far the ledger was read."""
-        rows = self._rows("SELECT body FROM memory WHERE name = 'kept'")
-        return _decoded(self._place, rows[0][0], Kept) if rows else Kept()
-
-    def figures(self) -> dict[str, ChannelFigures]:
-        """What became of each channel's messages."""
-        rows = self._rows(
-            "SELECT channel, sum(state = 'delivered'), sum(state IN ('waiting', 'sending')), "
-            "sum(state = 'dead'), max(CASE state WHEN 'delivered' THEN ended_at END), "
-            "max(CASE WHEN detail <> '' THEN coalesce(ended_at, created_at) END), '', "
-            "min(CASE WHEN state IN ('waiting', 'sending') THEN created_at END) "
-            "FROM deliveries GROUP BY channel"
-        )
-        found = {row[0]: ChannelFigures._make(row) for row in rows}
-        for channel, figures in found.items():
-            said = self._rows(
-                "SELECT detail FROM deliveries WHERE channel = ? AND detail <> '' "
-                "ORDER BY number DESC LIMIT 1",
-                channel,
-            )
-            found[channel] = figures._replace(last_detail=said[0][0] if said else "")
-        return found
-
-    def _rows(self, statement: str, *values: object) -> Sequence[Any]:
-        with self._place.explained():
-            return self._connection.exec_driver_sql(statement, tuple(values)).all()

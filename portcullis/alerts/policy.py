@@ -10,7 +10,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from portcullis.alerts import sparing
 from portcullis.alerts.alert import (
+    TEXTS,
     Alert,
     Signal,
     Silence,
@@ -18,15 +20,14 @@ from portcullis.alerts.alert import (
     Terms,
     Told,
     alert_of,
+    as_shown,
     rank,
     worse,
 )
 from portcullis.alerts.book import Book, Telling, Unknown, Why
 from portcullis.alerts.kinds import BY_NAME, GATE_KINDS
-from portcullis.alerts.readable import readable
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.model import DAY, HOUR, MINUTE, SECOND
-from portcullis.domain.session import opening
 
 CRITICAL_SILENCE_MAX = 4 * HOUR
 OVER_WINDOW = 10 * SECOND
@@ -35,7 +36,6 @@ CALM = 5 * MINUTE
 and its channels, which believe that it stands, are not told anew.
 """
 
-_TEXTS = ("message", "cause", "action", "formula", "measured", "limit", "until")
 GATES = tuple(Signal(kind=kind, at=0).fingerprint for kind in GATE_KINDS)
 LOOK_AGAIN = 30 * SECOND
 ENDED_MAX = 2_000
@@ -60,7 +60,7 @@ class Policy:
 
     def take(self, signal: Signal, now: int) -> Alert | None:
         """Let a signal begin, renew or end an alert; the alert, None where there is none."""
-        signal = _as_shown(signal)
+        signal = as_shown(signal)
         known = self.book.open.get(signal.fingerprint)
         alert = self.book.alerts.get(known) if known else None
         if alert is None:
@@ -134,7 +134,7 @@ class Policy:
                 alert.due[each.channel] = min(at, alert.due.get(each.channel, at))
 
     def _renew(self, alert: Alert, signal: Signal, now: int) -> None:
-        for field in (*_TEXTS, "flat"):
+        for field in (*TEXTS, "flat"):
             value = getattr(signal, field)
             if value:
                 setattr(alert, field, value)
@@ -189,23 +189,6 @@ class Policy:
             forget_oldest(kept, ENDED_MAX // 2)
             for name in over.keys() - kept.keys():
                 del self.book.alerts[name]
-
-    def set_back(self, by: int, now: int) -> None:
-        """The clock went back by so much, to `now`: everything stays as far off as it was."""
-        for alert in self.book.alerts.values():
-            alert.due = {channel: at - by for channel, at in alert.due.items()}
-            for told in alert.told.values():
-                told.last_at -= by
-            if alert.acknowledged_at:
-                alert.acknowledged_at -= by
-            if alert.resolved_at:
-                alert.resolved_at -= by
-            self.book.changed[alert.id] = None
-        for silence in self.book.silences.values():
-            if silence.start <= now + by + MINUTE:  # one that is to come begins at its hour
-                silence.start, silence.end = silence.start - by, silence.end - by
-        self.book.sent = {k: [at - by for at in times] for k, times in self.book.sent.items()}
-        self.book.storms = {channel: until - by for channel, until in self.book.storms.items()}
 
     # --- what people ask ------------------------------------------------------------------------
 
@@ -320,7 +303,8 @@ class Policy:
             return False
         until = self._silent_until(alert, now)
         if until is None and alert.severity != "critical":
-            until = self._quiet_until(alert, channel, now) or self._storm_until(channel, now)
+            until = sparing.quiet_until(self.subscriptions, alert, channel, now)
+            until = until or sparing.storm_until(self.book, self.terms, channel, now)
         if until is None:
             return True
         alert.due[channel], alert.held_back[channel] = until, None
@@ -350,32 +334,6 @@ class Policy:
                 if alert.id not in silence.kept_back:
                     silence.kept_back.append(alert.id)
         return max(ends, default=None)
-
-    def _quiet_until(self, alert: Alert, channel: str, now: int) -> int | None:
-        """The end of the quiet hours, where every subscription that wants it has them now."""
-        ends = []
-        for each in self.subscriptions:
-            if each.channel == channel and each.wants(alert):
-                is_quiet, changes = (
-                    opening(now, (each.quiet,), None) if each.quiet else (False, None)
-                )
-                if not is_quiet or changes is None:
-                    return None
-                ends.append(changes)
-        return min(ends, default=None)
-
-    def _storm_until(self, channel: str, now: int) -> int | None:
-        """A channel that had its messages is spared for the whole time, then told all in one."""
-        until = self.book.storms.get(channel, 0)
-        if until > now:
-            return until
-        since = now - self.terms.storm_within
-        lately = [at for at in self.book.sent.get(channel, ()) if at > max(since, until)]
-        self.book.sent[channel] = lately
-        if len(lately) < self.terms.storm_messages:
-            return None
-        self.book.storms[channel] = now + self.terms.storm_within
-        return self.book.storms[channel]
 
     def _messages(self, channel: str, alerts: list[Alert], now: int) -> Iterator[Telling]:
         groups: dict[tuple[Why, str], list[Alert]] = {}
@@ -431,11 +389,6 @@ class Policy:
         else:
             alert.due.pop(channel, None)
         alert.held_back.pop(channel, None)
-
-
-def _as_shown(signal: Signal) -> Signal:
-    found = {name: getattr(signal, name) for name in (*_TEXTS, "link")}
-    return msgspec.structs.replace(signal, **{k: readable(v) for k, v in found.items() if v})
 
 
 def _tell_nobody(alert: Alert) -> None:

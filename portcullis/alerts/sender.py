@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from portcullis.alerts import asked, signals, words
+from portcullis.alerts import asked, signals, sparing, vouching, words
 from portcullis.alerts.alert import Alert, Signal, Terms, rank
 from portcullis.alerts.book import Telling
 from portcullis.alerts.couriers import Carried, Couriers
@@ -26,22 +26,18 @@ from portcullis.alerts.retries import after
 from portcullis.domain.alert_requests import VERBS
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.events import Event, RequestAnswered, RequestReceived
-from portcullis.domain.model import DAY, HOUR, MINUTE, SECOND, Verdict
+from portcullis.domain.model import HOUR, SECOND, Verdict
 from portcullis.errors import PortcullisError
 from portcullis.ports import InboxRequest, StoredEvent
 from portcullis.worker.requests import REQUEST_MAX, Asked
 
 VOUCH_EVERY = 20 * SECOND
-VOUCH_LASTS = 60 * SECOND
 INBOX_EVERY = SECOND
 UNTAKEN = 2 * SECOND
 """A request that waits for so long has no worker to take it up."""
 
 COMMIT_EVERY = 5 * SECOND
 TIDY_EVERY = HOUR
-CRITICAL_LATE = MINUTE
-GIVEN_UP_SINCE = DAY
-NAMED_MAX = 5
 STEPPED = SECOND
 """The clock was set back when it is behind what it showed by more than this."""
 
@@ -170,7 +166,7 @@ class Sender:
         back = kept.at - now
         if back > STEPPED:
             self._outbox.set_back(now)
-            self.policy.set_back(back, now)
+            sparing.set_back(kept.book, back, now)
             self._may_send = {name: min(at, now) for name, at in self._may_send.items()}
             self._heard_at = min(self._heard_at, now)
         elif back < -SLEPT:
@@ -373,26 +369,7 @@ class Sender:
 
     def verdict(self, problem: str) -> Verdict:
         """What the sender vouches for: that what is critical gets through."""
-        now = self._now()
-        late = self._outbox.late("critical", now - CRITICAL_LATE)
-        if problem:
-            passed, summary = False, problem
-        elif late:
-            passed, summary = False, f"{late} critical messages have waited for more than a minute"
-        elif nobody := self._unreached(now):
-            passed, summary = False, f"critical alerts reached nobody: {', '.join(nobody)}"
-        else:
-            names = ", ".join(self._channels) or "no channel is connected"
-            passed, summary = True, f"{len(self.kept.book.open)} alerts open; channels: {names}"
-        return Verdict("alerts", passed, now, now + VOUCH_LASTS, summary, "sender")
-
-    def _unreached(self, now: int) -> list[str]:
-        told = [
-            alert.id
-            for alert in self.kept.book.alerts.values()
-            if alert.severity == "critical" and alert.state == "firing" and alert.told
-        ]
-        return self._outbox.reached_nobody(told, now - GIVEN_UP_SINCE)[:NAMED_MAX] if told else []
+        return vouching.verdict(self._outbox, self.kept.book, self._channels, problem, self._now())
 
     def _vouch(self, problem: str) -> None:
         now = self._now()

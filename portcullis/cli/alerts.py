@@ -10,9 +10,10 @@ import typer
 from rich.text import Text
 
 from portcullis.alerts.alert import Alert
+from portcullis.alerts.alert_reader import AlertReader, is_begun
 from portcullis.alerts.asked import silence_name
 from portcullis.alerts.kinds import BY_NAME, TOPICS
-from portcullis.alerts.outbox import AlertReader, Delivery, is_begun
+from portcullis.alerts.outbox import Delivery
 from portcullis.alerts.words import clock
 from portcullis.cli import alert_channels, context
 from portcullis.cli.output import (

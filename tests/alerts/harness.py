@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from portcullis.alerts.alert import SeverityTerms, Subscription, Terms
+from portcullis.alerts.alert_reader import AlertReader
 from portcullis.alerts.carrying import Carrier
 from portcullis.alerts.channels import describe
 from portcullis.alerts.couriers import Couriers, Send
 from portcullis.alerts.following import Following
-from portcullis.alerts.outbox import AlertReader, Outbox
+from portcullis.alerts.outbox import Outbox
 from portcullis.alerts.sender import Channel, Sender
 from portcullis.clock import SystemClock
 from portcullis.domain.alert_requests import VERBS
