@@ -44,7 +44,7 @@ def main(words: list[str] | None = None) -> None:
     minutes = options.parse_args(words).minutes
     with tempfile.TemporaryDirectory(dir=".", prefix="soak-") as folder:
         home = Path(folder).resolve() / "home"
-        ports = dict(zip(("gate", "venue", "prefect"), _free_ports(3), strict=True))
+        ports = dict(zip(("gate", "venue", "prefect", "api"), _free_ports(4), strict=True))
         _server_alone(home, ports)
         _soak(home, ports, minutes * 60)
 

@@ -16,6 +16,7 @@ from portcullis.alerts.outbox import (
     decoded,
     delivery_of,
 )
+from portcullis.domain.judge import Severity
 from portcullis.store.database import ALERTS_FILE
 from portcullis.store.place import ALERTS, SqliteFile
 
@@ -97,6 +98,28 @@ class AlertReader:
         """Subscriptions and silences, and how far the ledger was read."""
         rows = self._rows("SELECT body FROM memory WHERE name = 'kept'")
         return decoded(self._place, rows[0][0], Kept) if rows else Kept()
+
+    def delivered_until(self) -> int:
+        """When the newest message was delivered (microseconds), 0 where none was."""
+        rows = self._rows("SELECT max(ended_at) FROM deliveries WHERE state = 'delivered'")
+        return int(rows[0][0] or 0)
+
+    def delivered_since(self, moment: int) -> list[tuple[Severity, int, int]]:
+        """Deliveries that ended after a moment: severity, when made and when accepted."""
+        rows = self._rows(
+            "SELECT severity, created_at, ended_at FROM deliveries "
+            "WHERE state = 'delivered' AND ended_at > ? ORDER BY ended_at LIMIT 10000",
+            moment,
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def oldest_waiting(self, now: int) -> dict[Severity, int]:
+        """How long the oldest message of each severity has waited (microseconds)."""
+        rows = self._rows(
+            "SELECT severity, min(created_at) FROM deliveries "
+            "WHERE state IN ('waiting', 'sending') GROUP BY severity"
+        )
+        return {row[0]: max(0, now - row[1]) for row in rows}
 
     def figures(self) -> dict[str, ChannelFigures]:
         """What became of each channel's messages."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -93,9 +94,9 @@ class Configured(NamedTuple):
     operators: Mapping[int, str]
 
 
-def read_alerts(settings: Settings) -> Configured:
-    """The policy of `alerts.yaml`; raises ConfigError with every fault."""
-    path = settings.config_path / FILE
+def read_alerts(folder: Path) -> Configured:
+    """The policy of a folder's `alerts.yaml`; raises ConfigError with every fault."""
+    path = folder / FILE
     if not path.exists():
         return Configured(Terms(), {}, {})
     faults = Faults()

@@ -174,7 +174,10 @@ def _asked_for() -> list[Subscription]:
 
 
 def _subscriptions() -> list[Subscription]:
-    return [*configured.read_alerts(context.settings()).terms.subscriptions, *_asked_for()]
+    return [
+        *configured.read_alerts(context.settings().config_path).terms.subscriptions,
+        *_asked_for(),
+    ]
 
 
 def _figures() -> dict[str, ChannelFigures]:

@@ -14,6 +14,7 @@ from portcullis.alerts.alert_reader import AlertReader, is_begun
 from portcullis.alerts.asked import silence_name
 from portcullis.alerts.kinds import BY_NAME, TOPICS
 from portcullis.alerts.outbox import Delivery
+from portcullis.alerts.shown import as_shown
 from portcullis.alerts.words import clock
 from portcullis.cli import alert_channels, context
 from portcullis.cli.output import (
@@ -251,35 +252,6 @@ def _existing(store: AlertReader, name: str) -> Alert:
         known = ", ".join(alert.id for alert in store.alerts(limit=10)) or "none"
         raise NotFound(f"there is no alert {name!r}", remedy=f"open are: {known}")
     return found
-
-
-def as_shown(alert: Alert) -> dict[str, Any]:
-    """An alert in the published form: these names are what programs rely on."""
-    more = ("rule", "formula", "measured", "limit", "flat", "until", "link", "position", "note")
-    fields = msgspec.to_builtins(alert)
-    return {
-        "alertId": alert.id,
-        "timestamp": clock(alert.first_at),
-        "severity": alert.severity.upper(),
-        "title": alert.title,
-        "message": alert.message,
-        "rootCause": alert.cause,
-        "recommendedAction": alert.action,
-        "metadata": {name: fields[name] for name in more if fields.get(name)},
-        "acknowledged": alert.acknowledged_at > 0,
-        "acknowledgedBy": alert.acknowledged_by,
-        "kind": alert.kind,
-        "topic": alert.topic,
-        "account": alert.account,
-        "fingerprint": alert.fingerprint,
-        "state": alert.state,
-        "count": alert.count,
-        "lastSeen": clock(alert.last_at),
-        "runbook": BY_NAME[alert.kind].runbook,
-        "traceId": alert.trace,
-        "told": {channel: told["times"] for channel, told in fields["told"].items()},
-        "due": {channel: clock(at) for channel, at in alert.due.items()},
-    }
 
 
 def _draw_alerts(rows: list[dict[str, Any]]) -> None:

@@ -28,6 +28,12 @@ STORE = "store_url"
 STORE_VARIABLE = f"{PREFIX}{STORE.upper()}"
 
 
+PASSED_ON = frozenset(
+    (f"{PREFIX}HOME", f"{PREFIX}CONFIG", f"{PREFIX}VENUE", f"{PREFIX}SIMULATE", STORE_VARIABLE)
+)
+"""What `up` was told or has made whole, beside what is in its own environment."""
+
+
 class Child(NamedTuple):
     """One process. Stopped in the order of `children`, within `stop_seconds` each."""
 
@@ -64,7 +70,25 @@ def children(settings: Settings) -> list[Child]:
         found.append(Child("sender", ("portcullis", "send"), here, without_secrets(base), 10.0))
         shipper = ("portcullis", "ship")
         found.append(Child("shipper", shipper, here, without_secrets(base), 10.0))
+    found.insert(0, Child("api", ("portcullis", "api"), here, _as_given(base), 30.0))
     return found
+
+
+def api_address(settings: Settings) -> str:
+    """Where the API listens."""
+    form = "https" if settings.api_certificate else "http"
+    return f"{form}://{settings.api_host}:{settings.api_port}"
+
+
+def _as_given(base: dict[str, str]) -> dict[str, str]:
+    """Without secrets, and without what stands in files of settings, which the API reads itself:
+    it tells where each came from.
+    """
+    return {
+        name: value
+        for name, value in without_secrets(base).items()
+        if not name.startswith(PREFIX) or name in os.environ or name in PASSED_ON
+    }
 
 
 def without_secrets(environment: dict[str, str]) -> dict[str, str]:

@@ -7,10 +7,12 @@ from typing import Any
 
 import typer
 
+from portcullis.alerts.configured import Configured, read_alerts
 from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, console, show
-from portcullis.config.files import read_configuration
+from portcullis.config.files import Configuration, read_configuration
 from portcullis.domain.plan import digest, encode_plan
+from portcullis.errors import ConfigError
 from portcullis.wiring import defaults_folder
 
 app = typer.Typer(no_args_is_help=True, help="Judge and reload the configuration.")
@@ -27,7 +29,7 @@ def check(
     known = context.settings()
     if folder is None:
         folder = known.config_path if known.config_path.exists() else defaults_folder()
-    found = read_configuration(folder)
+    found, alerts = _judged(folder)
     body = {
         "folder": str(folder),
         "digest": digest(encode_plan(found.plan)),
@@ -35,8 +37,23 @@ def check(
         "pools": {p.pool: len(p.allocated) for p in found.plan.pools},
         "strategies": {s.strategy: s.starts for s in found.plan.strategies},
         "required_evidence": [need.name for need in found.plan.required],
+        "subscriptions": len(alerts.terms.subscriptions),
     }
     show(body, output, _draw)
+
+
+def _judged(folder: Path) -> tuple[Configuration, Configured]:
+    """Every file; raises ConfigError with the faults of all of them."""
+    faults: list[str] = []
+    found: list[Any] = []
+    for read in (read_configuration, read_alerts):
+        try:
+            found.append(read(folder))
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(tuple(faults))
+    return found[0], found[1]
 
 
 def _draw(body: dict[str, Any]) -> None:

@@ -132,7 +132,7 @@ def request(
     request_id = uuid.uuid4().hex
     asked = Asked(reason, account, {k: v for k, v in arguments.items() if v is not None})
     if loosens or verb in LOOSENING:
-        asked = msgspec.structs.replace(asked, signature=_signature(known, request_id, verb, asked))
+        asked = msgspec.structs.replace(asked, signature=signature(known, request_id, verb, asked))
     inbox = open_inbox(known)
     try:
         body = msgspec.msgpack.encode(asked)
@@ -222,7 +222,8 @@ def concluded(account: str, answer: InboxAnswer) -> CommandConcluded:
     )
 
 
-def _signature(known: Settings, request_id: str, verb: str, asked: Asked) -> str:
+def signature(known: Settings, request_id: str, verb: str, asked: Asked) -> str:
+    """The administrator's, over a request; raises NotPermitted where the key is not at hand."""
     from pathlib import Path
 
     path = (

@@ -12,7 +12,7 @@ from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, console, show, table
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
-from portcullis.doctor import gateway, machine, services
+from portcullis.doctor import alerting, gateway, machine, services
 from portcullis.doctor.row import Row, failed
 from portcullis.errors import PortcullisError
 from portcullis.venues.projectx.observed import ObservedGateway
@@ -30,6 +30,7 @@ def doctor(
     settings = context.settings()
     found = machine.examine(settings)
     found += services.examine(settings, SystemClock().now())
+    found.append(alerting.examine(settings))
     found += [] if offline else _venue(settings)
     failures = sum(row.state == "fail" for row in found)
     body = {"rows": [msgspec.to_builtins(row) for row in found], "failures": failures}

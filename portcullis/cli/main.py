@@ -21,6 +21,7 @@ from portcullis.cli import (
     flow,
     gate,
     init,
+    keys,
     ledger,
     modes,
     processes,
@@ -28,6 +29,7 @@ from portcullis.cli import (
     rules,
     sending,
     shipping,
+    slo,
     status,
     strategies,
     what_if,
@@ -45,6 +47,7 @@ app.command("up")(processes.up)
 app.command("worker")(processes.worker)
 app.command("ship")(shipping.ship)
 app.command("send")(sending.send)
+app.command("api")(processes.api)
 app.command("venue")(processes.venue)
 app.command("demo")(processes.demo)
 app.add_typer(processes.simulators, name="simulate")
@@ -55,6 +58,7 @@ app.command("capital")(capital.capital)
 app.command("restore")(backup.restore_command)
 app.add_typer(backup.app, name="backup")
 app.add_typer(archive.app, name="archive")
+app.add_typer(keys.app, name="key")
 app.command("replay")(ledger.replay)
 app.command("explain")(explain.explain)
 app.command("what-if")(what_if.what_if_command)
@@ -63,6 +67,7 @@ app.add_typer(configuration.app, name="config")
 app.add_typer(accounts.app, name="account")
 app.add_typer(rules.app, name="rule")
 app.add_typer(alerts.app, name="alert")
+app.add_typer(slo.app, name="slo")
 app.add_typer(events.app, name="event")
 app.add_typer(flow.app, name="flow")
 app.add_typer(ledger.app, name="ledger")

@@ -1,4 +1,4 @@
-"""The commands that run something: `up`, `worker`, `venue`, `demo`."""
+"""The commands that run something: `up`, `worker`, `api`, `venue`, `demo`."""
 
 from __future__ import annotations
 
@@ -40,6 +40,20 @@ def venue() -> None:
     staging.run_venue(context.settings(), _say)
 
 
+def api() -> None:
+    """Run the API in the foreground until SIGTERM or Control-C: for people, programs, monitors."""
+    settings = context.settings()
+    wiring.prepare_home(settings)
+    try:
+        from portcullis.api.serving import serve
+    except ImportError as error:
+        raise UsageError(
+            f"the API needs the operations side, which is not installed ({error.name})",
+            remedy="in a checkout: make install; or pip install portcullis[operations]",
+        ) from error
+    serve(settings, _say)
+
+
 @simulators.command("projectx")
 def simulate_projectx() -> None:
     """Run a simulated ProjectX Gateway: REST, both hubs, the demonstration's market and traders."""
@@ -54,7 +68,7 @@ def up(
         bool, typer.Option("--simulated", help="with a simulated gateway of this machine")
     ] = False,
 ) -> None:
-    """Run everything on this machine until Control-C: venue, worker, Prefect, flows."""
+    """Run everything on this machine until Control-C: venue, worker, API, Prefect, flows."""
     if venue not in (None, *VENUES):
         raise UsageError(f"there is no venue {venue!r}", remedy="use one of " + ", ".join(VENUES))
     settings = context.settings()

@@ -16,6 +16,7 @@ KEPT_LINES = 8
 LINE_MAX = 2_000
 LOG_BYTES = 5_000_000
 COLOURS = {
+    "api": "yellow",
     "venue": "magenta",
     "worker": "green",
     "prefect": "blue",

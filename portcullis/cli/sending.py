@@ -129,7 +129,7 @@ class Files:
         from portcullis.alerts.configured import read_alerts
 
         try:
-            configured = read_alerts(self._settings)
+            configured = read_alerts(self._settings.config_path)
         except PortcullisError as error:
             return [str(error)]
         sender.use_terms(configured.terms)

@@ -18,7 +18,14 @@ from typing import Any
 
 from rich.console import Console
 
-from portcullis.cli.children import Child, Restarts, checkout, children, refuse_taken_ports
+from portcullis.cli.children import (
+    Child,
+    Restarts,
+    api_address,
+    checkout,
+    children,
+    refuse_taken_ports,
+)
 from portcullis.cli.gate_watch import GateWatch
 from portcullis.cli.relay import Relay, log_to, say
 from portcullis.cli.single import OnlyOne
@@ -57,6 +64,7 @@ def addresses(settings: Settings) -> dict[str, str]:
     """Where to find what runs."""
     found = {
         "gate": f"http://{settings.host}:{settings.gate_port}",
+        "API": api_address(settings),
         "venue": settings.venue_url if settings.has_simulator else settings.projectx_url,
     }
     if settings.operations:

@@ -43,6 +43,14 @@ class Settings(msgspec.Struct, frozen=True):
     gate_port: Port = 4180
     venue_port: Port = 4190
     prefect_port: Port = 4210
+    api_port: Port = 4200
+    api_host: str = "127.0.0.1"
+    api_names: str = ""
+    api_origins: str = ""
+    api_certificate: str = ""
+    api_certificate_key: str = ""
+    api_rate: Count = 100
+    api_body_max: Count = 65_536
     venue: Literal["simulated", "projectx"] = "simulated"
     venue_token: str = ""
     simulate: bool = False
@@ -104,7 +112,17 @@ class Settings(msgspec.Struct, frozen=True):
     @property
     def product_list(self) -> tuple[str, ...]:
         """Tickers whose prices are wanted whether an account holds them or not."""
-        return tuple(part.strip().upper() for part in self.products.split(",") if part.strip())
+        return tuple(part.upper() for part in _parts(self.products))
+
+    @property
+    def api_name_list(self) -> tuple[str, ...]:
+        """Further names that the API may be called by."""
+        return _parts(self.api_names)
+
+    @property
+    def api_origin_list(self) -> tuple[str, ...]:
+        """Origins whose pages may call the API."""
+        return _parts(self.api_origins)
 
     @property
     def ledger_path(self) -> Path:
@@ -141,14 +159,16 @@ class Settings(msgspec.Struct, frozen=True):
 SECRETS = frozenset(("venue_token", "projectx_key", "administrator_key", "store_url", "dead_man"))
 
 
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process: the environment before `.env` before those of the home. Raises
     ConfigError with every fault.
     """
     environment = os.environ if environment is None else environment
-    given = {**_dotenv(Path(".env")), **environment}
-    home = Path(given.get(f"{PREFIX}HOME") or DEFAULT_HOME).expanduser()
-    given = {**_dotenv(home / HOME_SETTINGS), **given}
+    given = {name: text for _, values in _sources(environment) for name, text in values.items()}
     hints = get_type_hints(Settings, include_extras=True)
     faults: list[str] = []
     values: dict[str, Any] = {}
@@ -171,6 +191,33 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if faults:
         raise ConfigError(tuple(faults))
     return Settings(**values)
+
+
+def _sources(environment: Mapping[str, str]) -> list[tuple[str, Mapping[str, str]]]:
+    """Where settings come from, each with its name; the later before the earlier."""
+    local = _dotenv(Path(".env"))
+    named = environment.get(f"{PREFIX}HOME") or local.get(f"{PREFIX}HOME")
+    home = Path(named or DEFAULT_HOME).expanduser()
+    return [
+        (HOME_SETTINGS, _dotenv(home / HOME_SETTINGS)),
+        (".env", local),
+        ("environment", environment),
+    ]
+
+
+def origins(environment: Mapping[str, str]) -> dict[str, str]:
+    """Where each setting that is set came from: a file of settings, the environment, or through
+    either the file that `..._FILE` names.
+    """
+    found = {}
+    for source, values in _sources(environment):
+        for variable in values:
+            if variable.startswith(PREFIX):
+                name = variable.removeprefix(PREFIX).lower()
+                plain = name.removesuffix("_file")
+                through = name != plain and plain in Settings.__struct_fields__
+                found[plain if through else name] = f"{source} ({variable})" if through else source
+    return found
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

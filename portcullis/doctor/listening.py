@@ -12,7 +12,10 @@ from portcullis.config.settings import Settings
 
 def taken_ports(settings: Settings) -> dict[str, int]:
     """The ports that these settings want and somebody holds, by the variables that name them."""
-    wanted = {"PORTCULLIS_GATE_PORT": settings.gate_port}
+    wanted = {
+        "PORTCULLIS_GATE_PORT": settings.gate_port,
+        "PORTCULLIS_API_PORT": settings.api_port,
+    }
     if settings.has_simulator:
         wanted["PORTCULLIS_VENUE_PORT"] = settings.venue_port
     if settings.operations:

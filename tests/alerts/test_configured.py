@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from portcullis.alerts.alert import SeverityTerms, Subscription, Terms
 from portcullis.alerts.configured import keep_address, read_addresses, read_alerts, stamp
 from portcullis.alerts.quiet_hours import NotHours, quiet_hours, shown
+from portcullis.cli.main import app
 from portcullis.config.settings import Settings
 from portcullis.domain.model import HOUR, MINUTE, SECOND
 from portcullis.domain.session import Window
@@ -44,7 +47,7 @@ def written(settings: Settings, text: str) -> Settings:
 
 
 def test_a_whole_file(settings: Settings) -> None:
-    found = read_alerts(written(settings, WHOLE))
+    found = read_alerts(written(settings, WHOLE).config_path)
     night = Window("Europe/Berlin", 22 * 60, 7 * 60, (0, 1, 2, 3, 4, 5, 6))
     assert found.terms == Terms(
         (
@@ -61,7 +64,7 @@ def test_a_whole_file(settings: Settings) -> None:
 
 
 def test_without_a_file_there_are_the_usual_terms_and_nobody_is_told(settings: Settings) -> None:
-    assert read_alerts(settings) == (Terms(), {}, {})
+    assert read_alerts(settings.config_path) == (Terms(), {}, {})
     assert read_addresses(settings) == {}
 
 
@@ -92,13 +95,24 @@ def test_a_fault_says_where_it_is_and_what_is_allowed(
     settings: Settings, text: str, says: str
 ) -> None:
     with pytest.raises(ConfigError) as refused:
-        read_alerts(written(settings, text))
+        read_alerts(written(settings, text).config_path)
     assert says in str(refused.value)
 
 
 def test_the_shipped_file_is_the_usual_terms(settings: Settings) -> None:
     shipped = Path(__file__).parent.parent.parent / "config" / "alerts.yaml"
-    assert read_alerts(written(settings, shipped.read_text())) == (Terms(), {}, {})
+    assert read_alerts(written(settings, shipped.read_text()).config_path) == (Terms(), {}, {})
+
+
+def test_config_check_judges_it_with_the_other_files(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    shutil.copytree(Path(__file__).parent.parent.parent / "config", folder)
+    assert CliRunner().invoke(app, ["config", "check", str(folder)]).exit_code == 0
+    (folder / "alerts.yaml").write_text("warnings: {window: 1 s}")
+    (folder / "monitoring.yaml").write_text("required: {backups: {}}")
+    faults = str(CliRunner().invoke(app, ["config", "check", str(folder)]).exception)
+    assert "alerts.yaml:1: warnings: unknown key" in faults
+    assert "monitoring.yaml:1" in faults
 
 
 def test_addresses_are_kept_for_their_owner_alone(settings: Settings) -> None:

@@ -155,14 +155,14 @@ def test_the_scheduled_side_gets_no_secret(monkeypatch, tmp_path):
     monkeypatch.setenv("PORTCULLIS_VENUE_TOKEN", "secret")
     monkeypatch.setenv("PORTCULLIS_ADMINISTRATOR_KEY_FILE", "/a/key")
     found = {each.name: each for each in parts.children(Settings(home=str(tmp_path)))}
-    assert list(found) == ["operations", "prefect", "worker", "venue", "sender", "shipper"]
+    assert list(found) == ["api", "operations", "prefect", "worker", "venue", "sender", "shipper"]
     assert found["worker"].environment["PORTCULLIS_VENUE_TOKEN"] == "secret"
-    for name in ("operations", "prefect", "sender", "shipper"):
+    for name in ("api", "operations", "prefect", "sender", "shipper"):
         known = {key.removesuffix("_FILE") for key in found[name].environment}
         assert known.isdisjoint(f"PORTCULLIS_{secret.upper()}" for secret in SECRETS)
         assert "secret" not in found[name].environment.values()
     names = [each.name for each in parts.children(Settings(operations=False))]
-    assert names == ["worker", "venue"]
+    assert names == ["api", "worker", "venue"]
 
 
 def test_without_a_checkout_there_is_a_way_out(monkeypatch):

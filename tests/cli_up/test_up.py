@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-PORTS = ("GATE", "VENUE", "PREFECT")
+PORTS = ("GATE", "VENUE", "PREFECT", "API")
 OPEN_SECONDS = 150
 
 
@@ -33,7 +33,7 @@ class Up:
         self.program = ["-c", program] if program else ["-m", "portcullis"]
         self.home = folder / "home"
         self.log = folder / "up.log"
-        self.ports = dict(zip(PORTS, free_ports(3), strict=True))
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")},
             "PORTCULLIS_HOME": str(self.home),
@@ -130,7 +130,9 @@ def test_the_gate_opens_a_second_start_is_told_and_nothing_stays(up):
 
     code, alive = up.stop()
     assert (code, alive) == (0, [])
-    order = [up.text().index(f"{n:<10} | stopped") for n in ("operations", "worker", "venue")]
+    order = [
+        up.text().index(f"{n:<10} | stopped") for n in ("api", "operations", "worker", "venue")
+    ]
     assert order == sorted(order)
     assert "Traceback" not in up.text()
 
@@ -148,9 +150,10 @@ def test_the_gate_falls_when_the_scheduled_side_stands_still(up):
 
 
 @pytest.mark.parametrize("up", [{"PORTCULLIS_OPERATIONS": "false"}], indirect=True)
-def test_without_operations_only_venue_and_worker_run(up):
+def test_without_operations_only_venue_worker_and_api_run(up):
     up.wait_for("SHUT, STARTING", 30)
-    assert {p.cmdline()[3] for p in up.family()} == {"venue", "worker"}
+    up.wait_for("the API listens", 30)
+    assert {p.cmdline()[3] for p in up.family()} == {"venue", "worker", "api"}
     code, alive = up.stop(signal.SIGTERM)
     assert (code, alive) == (0, [])
 

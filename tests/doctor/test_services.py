@@ -27,7 +27,11 @@ def settings(tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()
     return Settings(
-        home=str(home), gate_port=free_port(), venue_port=free_port(), prefect_port=free_port()
+        home=str(home),
+        gate_port=free_port(),
+        venue_port=free_port(),
+        prefect_port=free_port(),
+        api_port=free_port(),
     )
 
 

@@ -1,0 +1,160 @@
+"""Asking the worker through the inbox, and what the ledger says became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+
+from portcullis.alerts.alert_reader import AlertReader, is_begun
+from portcullis.api.access import Caller
+from portcullis.api.here import Here, in_ledger
+from portcullis.api.problems import Problem
+from portcullis.domain.events import CommandConcluded, decode
+from portcullis.ports import InboxAnswer
+from portcullis.store import credential
+from portcullis.store.inbox import StoredInbox
+from portcullis.store.opening import has_ledger, open_inbox
+from portcullis.store.reading import EventFilter, LedgerReader
+from portcullis.worker.requests import Asked, signed_text
+
+ANSWER_SECONDS = 10.0
+POLL_SECONDS = 0.05
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What is asked of the worker. `request_id` and `signature` come with what loosens."""
+
+    verb: str
+    asked: Asked
+    request_id: str
+
+
+def make(
+    verb: str,
+    reason: str,
+    *,
+    account: str | None = None,
+    request_id: str = "",
+    signature: str = "",
+    **arguments: Any,
+) -> Request:
+    given = {name: value for name, value in arguments.items() if value is not None}
+    asked = Asked(reason, account, given, signature)
+    return Request(verb, asked, request_id or uuid.uuid4().hex)
+
+
+def refuse_unsigned(here: Here, request: Request) -> None:
+    """Raises Problem 403 for a signature that is not the administrator's; the worker looks again.
+
+    This process knows the public half only: whoever takes it over can loosen nothing.
+    """
+    text = signed_text(request.request_id, request.verb, request.asked)
+    if not credential.verify(here.settings.home_path, text, request.asked.signature):
+        raise Problem(
+            403,
+            f"`{request.verb}` loosens, and this is not signed by the administrator",
+            remedy="make the body with `portcullis key sign`, where the administrator's key is",
+        )
+
+
+async def ask(here: Here, caller: Caller, request: Request) -> dict[str, Any]:
+    """Put it into the inbox and wait for the answer: `done`, or `waiting` while none came.
+
+    Raises Problem 409 where the worker refused it.
+    """
+    if not await run_in_threadpool(has_ledger, here.settings):
+        raise Problem(
+            503, "there is no ledger yet", remedy="start the worker", headers={"Retry-After": "5"}
+        )
+    inbox = await run_in_threadpool(open_inbox, here.settings)
+    try:
+        body = msgspec.msgpack.encode(request.asked)
+        role = caller.role or "readonly"
+        await run_in_threadpool(
+            inbox.ask, request.request_id, request.verb, caller.by, role, body, here.now()
+        )
+        answer = await _answer(here, inbox, request)
+    finally:
+        await run_in_threadpool(inbox.close)
+        here.seen.forget()
+    return told(request.request_id, answer)
+
+
+async def _answer(here: Here, inbox: StoredInbox, request: Request) -> InboxAnswer | None:
+    deadline = here.monotonic() + ANSWER_SECONDS
+    while here.monotonic() < deadline and not here.stopping.is_set():
+        answer = await run_in_threadpool(inbox.answer_to, request.request_id)
+        if answer is not None:
+            return answer
+        await asyncio.sleep(POLL_SECONDS)
+    return None
+
+
+def told(request_id: str, answer: InboxAnswer | None) -> dict[str, Any]:
+    """The outcome as it is published. Raises Problem 409 for a refusal."""
+    if answer is None:
+        detail = "no worker has taken it yet; it is carried out as soon as one does"
+        return {"outcome": "waiting", "detail": detail, "request_id": request_id, "position": None}
+    if answer.outcome != "done":
+        raise Problem(
+            409,
+            f"refused: {answer.detail}",
+            remedy="see /api/v1/accounts and /api/v1/evidence",
+            outcome="refused",
+            request_id=request_id,
+            position=answer.position or None,
+        )
+    return answer._asdict()
+
+
+async def concluded(
+    here: Here, account: str, outcome: dict[str, Any], seconds: float
+) -> CommandConcluded | None:
+    """How the command that a request led to ended, or the one under way; None: not yet."""
+    if outcome["outcome"] != "done":
+        return None
+    words = outcome["detail"].split()
+    key = words[1] if words[:1] == ["command"] else None
+    where = EventFilter(f"account/{account}", ("command_concluded",))
+
+    def look(reader: LedgerReader) -> CommandConcluded | None:
+        for stored in reader.events(where, after=outcome["position"]):
+            ended = decode(stored.payload)
+            if isinstance(ended, CommandConcluded) and key in (None, ended.key):
+                return ended
+        return None
+
+    deadline = here.monotonic() + seconds
+    while True:
+        found: CommandConcluded | None = await in_ledger(here, look)
+        if found is not None or here.monotonic() >= deadline or here.stopping.is_set():
+            return found
+        await asyncio.sleep(2 * POLL_SECONDS)
+
+
+async def outcome_of(here: Here, request_id: str) -> dict[str, Any]:
+    """What became of an earlier request; `waiting` also where none of that id was asked."""
+
+    def look() -> InboxAnswer | None:
+        inbox = open_inbox(here.settings)
+        try:
+            return inbox.answer_to(request_id)
+        finally:
+            inbox.close()
+
+    if not here.settings.store_url and not here.settings.inbox_path.exists():
+        return told(request_id, None)
+    return told(request_id, await run_in_threadpool(look))
+
+
+def refused_by_sender(here: Here, request_id: str) -> str | None:
+    """Why the sender refused a request; empty when it did not, None while it has not seen it."""
+    home = here.settings.home_path
+    if not is_begun(home):
+        return None
+    with AlertReader(home) as store:
+        return store.kept().applied.get(request_id)

@@ -1,0 +1,118 @@
+"""Errors as RFC 9457 problem details, whoever raises them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from portcullis.errors import NotFound, PortcullisError, StoreError, UsageError
+
+MEDIA_TYPE = "application/problem+json"
+FAULTS_MAX = 20
+SHOWN_MAX = 200
+
+
+class Problem(Exception):
+    """An answer that is an error. `remedy`: what the caller can do about it."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        remedy: str = "",
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.remedy = status, detail, remedy
+        self.headers, self.more = dict(headers or {}), more
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            **({"remedy": self.remedy} if self.remedy else {}),
+            **self.more,
+        }
+
+    def response(self) -> Response:
+        return Response(
+            msgspec.json.encode(self.body()), self.status, self.headers, media_type=MEDIA_TYPE
+        )
+
+
+def unauthorized(detail: str) -> Problem:
+    """Nobody is named, or a key that is none."""
+    return Problem(
+        401,
+        detail,
+        remedy="send `Authorization: Bearer KEY`; `portcullis key create` makes one",
+        headers={"WWW-Authenticate": 'Bearer realm="portcullis"'},
+    )
+
+
+def too_many(detail: str, seconds: float) -> Problem:
+    return Problem(
+        429,
+        detail,
+        remedy="ask more slowly",
+        headers={"Retry-After": str(max(1, round(seconds + 0.5)))},
+    )
+
+
+def of_ours(error: PortcullisError) -> Problem:
+    """What an error of this program means to whoever asked."""
+    status = 500
+    if isinstance(error, NotFound):
+        status = 404
+    elif isinstance(error, UsageError):
+        status = 422
+    elif isinstance(error, StoreError):
+        status = 503
+    headers = {"Retry-After": "5"} if status == 503 else {}
+    return Problem(status, str(error), remedy=error.remedy, headers=headers)
+
+
+def of_validation(error: RequestValidationError) -> Problem:
+    """Every fault with its place; what was given is not repeated."""
+    faults = [
+        {"where": ".".join(map(str, fault["loc"])), "what": str(fault["msg"])[:SHOWN_MAX]}
+        for fault in error.errors()[:FAULTS_MAX]
+    ]
+    what = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults)
+    return Problem(422, f"the request cannot be understood: {what}"[: 4 * SHOWN_MAX], faults=faults)
+
+
+def install(app: FastAPI) -> None:
+    """Have every error of the application leave as a problem."""
+
+    async def known(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return error.response()
+
+    async def ours(_: Request, error: Exception) -> Response:
+        assert isinstance(error, PortcullisError)
+        return of_ours(error).response()
+
+    async def invalid(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return of_validation(error).response()
+
+    async def of_http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        detail = str(error.detail)[:SHOWN_MAX]
+        return Problem(error.status_code, detail, headers=error.headers).response()
+
+    app.add_exception_handler(Problem, known)
+    app.add_exception_handler(PortcullisError, ours)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, of_http)

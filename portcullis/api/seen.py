@@ -1,0 +1,111 @@
+"""What the worker sees, asked of it once for everybody: readers never add to the worker's work.
+
+While no worker answers, the state at the end of the ledger is shown instead, and marked so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+from collections.abc import Callable
+from typing import Any
+
+from portcullis.clock import SystemClock
+from portcullis.config.settings import Settings
+from portcullis.domain.overview import overview
+from portcullis.errors import PortcullisError
+from portcullis.ports import LEDGER_HEADER
+from portcullis.store.opening import has_ledger, open_reader
+from portcullis.worker.recovery import recover
+
+ASK_SECONDS = 3.0
+LIVE_SECONDS = 1.0
+"""So long an answer of the worker serves everybody who asks."""
+
+RECORDED_SECONDS = 5.0
+
+
+class Seen:
+    """The newest overview, for everybody; at most one question is on its way."""
+
+    def __init__(self, settings: Settings, monotonic: Callable[[], float]) -> None:
+        self._settings, self._monotonic = settings, monotonic
+        self._lock = asyncio.Lock()
+        self._until = 0.0
+        self._found: dict[str, Any] = {}
+
+    async def status(self) -> dict[str, Any]:
+        """`live` says whether the worker answered; not to be changed by whoever gets it."""
+        if self._monotonic() >= self._until:
+            async with self._lock:
+                if self._monotonic() >= self._until:
+                    self._found = await asyncio.to_thread(self._look)
+                    lasts = LIVE_SECONDS if self._found["live"] else RECORDED_SECONDS
+                    self._until = self._monotonic() + lasts
+        return self._found
+
+    def forget(self) -> None:
+        """Something was changed: the next to ask is told of it."""
+        self._until = 0.0
+
+    def _look(self) -> dict[str, Any]:
+        away = _Away()
+        found = self._ask(away)
+        if found is not None:
+            return {"live": True, **found}
+        return {**_recorded(self._settings), "live": False, "away": away.why, "gate_open": False}
+
+    def _ask(self, away: _Away) -> dict[str, Any] | None:
+        known = self._settings
+        connection = http.client.HTTPConnection(known.host, known.gate_port, timeout=ASK_SECONDS)
+        try:
+            connection.request("GET", "/api/v1/status")
+            told = connection.getresponse()
+            body = json.loads(told.read())
+            if told.status != 200:
+                away.why = f"the worker answered {told.status}"
+                return None
+            if not _is_ours(known, told.getheader(LEDGER_HEADER, "")):
+                away.why = f"the worker at port {known.gate_port} is that of another home"
+                return None
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            away.why = f"no worker answers at port {known.gate_port} ({error})"
+            return None
+        finally:
+            connection.close()
+        return dict(body)
+
+
+class _Away:
+    """Why the worker could not be asked."""
+
+    why = ""
+
+
+def _is_ours(known: Settings, ledger: str) -> bool:
+    """A worker of another home answers for other accounts."""
+    try:
+        if not ledger or not has_ledger(known):
+            return False
+        with open_reader(known) as reader:
+            return reader.ledger_id.startswith(ledger)
+    except PortcullisError:
+        return True  # the store cannot be asked now: that is told in its own row
+
+
+def _recorded(known: Settings) -> dict[str, Any]:
+    """The overview of the ledger's end; nothing but why where it cannot be read."""
+    nothing: dict[str, Any] = {
+        "mode": "STARTING", "why": "there is no ledger yet", "lacking": [], "venues": {},
+        "venue_reasons": {}, "evidence": [], "accounts": [], "pools": [], "strategies": [],
+        "position": 0, "plan": "", "as_of": 0, "ledger": "",
+    }  # fmt: skip
+    try:
+        if not has_ledger(known):
+            return nothing
+        with open_reader(known) as reader:
+            found = overview(recover(reader).engine, SystemClock().now())
+    except PortcullisError as error:
+        return {**nothing, "why": str(error)}
+    return {**nothing, **found, "venues": dict.fromkeys(found["venues"], False)}

@@ -1,0 +1,167 @@
+"""Serving the application: a socket, limits of time for slow clients, and an orderly end.
+
+uvicorn waits for open streams for ever when it is told to stop, ends by the signal it caught, and
+waits for ever for a request's headers; each of these is mended here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from portcullis.api.app import build
+from portcullis.api.guard import Asked
+from portcullis.api.here import make_here
+from portcullis.api.meters import Answered, Meters
+from portcullis.api.request_log import RequestLog
+from portcullis.config.settings import Settings
+from portcullis.errors import PortTaken, UsageError
+
+HEADER_SECONDS = 10.0
+IDLE_SECONDS = 15
+DRAIN_SECONDS = 20
+CONNECTIONS_MAX = 500
+HEADERS_BYTES_MAX = 16_384
+NICE = 5
+"""Enforcement and the gate go first where the processors do not suffice for all."""
+
+
+class PatientNoLonger(H11Protocol):
+    """HTTP/1.1 where a request's headers must come in their time."""
+
+    _headers_due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._let_go()
+        super().connection_lost(exc)
+
+    def _watch_headers(self) -> None:
+        """Begin to wait where none are under way; a request that began ends the waiting."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        answering = cycle is not None and not cycle.response_complete
+        if answering or self.transport.is_closing():
+            self._let_go()
+        elif self._headers_due is None:
+            self._headers_due = self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    def on_response_complete(self) -> None:
+        self._let_go()
+        super().on_response_complete()
+
+    def _give_up(self) -> None:
+        self._headers_due = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _let_go(self) -> None:
+        if self._headers_due is not None:
+            self._headers_due.cancel()
+            self._headers_due = None
+
+
+class Server(uvicorn.Server):
+    """uvicorn that tells of its end when it begins, and ends by itself afterwards."""
+
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self._on_stop()
+        super().handle_exit(sig, frame)
+
+
+def serve(settings: Settings, say: Callable[[str], None]) -> None:
+    """Run until SIGTERM or Control-C. Raises UsageError for settings that would be unsafe,
+    PortTaken for the address.
+    """
+    secured = refuse_plain(settings)
+    if sys.platform != "win32":
+        os.nice(NICE)
+    here = make_here(settings)
+    with contextlib.closing(RequestLog(settings.home_path / "logs", here.now)) as log:
+        config = uvicorn.Config(
+            build(here, lambda asked: _note(asked, log, here.meters)),
+            host=settings.api_host,
+            port=settings.api_port,
+            http=PatientNoLonger,
+            ws="none",
+            loop="asyncio",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            h11_max_incomplete_event_size=HEADERS_BYTES_MAX,
+            **secured,
+        )
+        try:
+            listening = config.bind_socket()
+        except SystemExit as error:  # uvicorn has no other way to say it
+            raise PortTaken(
+                f"the API's address {settings.api_host}:{settings.api_port} is taken",
+                remedy="stop what listens there, or set PORTCULLIS_API_PORT to a free port",
+            ) from error
+        form = "https" if secured else "http"
+        say(f"the API listens on {form}://{settings.api_host}:{settings.api_port}")
+        Server(config, here.stopping.set).run([listening])
+
+
+def _note(asked: Asked, log: RequestLog, meters: Meters) -> None:
+    """Keep a request, and count it."""
+    log.write(asked)
+    meters.answered(
+        Answered(asked.method, asked.route, asked.status, asked.took, asked.sent, asked.request_id)
+    )
+
+
+def refuse_plain(settings: Settings) -> dict[str, Any]:
+    """What TLS needs; raises UsageError where keys would go over a network in clear."""
+    files = (settings.api_certificate, settings.api_certificate_key)
+    if any(files) and not all(files):
+        raise UsageError(
+            "TLS needs a certificate and its key",
+            remedy="set both PORTCULLIS_API_CERTIFICATE and PORTCULLIS_API_CERTIFICATE_KEY",
+        )
+    if not any(files):
+        if settings.api_host not in ("127.0.0.1", "::1", "localhost"):
+            raise UsageError(
+                f"keys would go to {settings.api_host} in clear",
+                remedy="set PORTCULLIS_API_CERTIFICATE and PORTCULLIS_API_CERTIFICATE_KEY",
+            )
+        return {}
+    for name in files:
+        if not Path(name).expanduser().is_file():
+            raise UsageError(f"{name}: there is no such file", remedy="name a file in PEM form")
+    certificate, key = (str(Path(name).expanduser()) for name in files)
+    return {"ssl_certfile": certificate, "ssl_keyfile": key}
