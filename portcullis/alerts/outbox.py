@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from portcullis.alerts.alert import Alert, Terms
+from portcullis.alerts.asked import Request
 from portcullis.alerts.book import Book
 from portcullis.alerts.memory import Memory
 from portcullis.alerts.message import Outcome
@@ -87,7 +88,8 @@ class Planned(NamedTuple):
 class Kept(msgspec.Struct):
     """What is remembered between two turns of the sender, besides alerts and deliveries.
 
-    `applied`: requests that were carried out, each with why it was refused, if it was. `offsets`:
+    `asked`: requests of which the ledger has not said yet whether they were taken. `applied`:
+    those that were carried out, each with why it was refused, if it was. `offsets`:
     how far each bot was listened to. `terms`: those last in force. `at`: when that was.
     """
 
@@ -96,6 +98,7 @@ class Kept(msgspec.Struct):
     book: Book = msgspec.field(default_factory=Book)
     terms: Terms = Terms()
     at: int = 0
+    asked: dict[str, Request] = {}
     applied: dict[str, str] = {}
     offsets: dict[str, int] = {}
 

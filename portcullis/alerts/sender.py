@@ -84,7 +84,6 @@ class Sender:
         self.policy = Policy(self.kept.book, self.kept.terms)
         self._channels: Mapping[str, Channel] = {}
         self._known: Collection[str] | None = None
-        self._asked: dict[str, asked.Request] = {}
         self._planned: list[Planned] = []
         self._may_send: dict[str, int] = {}
         self._head = ""
@@ -195,7 +194,7 @@ class Sender:
     def _hear(self, row: StoredEvent, event: Event) -> None:
         """A request counts once the ledger says that it was taken."""
         if isinstance(event, RequestReceived) and event.verb in VERBS:
-            self._asked[event.request_id] = asked.Request(
+            self.kept.asked[event.request_id] = asked.Request(
                 event.request_id,
                 event.verb,
                 event.by,
@@ -205,9 +204,9 @@ class Sender:
                 row.trace,
                 row.position,
             )
-            forget_oldest(self._asked, ASKED_MAX)
+            forget_oldest(self.kept.asked, ASKED_MAX)
         elif isinstance(event, RequestAnswered):
-            request = self._asked.pop(event.request_id, None)
+            request = self.kept.asked.pop(event.request_id, None)
             if request is not None and event.outcome == "done":
                 self.ask(request)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from portcullis.alerts.alert import SeverityTerms, Signal, Subscription
+from portcullis.alerts.alert import Signal, Subscription
 from portcullis.alerts.book import Book
 from portcullis.alerts.channels import describe
 from portcullis.alerts.message import Message, Outcome
@@ -305,6 +305,21 @@ def test_what_was_subscribed_by_request_outlives_the_senders_file(desk, sink, mo
     desk.turn_until(lambda: len(sink.received) == 1)
 
 
+def test_a_request_whose_answer_comes_after_a_restart_is_carried_out(desk) -> None:
+    desk.open({"desk": NOWHERE}, carry=lambda *_: Outcome("delivered"))
+    desk.write(FELL)
+    desk.sender.turn(0)
+    (alert,) = desk.sender.policy.book.alerts
+    given = {"alert": alert}
+    desk.write(RequestReceived("r1", "acknowledge", "anna", "operator", "mine", None, given))
+    desk.sender._committed_at = 0
+    desk.sender.turn(0)
+    desk.end()
+    desk.write(RequestAnswered("r1", "done", "recorded"))
+    desk.open({"desk": NOWHERE}, carry=lambda *_: Outcome("delivered")).turn(0)
+    assert desk.sender.policy.book.alerts[alert].acknowledged_by == "anna"
+
+
 def test_a_file_that_cannot_be_read_is_said_with_what_to_do(desk) -> None:
     desk.open({"desk": NOWHERE}).turn(0)
     desk.end()
@@ -327,66 +342,3 @@ def test_alerts_that_are_over_leave_the_book_however_many_wait_to_be_told() -> N
     for number in range(3 * ENDED_MAX):
         subject.take(Signal(kind="near_limit", at=number, subject=str(number)), number)
     assert len(subject.book.alerts) <= ENDED_MAX + LOOK_EVERY
-
-
-# --- nobody is reached ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("channels", [("phone",), ("phone", "mail")])
-def test_it_does_not_vouch_while_what_is_critical_was_refused_everywhere(desk, channels) -> None:
-    desk.open(dict.fromkeys(channels, NOWHERE), carry=lambda *_: Outcome("refused", "no"))
-    desk.write(FELL)
-    desk.turn_until(lambda: not desk.sender.verdict("").passed)
-    for _ in range(5):
-        desk.sender.turn(0.05)
-    assert "reached nobody" in desk.sender.verdict("").summary
-    for alert in list(desk.sender.policy.book.alerts.values()):
-        desk.sender.policy.acknowledge(alert.id, "anna", "", desk.now())
-    assert desk.sender.verdict("").passed
-
-
-def test_one_channel_that_took_it_is_enough(desk) -> None:
-    answers = {"json://127.0.0.1:1/good": "delivered", "json://127.0.0.1:1/bad": "refused"}
-    desk.open(
-        {"good": "json://127.0.0.1:1/good", "bad": "json://127.0.0.1:1/bad"},
-        carry=lambda address, _: Outcome(answers[address]),
-    )
-    desk.write(FELL)
-    desk.turn_until(lambda: bool(desk.outbox.by_number(3)))
-    desk.turn_until(lambda: not desk.couriers.busy)
-    assert desk.sender.verdict("").passed
-
-
-# --- an outage ------------------------------------------------------------------------------------
-
-
-def test_after_an_outage_the_last_word_is_read_and_not_all_that_was_tried(desk, moved) -> None:
-    taken: list[Message] = []
-    is_out = [True]
-
-    def carry(_address: str, message: Message) -> Outcome:
-        if is_out[0]:
-            return Outcome("failed", "no way out")
-        taken.append(message)
-        return Outcome("delivered")
-
-    terms = msgspec.structs.replace(AT_ONCE, critical=SeverityTerms(0, 15 * MINUTE, 12))
-    desk.open({"desk": NOWHERE}, terms, carry=carry)
-    desk.write(FELL, failed("A"))
-    for _ in range(8):
-        desk.sender.turn(0.02)
-        moved[0] += 15 * MINUTE
-    desk.write(ModeChanged("OBSERVE_ONLY", "ACTIVE", "mended", by="anna"))
-    desk.sender.turn(0.02)
-    moved[0] += MINUTE
-    desk.sender.turn(0.02)
-    is_out[0] = False
-    for _ in range(8):
-        moved[0] += MINUTE
-        desk.sender.turn(0.05)
-    titles = sorted(message.title for message in taken)
-    assert titles == [
-        "[INFO] The gate was opened",
-        "[OVER] The gate is shut",
-        "[STILL CRITICAL] Enforcement failed A",
-    ]
