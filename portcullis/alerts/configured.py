@@ -225,7 +225,10 @@ def keep_address(settings: Settings, name: str, address: str | None) -> None:
         draft = path.with_suffix(".new")
         draft.touch(mode=0o600)
         draft.chmod(0o600)
-        draft.write_text(text, encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # an empty file after a power cut would be no channel at all
         draft.replace(path)
     except OSError as error:
         raise StoreError(
