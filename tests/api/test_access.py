@@ -19,6 +19,7 @@ def guarded():
         (method, route.path_format)
         for router in (*ROUTERS, own)
         for route in router.routes
+        if isinstance(route, GuardedRoute)
         for method in route.methods
     )
 

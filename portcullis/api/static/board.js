@@ -21,7 +21,8 @@ function tick() {
   document.getElementById("clock-local").textContent = new Date(now).toLocaleTimeString() + " here";
   for (const each of document.querySelectorAll("time[data-until]")) {
     const left = Number(each.dataset.until) / 1000 - now;
-    each.textContent = left > 0 ? span(left / 1000) : "over";
+    const words = each.dataset.ends ? ["ends in ", "is ending"] : ["", "over"];
+    each.textContent = left > 0 ? words[0] + span(left / 1000) : words[1];
     each.classList.toggle("over", left <= 0);
   }
   for (const each of document.querySelectorAll("time[data-at]")) {
