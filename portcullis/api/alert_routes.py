@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from portcullis.alerts.outbox import AlertReader, is_begun
+from portcullis.alerts.alert_reader import AlertReader, is_begun
 from portcullis.alerts.shown import as_shown
 from portcullis.api.access import GuardedRoute
 from portcullis.api.answers import answer, described, rfc3339

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from starlette.concurrency import run_in_threadpool
 
-from portcullis.alerts.outbox import AlertReader, is_begun
+from portcullis.alerts.alert_reader import AlertReader, is_begun
 from portcullis.api.access import Caller
 from portcullis.api.here import Here, in_ledger
 from portcullis.api.problems import Problem

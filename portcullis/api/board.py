@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from portcullis.alerts import configured
-from portcullis.alerts.outbox import AlertReader, is_begun
+from portcullis.alerts.alert_reader import AlertReader, is_begun
 from portcullis.alerts.shown import as_shown
 from portcullis.api.drawing import curve, strip
 from portcullis.api.here import Here

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from portcullis.alerts.outbox import AlertReader, is_begun
+from portcullis.alerts.alert_reader import AlertReader, is_begun
 from portcullis.api import asking
 from portcullis.api.access import GuardedRoute, caller_of
 from portcullis.api.answers import answer, described

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Summary
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from portcullis.alerts.alert_reader import AlertReader, is_begun
 from portcullis.alerts.kinds import SEVERITIES
-from portcullis.alerts.outbox import AlertReader, is_begun
 from portcullis.domain.events import BreachFound, CommandConcluded, decode
 from portcullis.domain.model import MICRO
 from portcullis.errors import StoreError

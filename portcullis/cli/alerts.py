@@ -10,8 +10,10 @@ import typer
 from rich.text import Text
 
 from portcullis.alerts.alert import Alert
+from portcullis.alerts.alert_reader import AlertReader, is_begun
+from portcullis.alerts.asked import silence_name
 from portcullis.alerts.kinds import BY_NAME, TOPICS
-from portcullis.alerts.outbox import AlertReader, Delivery, is_begun
+from portcullis.alerts.outbox import Delivery
 from portcullis.alerts.shown import as_shown
 from portcullis.alerts.words import clock
 from portcullis.cli import alert_channels, context
@@ -148,8 +150,8 @@ def try_channel(
 
 
 def _test_delivery(store: AlertReader, request_id: str) -> Delivery | None:
-    for alert in store.alerts(everything=True, limit=20):
-        if alert.kind == "test" and alert.subject == request_id:
+    for alert in store.tests():
+        if alert.subject == request_id:
             return next(iter(store.deliveries(alert.id)), None)
     return None
 
@@ -185,7 +187,7 @@ def silence(
         account=account,
         critical=critical or None,
     )
-    name = told["request_id"][:8]
+    name = silence_name(told["request_id"])
     show({**told, "silence": name}, output, lambda _: console.print(f"silence {name}"))
 
 
