@@ -103,7 +103,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     secured = refuse_plain(settings)
     if sys.platform != "win32":
         os.nice(NICE)
-    here = make_here(settings)
+    here = make_here(settings, say)
     with contextlib.closing(RequestLog(settings.home_path / "logs", here.now)) as log:
         config = uvicorn.Config(
             build(here, log.write),
