@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import json
 from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
@@ -39,6 +40,7 @@ class Seen:
         self._settings, self._monotonic = settings, monotonic
         self._asking: asyncio.Task[None] | None = None
         self._found: dict[str, Any] = {}
+        self._rendered: dict[str, Any] = {}
         self._fresh_until = self._stale_from = 0.0
 
     async def status(self) -> dict[str, Any]:
@@ -50,6 +52,15 @@ class Seen:
             if now < self._stale_from or self._asking is None:
                 return self._found
             await asyncio.shield(self._asking)
+
+    async def rendered(self, name: str, make: Callable[[dict[str, Any]], Any]) -> bytes:
+        """What `make` says of the overview, as JSON; made once for everybody who asks."""
+        found = await self.status()
+        if self._rendered.get("") is not found:
+            self._rendered = {"": found}
+        if name not in self._rendered:
+            self._rendered[name] = msgspec.json.encode(make(found))
+        return bytes(self._rendered[name])
 
     def forget(self) -> None:
         """Something was changed: whoever asks from now on is told of it."""
@@ -82,7 +93,7 @@ class Seen:
         try:
             connection.request("GET", "/api/v1/status")
             told = connection.getresponse()
-            body = json.loads(told.read())
+            body = msgspec.json.decode(told.read())
             if told.status != 200:
                 away.why = f"the worker answered {told.status}"
                 return None
