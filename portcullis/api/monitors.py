@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import PlainTextResponse
 
 from portcullis.api.access import GuardedRoute
 from portcullis.api.answers import answer, described, rfc3339
@@ -26,24 +28,37 @@ OPEN = "application/openmetrics-text; version=1.0.0"
 END = b"# EOF\n"
 SHARES = (0.5, 0.95, 0.99)
 
-Part = Literal["all", "worker", "api"]
+EXPOSED: dict[int | str, dict[str, Any]] = {
+    **described(None),
+    200: {
+        "description": "The exposition",
+        "content": {"text/plain": {}, "application/openmetrics-text": {}},
+    },
+}
 
 
-@router.get("/metrics", operation_id="metrics", responses=described(None))
-async def metrics(
-    request: Request, part: Part = "all", accept: str | None = Header(default=None)
-) -> Response:
+class Parts(BaseModel):
+    """Whose part is wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    part: Literal["all", "worker", "api"] = "all"
+
+
+@router.get("/metrics", operation_id="metrics", response_class=PlainTextResponse, responses=EXPOSED)
+async def metrics(request: Request, filters: Annotated[Parts, Query()]) -> Response:
     """Everything that is measured, in Prometheus's text or OpenMetrics; the worker's part is left
     out while no worker answers.
     """
     here = here_of(request)
-    encode, kind = choose_encoder(accept or "")
+    accept, part = request.headers.get("accept", ""), filters.part
+    encode, kind = choose_encoder(accept)
     ours = theirs = b""
     if part != "worker":
         await run_in_threadpool(here.meters.follow)
         ours = await run_in_threadpool(encode, here.meters.registry)
     if part != "api":
-        theirs = await run_in_threadpool(_of_worker, here.settings, accept or "")
+        theirs = await run_in_threadpool(_of_worker, here.settings, accept)
     # Two expositions are one with a single end.
     body = theirs.removesuffix(END) + ours if ours else theirs
     return Response(body, headers={"Content-Type": kind})
