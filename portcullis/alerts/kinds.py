@@ -256,6 +256,15 @@ KINDS: tuple[Kind, ...] = (
         "see the run",
         "open the run in Prefect, mend what it says",
     ),
+    Kind(
+        "keys_refused",
+        "warning",
+        "operations",
+        "Wrong keys are tried at the API",
+        "a program uses a key that has ended, or somebody guesses",
+        "find out who is at that address; see `logs/api.jsonl` in the home",
+        ends="person",
+    ),
     # --- the alerts themselves ------------------------------------------------------------------
     Kind(
         "delivery_failed",

@@ -15,7 +15,7 @@ from portcullis.api.answers import answer, described, rfc3339
 from portcullis.api.control import AlertName
 from portcullis.api.here import here_of
 from portcullis.api.problems import Problem
-from portcullis.api.shapes import Alert, Alerts
+from portcullis.api.shapes import PRINTED, Alert, Alerts
 
 router = APIRouter(route_class=GuardedRoute, tags=["alerts"])
 
@@ -27,7 +27,7 @@ class AlertFilters(BaseModel):
 
     all: bool = Field(False, description="Also those that are over")
     severity: Literal["CRITICAL", "WARNING", "INFO"] | None = None
-    account: str | None = Field(None, min_length=1, max_length=128)
+    account: str | None = Field(None, min_length=1, max_length=128, pattern=PRINTED)
     limit: int = Field(100, ge=1, le=1_000)
 
 

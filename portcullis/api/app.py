@@ -31,6 +31,7 @@ from portcullis.api.answers import answer, described
 from portcullis.api.gatekeeper import Gatekeeper
 from portcullis.api.guard import Asked, Guard, GuardTerms
 from portcullis.api.here import Here
+from portcullis.api.wrong_keys import WrongKeys
 
 ROUTERS = (
     health.router,
@@ -97,6 +98,7 @@ def build(here: Here, log: Callable[[Asked], None]) -> ASGIApp:
         per_address=known.api_rate,
         now=here.now,
         monotonic=time.monotonic,
+        told=WrongKeys(here).tell,
     )
     if known.api_origin_list:
         app.add_middleware(

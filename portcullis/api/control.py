@@ -13,6 +13,8 @@ from portcullis.api.answers import answer, described
 from portcullis.api.here import here_of
 from portcullis.api.problems import Problem
 from portcullis.api.shapes import (
+    HEX32,
+    PRINTED,
     FlattenBody,
     LockBody,
     Outcome,
@@ -24,9 +26,11 @@ from portcullis.domain.model import SECOND
 
 router = APIRouter(route_class=GuardedRoute, tags=["control"])
 NAME_MAX = 128
-AccountName = Annotated[str, Path(min_length=1, max_length=NAME_MAX, examples=["DEMO-50K"])]
-AlertName = Annotated[str, Path(min_length=1, max_length=64, examples=["a-17"])]
-RequestId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", examples=["0" * 32])]
+AccountName = Annotated[
+    str, Path(min_length=1, max_length=NAME_MAX, pattern=PRINTED, examples=["DEMO-50K"])
+]
+AlertName = Annotated[str, Path(min_length=1, max_length=64, pattern=PRINTED, examples=["a-17"])]
+RequestId = Annotated[str, Path(pattern=HEX32, examples=["0" * 32])]
 CHANGES: dict[int | str, dict[str, Any]] = {
     **described(Outcome, 409, bodied=True),
     202: {"model": Outcome, "description": "It stands in the inbox; no worker has taken it yet"},

@@ -20,7 +20,7 @@ from portcullis.api.here import Here, here_of, in_ledger
 from portcullis.api.problems import Problem
 from portcullis.api.searching import Wanted
 from portcullis.api.severity import kinds_of
-from portcullis.api.shapes import Events
+from portcullis.api.shapes import PRINTED, Events
 from portcullis.domain.events import KINDS
 from portcullis.store.reading import LedgerReader
 
@@ -43,12 +43,18 @@ class Filters(BaseModel):
     until: str | None = Field(
         None, max_length=40, description=f"Before then; {TIME}", examples=["2026-03-02T15:00:00Z"]
     )
-    account: str | None = Field(None, min_length=1, max_length=128, examples=["DEMO-50K"])
+    account: str | None = Field(
+        None, min_length=1, max_length=128, pattern=PRINTED, examples=["DEMO-50K"]
+    )
     kind: list[str] = Field(
-        [], max_length=KINDS_MAX, description="Any of these", examples=[["breach_found"]]
+        [],
+        max_length=KINDS_MAX,
+        description="Any of these",
+        examples=[["breach_found"]],
+        json_schema_extra={"items": {"type": "string", "enum": [*sorted(KINDS)]}},
     )
     severity: Literal["CRITICAL", "WARNING", "INFO"] | None = None
-    trace: str | None = Field(None, min_length=1, max_length=128)
+    trace: str | None = Field(None, min_length=1, max_length=128, pattern=PRINTED)
 
     def wanted(self) -> Wanted:
         """Raises Problem 422 for a kind or a time that is none."""

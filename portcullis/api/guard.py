@@ -64,9 +64,9 @@ class Asked(NamedTuple):
 class _Exchange:
     """One request and what was answered so far."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, address: str) -> None:
         self.request_id = secrets.token_hex(16)
-        self.caller = NOBODY
+        self.caller = NOBODY._replace(address=address)
         self.status, self.sent, self.refusal = 0, 0, ""
         self._send = send
 
@@ -105,7 +105,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, exchange = self._monotonic(), _Exchange(send)
+        began = self._monotonic()
+        exchange = _Exchange(send, (scope.get("client") or ("", 0))[0])
         try:
             await self._answer(scope, receive, exchange)
         except TimeoutError:  # the other side takes nothing off the line: it is let go of
@@ -119,8 +120,7 @@ class Guard:
         try:
             headers = _headers(scope)
             self._refuse(scope, headers)
-            address = (scope.get("client") or ("", 0))[0]
-            caller = self._gatekeeper.identify(address, headers)
+            caller = self._gatekeeper.identify(exchange.caller.address, headers)
             if caller.role is None and not caller.refusal:
                 caller = self._sessions.caller(headers, scope["method"], caller)
             exchange.caller = caller

@@ -108,9 +108,10 @@ class Here(NamedTuple):
     started: int
     now: Callable[[], int]
     monotonic: Callable[[], float]
+    say: Callable[[str], None]
 
 
-def make_here(settings: Settings) -> Here:
+def make_here(settings: Settings, say: Callable[[str], None] = lambda _: None) -> Here:
     now = SystemClock().now
     keys = KeyFile(settings.home_path)
     return Here(
@@ -125,6 +126,7 @@ def make_here(settings: Settings) -> Here:
         now(),
         now,
         time.monotonic,
+        say,
     )
 
 

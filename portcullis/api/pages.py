@@ -32,6 +32,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
+"""Without a referrer a browser sends forms as if from nowhere, and they would be refused."""
 
 
 @cache
@@ -59,7 +61,7 @@ def _page(name: str, request: Request, status: int = 200, **body: Any) -> HTMLRe
         .get_template(name)
         .render(session=session, caller=caller_of(request), version=__version__, **body)
     )
-    return HTMLResponse(html, status, headers={"Content-Security-Policy": POLICY})
+    return HTMLResponse(html, status, headers=HEADERS)
 
 
 def session_of(request: Request) -> Session | None:

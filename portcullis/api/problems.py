@@ -112,6 +112,11 @@ def install(app: FastAPI) -> None:
         detail = str(error.detail)[:SHOWN_MAX]
         return Problem(error.status_code, detail, headers=error.headers).response()
 
+    async def unforeseen(_: Request, _error: Exception) -> Response:
+        remedy = "look into the log of the API; the request's id is in its log of requests"
+        return Problem(500, "this failed in a way nobody foresaw", remedy=remedy).response()
+
+    app.add_exception_handler(Exception, unforeseen)
     app.add_exception_handler(Problem, known)
     app.add_exception_handler(PortcullisError, ours)
     app.add_exception_handler(RequestValidationError, invalid)

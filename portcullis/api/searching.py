@@ -22,7 +22,9 @@ from portcullis.ports import StoredEvent
 from portcullis.store.reading import EventFilter, LedgerReader
 
 SEARCH_SECONDS = 1.0
-WINDOW_FIRST, WINDOW_MAX = 4_000, 64_000
+WINDOW_MAX = 64_000
+WINDOW_GROWS = 4
+"""A page of everything is found in one look; what is rare, in a few that grow."""
 
 
 class Wanted(NamedTuple):
@@ -68,7 +70,7 @@ def page(
     if before is not None:
         high = min(high, before - 1)
     found: list[StoredEvent] = []
-    deadline, window = monotonic() + SEARCH_SECONDS, WINDOW_FIRST
+    deadline, window = monotonic() + SEARCH_SECONDS, limit
     while high > low:
         after = max(low, high - window)
         for event in reader.events(wanted.where, after=after, through=high, newest_first=True):
@@ -76,7 +78,7 @@ def page(
             if len(found) == limit:
                 position = event.position
                 return Page(found, position if position - 1 > low else None, position)
-        high, window = after, min(2 * window, WINDOW_MAX)
+        high, window = after, min(WINDOW_GROWS * window, WINDOW_MAX)
         if monotonic() > deadline and high > low:
             return Page(found, high + 1, high + 1)
     return Page(found, None, low + 1)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import json
 from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
@@ -23,31 +24,61 @@ ASK_SECONDS = 3.0
 LIVE_SECONDS = 1.0
 """So long an answer of the worker serves everybody who asks."""
 
-RECORDED_SECONDS = 5.0
+RECORDED_SECONDS = 3.0
+STALE_SECONDS = 2.0
+"""So long after that it still serves, while a newer one is on its way."""
 
 
 class Seen:
-    """The newest overview, for everybody; at most one question is on its way."""
+    """The newest overview, for everybody; at most one question is on its way.
+
+    Who asks while it is a little old gets it and has it asked for anew: nobody waits for a worker
+    that has better things to do, unless nothing newer than `STALE_SECONDS` is there.
+    """
 
     def __init__(self, settings: Settings, monotonic: Callable[[], float]) -> None:
         self._settings, self._monotonic = settings, monotonic
-        self._lock = asyncio.Lock()
-        self._until = 0.0
+        self._asking: asyncio.Task[None] | None = None
         self._found: dict[str, Any] = {}
+        self._rendered: dict[str, Any] = {}
+        self._fresh_until = self._stale_from = 0.0
 
     async def status(self) -> dict[str, Any]:
         """`live` says whether the worker answered; not to be changed by whoever gets it."""
-        if self._monotonic() >= self._until:
-            async with self._lock:
-                if self._monotonic() >= self._until:
-                    self._found = await asyncio.to_thread(self._look)
-                    lasts = LIVE_SECONDS if self._found["live"] else RECORDED_SECONDS
-                    self._until = self._monotonic() + lasts
-        return self._found
+        while True:
+            now = self._monotonic()
+            if now >= self._fresh_until and self._asking is None:
+                self._asking = asyncio.create_task(self._ask_anew())
+            if now < self._stale_from or self._asking is None:
+                return self._found
+            await asyncio.shield(self._asking)
+
+    async def rendered(self, name: str, make: Callable[[dict[str, Any]], Any]) -> bytes:
+        """What `make` says of the overview, as JSON; made once for everybody who asks."""
+        found = await self.status()
+        if self._rendered.get("") is not found:
+            self._rendered = {"": found}
+        if name not in self._rendered:
+            self._rendered[name] = msgspec.json.encode(make(found))
+        return bytes(self._rendered[name])
 
     def forget(self) -> None:
-        """Something was changed: the next to ask is told of it."""
-        self._until = 0.0
+        """Something was changed: whoever asks from now on is told of it."""
+        self._fresh_until = self._stale_from = 0.0
+        self._asking = None
+
+    async def _ask_anew(self) -> None:
+        mine = asyncio.current_task()
+        try:
+            found = await asyncio.to_thread(self._look)
+            if self._asking is mine:  # nothing was changed since it was asked
+                lasts = LIVE_SECONDS if found["live"] else RECORDED_SECONDS
+                self._found = found
+                self._fresh_until = self._monotonic() + lasts
+                self._stale_from = self._fresh_until + STALE_SECONDS
+        finally:
+            if self._asking is mine:
+                self._asking = None
 
     def _look(self) -> dict[str, Any]:
         away = _Away()
@@ -62,7 +93,7 @@ class Seen:
         try:
             connection.request("GET", "/api/v1/status")
             told = connection.getresponse()
-            body = json.loads(told.read())
+            body = msgspec.json.decode(told.read())
             if told.status != 200:
                 away.why = f"the worker answered {told.status}"
                 return None

@@ -10,11 +10,15 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
+import h11
+import msgspec
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
@@ -22,6 +26,7 @@ from portcullis.api.app import build
 from portcullis.api.guard import Asked
 from portcullis.api.here import make_here
 from portcullis.api.meters import Answered, Meters
+from portcullis.api.problems import MEDIA_TYPE, Problem
 from portcullis.api.request_log import RequestLog
 from portcullis.config.settings import Settings
 from portcullis.errors import PortTaken, UsageError
@@ -30,18 +35,32 @@ HEADER_SECONDS = 10.0
 IDLE_SECONDS = 15
 DRAIN_SECONDS = 20
 CONNECTIONS_MAX = 500
+ADDRESS_CONNECTIONS_MAX = 250
+"""Of one address: nobody alone can keep everybody else out."""
+
 HEADERS_BYTES_MAX = 16_384
 NICE = 5
 """Enforcement and the gate go first where the processors do not suffice for all."""
 
 
 class PatientNoLonger(H11Protocol):
-    """HTTP/1.1 where a request's headers must come in their time."""
+    """HTTP/1.1 where a request's headers must come in their time, and connections are counted."""
+
+    open: ClassVar[Counter[str]] = Counter()
+    """Connections by the address of the other side."""
 
     _headers_due: asyncio.TimerHandle | None = None
+    _counted = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        address = self.client[0] if self.client else "unknown"
+        full = self.open.total() >= CONNECTIONS_MAX
+        if full or self.open[address] >= ADDRESS_CONNECTIONS_MAX:
+            transport.abort()
+            return
+        self._counted = address
+        self.open[address] += 1
         self._watch_headers()
 
     def data_received(self, data: bytes) -> None:
@@ -50,6 +69,11 @@ class PatientNoLonger(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._let_go()
+        if self._counted:
+            self.open[self._counted] -= 1
+            if not self.open[self._counted]:
+                del self.open[self._counted]
+            self._counted = ""
         super().connection_lost(exc)
 
     def _watch_headers(self) -> None:
@@ -60,6 +84,22 @@ class PatientNoLonger(H11Protocol):
             self._let_go()
         elif self._headers_due is None:
             self._headers_due = self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    def send_400_response(self, msg: str) -> None:
+        """Where no request can be read at all: a problem, as every other refusal."""
+        body = msgspec.json.encode(Problem(400, msg).body())
+        headers = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        for event in (
+            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         self._let_go()
@@ -79,9 +119,16 @@ class PatientNoLonger(H11Protocol):
 class Server(uvicorn.Server):
     """uvicorn that tells of its end when it begins, and ends by itself afterwards."""
 
-    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_start: Callable[[], None], on_stop: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._on_stop = on_stop
+        self._on_start, self._on_stop = on_start, on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_start()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -105,7 +152,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     secured = refuse_plain(settings)
     if sys.platform != "win32":
         os.nice(NICE)
-    here = make_here(settings)
+    here = make_here(settings, say)
     with contextlib.closing(RequestLog(settings.home_path / "logs", here.now)) as log:
         config = uvicorn.Config(
             build(here, lambda asked: _note(asked, log, here.meters)),
@@ -119,7 +166,6 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=CONNECTIONS_MAX,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=DRAIN_SECONDS,
             h11_max_incomplete_event_size=HEADERS_BYTES_MAX,
@@ -133,8 +179,8 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
                 remedy="stop what listens there, or set PORTCULLIS_API_PORT to a free port",
             ) from error
         form = "https" if secured else "http"
-        say(f"the API listens on {form}://{settings.api_host}:{settings.api_port}")
-        Server(config, here.stopping.set).run([listening])
+        where = f"the API listens on {form}://{settings.api_host}:{settings.api_port}"
+        Server(config, lambda: say(where), here.stopping.set).run([listening])
 
 
 def _note(asked: Asked, log: RequestLog, meters: Meters) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 HEX32 = r"^[0-9a-f]{32}$"
+PRINTED = r"^[^\x00-\x1f\x7f]+$"
+"""No control characters, which no name here has."""
 
 
 class Shape(BaseModel):
@@ -253,7 +255,11 @@ class LockBody(WithReason):
         examples=[3600],
     )
     instrument: str | None = Field(
-        None, min_length=1, max_length=64, description="One instrument; null: the whole account"
+        None,
+        min_length=1,
+        max_length=64,
+        pattern=PRINTED,
+        description="One instrument; null: the whole account",
     )
 
 
@@ -274,7 +280,9 @@ class Signed(WithReason):
 
 
 class ReleaseBody(Signed):
-    lock: int | None = Field(None, description="One lock by its id; null: all of the account")
+    lock: int | None = Field(
+        None, ge=1, le=2**53, description="One lock by its id; null: all of the account"
+    )
 
 
 class Outcome(Shape):

@@ -20,17 +20,19 @@ router = APIRouter(route_class=GuardedRoute, tags=["looking"])
 @router.get("/api/v1/accounts", operation_id="list_accounts", responses=described(Accounts))
 async def accounts(request: Request) -> Response:
     """Every account: what is left of its limits, its largest allowed orders, positions, locks."""
-    seen = await here_of(request).seen.status()
-    return answer(
-        {
-            "live": seen["live"],
-            "mode": seen["mode"],
-            "gate_open": seen["gate_open"],
-            "as_of": rfc3339(seen["as_of"]),
-            "accounts": seen["accounts"],
-            "pools": seen["pools"],
-        }
-    )
+    body = await here_of(request).seen.rendered("accounts", _accounts)
+    return Response(body, media_type="application/json")
+
+
+def _accounts(seen: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "live": seen["live"],
+        "mode": seen["mode"],
+        "gate_open": seen["gate_open"],
+        "as_of": rfc3339(seen["as_of"]),
+        "accounts": seen["accounts"],
+        "pools": seen["pools"],
+    }
 
 
 @router.get(
@@ -52,7 +54,11 @@ def _account(seen: dict[str, Any], name: str) -> dict[str, Any]:
 @router.get("/api/v1/rules", operation_id="list_rules", responses=described(Rules))
 async def rules(request: Request) -> Response:
     """Every rule there is, with what is measured, allowed and left on each account that has it."""
-    seen = await here_of(request).seen.status()
+    body = await here_of(request).seen.rendered("rules", _rules)
+    return Response(body, media_type="application/json")
+
+
+def _rules(seen: dict[str, Any]) -> dict[str, Any]:
     rows = [
         {"account": row["account"], **distance}
         for row in seen["accounts"]
@@ -67,7 +73,7 @@ async def rules(request: Request) -> Response:
         }
         for rule in RULES
     ]
-    return answer({"live": seen["live"], "rules": found})
+    return {"live": seen["live"], "rules": found}
 
 
 @router.get("/api/v1/locks", operation_id="list_locks", responses=described(Locks))

@@ -18,10 +18,11 @@ import psutil
 from aiohttp import web
 
 from portcullis.domain import mode
+from portcullis.domain.engine import Engine
 from portcullis.domain.events import AnyDecision, ProposalAnswered, ProposalReceived
 from portcullis.domain.model import BUY, SECOND, SELL, OrderRequest, OrderType
 from portcullis.domain.money import ticks
-from portcullis.domain.overview import account_overview, overview, system_overview
+from portcullis.domain.overview import account_overview, capital_overview, system_overview
 from portcullis.domain.state import State
 from portcullis.errors import PortTaken
 from portcullis.ports import LEDGER_HEADER
@@ -222,7 +223,8 @@ class GateServer:
         }
 
     async def _status(self, _request: web.Request) -> web.Response:
-        return _json({**overview(self._core.engine, self._core.time.now()), **self._figures()})
+        found = await overview_in_turns(self._core.engine, self._core.time.now())
+        return _json({**found, **self._figures()})
 
     async def _account(self, request: web.Request) -> web.Response:
         account = self._core.engine.state.accounts.get(request.match_info["account"])
@@ -292,6 +294,19 @@ class GateServer:
                 "snapshot_age_s": _age(now, self._snapshot_at()),
             }
         }
+
+
+async def overview_in_turns(engine: Engine, now: int) -> dict[str, Any]:
+    """As `overview`, an account at a time: a hundred of them take 20 ms, for which no proposal and
+    no event may wait. Accounts may be some events apart.
+    """
+    accounts = []
+    for name in list(engine.state.accounts):
+        account = engine.state.accounts.get(name)
+        if account is not None:
+            accounts.append(account_overview(engine, account, now))
+        await asyncio.sleep(0)
+    return {**system_overview(engine, now), "accounts": accounts, **capital_overview(engine)}
 
 
 def _seconds(span: int) -> float:

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portcullis.api import searching
 from portcullis.api.exporting import export
 from portcullis.api.searching import Wanted, cursor_of, page, position_in
 from portcullis.api.severity import CRITICAL, WARNING, severity_of
@@ -172,7 +171,7 @@ def test_a_search_that_took_its_time_ends_with_where_it_goes_on(reader):
     ticks = iter(range(1_000))
     one = page(reader, Wanted(trace="nowhere"), 10, None, lambda: 2.0 * next(ticks))
     assert one.events == []
-    assert one.next == one.looked_through == EVENTS - searching.WINDOW_FIRST + 1
+    assert one.next == one.looked_through == EVENTS - 10 + 1
     assert page(reader, Wanted(trace="nowhere"), 10, one.next, lambda: 0.0).next is None
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,9 @@ from portcullis.api.keys import FILE, KEYS_MAX, KeyFile
 from portcullis.api.problems import Problem
 from portcullis.domain.model import DAY, HOUR
 from portcullis.errors import NotFound, StoreError, UsageError
+from portcullis.store import credential
+from portcullis.store.opening import open_inbox
+from portcullis.worker.requests import Asked, signed_text
 from tests.api.home import NOW, asked, settings_of
 
 START = 1_772_550_000_000_000
@@ -262,6 +266,27 @@ def test_an_administrator_makes_rotates_and_ends_keys(tmp_path):
         assert api.ask("DELETE", "/auth/keys/nothing1").status_code == 404
 
 
+def test_a_person_is_told_of_wrong_keys_once_an_hour_for_an_address(tmp_path):
+    known = settings_of(tmp_path)
+    with asked(known) as api:
+        wrong = {"Authorization": "Bearer pck_wrong"}
+        answers = [
+            api.get("/api/v1/accounts", None, headers=wrong, local=local).status_code
+            for local in (True, False)
+            for _ in range(20)
+        ]
+        assert set(answers) == {401, 429}
+    inbox = open_inbox(known)
+    try:
+        left = inbox.waiting(10)
+    finally:
+        inbox.close()
+    arguments = [msgspec.msgpack.decode(each.body, type=Asked).arguments for each in left]
+    assert {each["subject"] for each in arguments} == {"127.0.0.1", "192.0.2.7"}
+    assert len(left) == 2
+    assert {(each.verb, each.role) for each in left} == {("alert", "operator")}
+
+
 def command(home, *words):
     return subprocess.run(
         [sys.executable, "-m", "portcullis", *words],
@@ -273,9 +298,6 @@ def command(home, *words):
 
 
 def test_the_command_line_makes_the_first_key_and_signs_what_loosens(tmp_path):
-    from portcullis.store import credential
-    from portcullis.worker.requests import Asked, signed_text
-
     made = command(tmp_path, "key", "create", "--name", "me", "--role", "admin")
     assert made.returncode == 0, made.stderr
     text = made.stdout.strip()

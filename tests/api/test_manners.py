@@ -16,6 +16,7 @@ import time
 import pytest
 
 from portcullis.api.keys import KeyFile
+from portcullis.api.serving import ADDRESS_CONNECTIONS_MAX
 from portcullis.domain.events import DataFault
 from portcullis.ports import Entry
 from portcullis.store.ledger import SqliteLedger
@@ -187,6 +188,28 @@ def test_what_is_malformed_or_hostile_is_refused_cheaply(api, path, status):
         assert json.loads(body)["events"] == []
     elif b"problem+json" in head:
         assert json.loads(body)["status"] == status
+
+
+@pytest.mark.parametrize(
+    "said", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nX\r\n\r\n", b"\x16\x03\x01\x00"]
+)
+def test_what_is_no_http_at_all_is_told_so(api, said):
+    answer = api.say(said + b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"problem+json" in answer
+
+
+def test_one_address_cannot_take_every_connection(api):
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(api.connect()) for _ in range(ADDRESS_CONNECTIONS_MAX + 5)]
+        assert everything(held[-1]) == b""
+        held[0].close()
+        deadline = time.monotonic() + 5
+        while True:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if api.get("/healthz")[0] == 200:
+                    break
+            assert time.monotonic() < deadline
 
 
 def test_another_name_and_another_page_are_turned_away(api):

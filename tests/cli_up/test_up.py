@@ -130,9 +130,8 @@ def test_the_gate_opens_a_second_start_is_told_and_nothing_stays(up):
 
     code, alive = up.stop()
     assert (code, alive) == (0, [])
-    order = [
-        up.text().index(f"{n:<10} | stopped") for n in ("api", "operations", "worker", "venue")
-    ]
+    names = ("api", "operations", "worker", "venue")
+    order = [up.text().index(f"{name:<10} | stopped") for name in names]
     assert order == sorted(order)
     assert "Traceback" not in up.text()
 

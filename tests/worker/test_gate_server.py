@@ -11,15 +11,18 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from benchmarks._field import Field
 from portcullis.clock import SystemClock
 from portcullis.domain.events import PositionReported, ProposalAnswered, Quote, decode
 from portcullis.domain.model import BUY, MICRO
+from portcullis.domain.overview import overview
 from portcullis.domain.plan import AccountPlan, Plan
 from portcullis.domain.rules import max_contracts
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.memory import MemoryInbox
 from portcullis.store.writer import GroupCommit
 from portcullis.venues.simulated import Exchange, LocalVenue, instrument
+from portcullis.worker.gate_server import overview_in_turns
 from portcullis.worker.service import Ports, Terms, Worker
 
 ES = instrument("ES")
@@ -144,3 +147,20 @@ async def test_the_unix_socket_answers_and_is_its_owners_alone(tmp_path):
     assert account["largest"]["ES"] == {"buy": 2, "sell": 2}
     assert account["distances"][0]["left"] == "2 minis"
     assert not path.exists()
+
+
+async def test_who_looks_keeps_nobody_waiting():
+    """An overview of many accounts is made a piece at a time; it is the same as in one."""
+    field, turns = Field(30), 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    found = await overview_in_turns(field.engine, field.now)
+    task.cancel()
+    assert found == overview(field.engine, field.now)
+    assert turns >= 30

@@ -1,0 +1,79 @@
+"""Everything that the description allows, and much that it does not, asked of the real process."""
+
+from __future__ import annotations
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
+
+from portcullis.api.app import routes
+from tests.api.test_manners import running
+
+EXAMPLES = 8
+UNDESCRIBED = ("list_events", "logs", "export_events")
+"""No description says which texts are cursors and times: those that are none get 422."""
+
+REFUSED = ["400", "401", "403", "404", "405", "408", "409", "413", "414", "415", "422", "5xx"]
+CONFIG = {"checks": {"negative_data_rejection": {"expected-statuses": REFUSED}}}
+described = schemathesis.openapi.from_dict(
+    routes().openapi(), config=schemathesis.Config.from_dict(CONFIG)
+)
+OPERATIONS = {
+    operation.definition.raw["operationId"]: operation
+    for operation in (result.ok() for result in described.get_all_operations())
+}
+
+
+def asked():
+    """Each operation with what it allows, and with what it does not where it takes anything."""
+    return [
+        pytest.param(name, mode, id=f"{name}-{mode.value}")
+        for name, operation in sorted(OPERATIONS.items())
+        for mode in modes_of(operation.definition.raw)
+    ]
+
+
+def modes_of(raw):
+    takes = {"parameters", "requestBody"} & set(raw)
+    return tuple(GenerationMode) if takes else (GenerationMode.POSITIVE,)
+
+
+@pytest.fixture(scope="module")
+def served(worker):
+    with running(worker.settings) as found:
+        yield found
+
+
+@pytest.mark.parametrize(("name", "mode"), asked())
+def test_whatever_is_asked_is_answered_as_described(served, name, mode):
+    ask_everything(served, name, mode, EXAMPLES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "mode"), asked())
+def test_however_much_is_asked(served, name, mode):
+    ask_everything(served, name, mode, 300)
+
+
+def ask_everything(served, name, mode, examples):
+    address = f"http://127.0.0.1:{served.settings.api_port}"
+    headers = {"Authorization": f"Bearer {served.key}"}
+
+    # Wrong keys are slowed: see test_access and test_keys.
+    left_out = [ignored_auth, *((positive_data_acceptance,) if name in UNDESCRIBED else ())]
+
+    @settings(
+        max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(case=OPERATIONS[name].as_strategy(generation_mode=mode))
+    def ask(case):
+        case.call_and_validate(
+            base_url=address,
+            headers=headers,
+            timeout=30,
+            excluded_checks=left_out,
+        )
+
+    ask()
