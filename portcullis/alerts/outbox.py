@@ -151,14 +151,14 @@ class Outbox:
             for alert in changed:
                 self._keep(alert)
             for each in planned:
-                self._replace_waiting(each, now)
+                since = self._replace_waiting(each, now)
                 self._driver.execute(
                     "INSERT INTO deliveries (channel, why, severity, alerts, title, body, state, "
                     "attempts, created_at, due_at, detail, receipt) "
                     "VALUES (?, ?, ?, ?, ?, ?, 'waiting', 0, ?, ?, '', ?)",
                     (
                         *(each.channel, each.why, each.severity, " ".join(each.alerts)),
-                        *(each.title, each.body, now, each.due_at, each.receipt),
+                        *(each.title, each.body, since, each.due_at, each.receipt),
                     ),
                 )
             without = msgspec.structs.replace(kept.book, alerts={}, changed={})
@@ -172,26 +172,27 @@ class Outbox:
                 self._let_wait(alert_id, channel, now)
         kept.book.changed.clear()
 
-    def _replace_waiting(self, planned: Planned, now: int) -> None:
+    def _replace_waiting(self, planned: Planned, now: int) -> int:
         """What failed or waits for long gives way to a later message that tells of the same. After
         an outage nobody reads twelve reminders, nor that something fell after that it is over.
+
+        Since when the new one is waited for: a reminder is as late as what it takes the place of.
         """
         if planned.why == CHANGE:
-            return
+            return now
         waiting = self._driver.execute(
-            "SELECT number, alerts FROM deliveries WHERE channel = ? AND state = 'waiting' "
+            "SELECT number, alerts, created_at FROM deliveries "
+            "WHERE channel = ? AND state = 'waiting' "
             "AND (attempts > 0 OR created_at < ?) AND why <> ?",
             (planned.channel, now - MINUTE, CHANGE),
         ).fetchall()
         told = set(planned.alerts)
+        replaced = [row for row in waiting if told.issuperset(row[1].split())]
         self._driver.executemany(
             "UPDATE deliveries SET state = 'replaced', ended_at = ?, detail = ? WHERE number = ?",
-            [
-                (now, REPLACED, number)
-                for number, names in waiting
-                if told.issuperset(names.split())
-            ],
+            [(now, REPLACED, number) for number, _, _ in replaced],
         )
+        return now if planned.why == "over" else min((row[2] for row in replaced), default=now)
 
     def _keep(self, alert: Alert) -> None:
         self._driver.execute(

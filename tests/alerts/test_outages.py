@@ -72,6 +72,7 @@ def test_after_an_outage_the_last_word_is_read_and_not_all_that_was_tried(desk) 
     desk.write(FELL, failed("A"))
     for _ in range(8):
         desk.sender.turn(0.02)
+        assert desk.sender.verdict("").passed == (moved[0] == 0)  # also just after a reminder
         moved[0] += 15 * MINUTE
     desk.write(ModeChanged("OBSERVE_ONLY", "ACTIVE", "mended", by="anna"))
     desk.sender.turn(0.02)
