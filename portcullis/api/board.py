@@ -18,8 +18,10 @@ from portcullis.config.orchestrator import prefect_address
 from portcullis.domain.events import (
     AccountReported,
     CommandConcluded,
+    CommandIssued,
     DayRolled,
     Event,
+    TradeReported,
     VerdictRecorded,
     decode,
 )
@@ -214,6 +216,11 @@ def gather_account(here: Here, seen: dict[str, Any], name: str) -> dict[str, Any
 
 def _says(event: Event) -> str:
     """One line of a timeline: what the event says of itself."""
+    if isinstance(event, TradeReported):
+        side = "bought" if event.side > 0 else "sold"
+        return f"{side} {event.size} {event.instrument}"
+    if isinstance(event, CommandIssued):
+        return f"{type(event.command).__name__} for {', '.join(event.rules)}"
     reason = getattr(event, "reason", None)
     message = getattr(reason, "message", None) or getattr(event, "message", None)
     if message:
