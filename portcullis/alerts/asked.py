@@ -76,8 +76,8 @@ def silence_name(request_id: str) -> str:
 
 
 def _acknowledge(policy: Policy, request: Request, now: int, effect: Effect) -> None:
-    name = request.arguments["alert"]
-    effect.seen.append(policy.acknowledge(name, request.by, request.reason, now))
+    name, over = request.arguments["alert"], bool(request.arguments.get("over"))
+    effect.seen.append(policy.acknowledge(name, request.by, request.reason, now, over=over))
 
 
 def _silence(policy: Policy, request: Request, now: int, _effect: Effect) -> None:

@@ -192,10 +192,10 @@ class Policy:
 
     # --- what people ask ------------------------------------------------------------------------
 
-    def acknowledge(self, name: str, by: str, note: str, now: int) -> Alert:
+    def acknowledge(self, name: str, by: str, note: str, now: int, *, over: bool = False) -> Alert:
         """Somebody has seen it: no reminder, no further channel. Raises Unknown.
 
-        What is over stays over; what ends by a person ends here.
+        What is over stays over; what ends by a person, or is said to be `over`, ends here.
         """
         alert = self._alert(name)
         if not alert.is_open:
@@ -204,7 +204,7 @@ class Policy:
         alert.acknowledged_by, alert.acknowledged_at, alert.note = by, now, note
         alert.state = "acknowledged"
         _tell_nobody(alert)
-        if BY_NAME[alert.kind].ends == "person":
+        if over or BY_NAME[alert.kind].ends == "person":
             self._end(alert, now)
         return alert
 

@@ -85,6 +85,7 @@ def show_alert(alert: str, output: Form = FormOption) -> None:
 def acknowledge(
     alert: str,
     note: str = typer.Option("seen", "--note", help="what you say to it; kept in the ledger"),
+    over: bool = typer.Option(False, "--over", help="it is mended, and nothing else will say so"),
     output: Form = FormOption,
 ) -> None:
     """Say that you have seen it: no reminder comes, and no further channel is told."""
@@ -93,7 +94,7 @@ def acknowledge(
     if not found.is_open:
         show(as_shown(found), output, lambda _: console.print(f"{alert} is over already"))
         return
-    told = context.ask_sender("acknowledge", note, alert=alert)
+    told = context.ask_sender("acknowledge", note, alert=alert, over=over or None)
     show(told, output, lambda _: console.print(f"{alert} acknowledged: {found.title}"))
 
 
