@@ -60,6 +60,10 @@ MATRIX: dict[tuple[str, str], Level] = {
 }
 
 
+REPEATED = frozenset(("kind",))
+"""Parameters that may come more than once."""
+
+
 class Caller(NamedTuple):
     """Who asks. `role` is None without a key; `refusal` says why a key that was sent is none."""
 
@@ -110,6 +114,14 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             admit(caller_of(request), levels[request.method])
+            _refuse_repeated(request)
             return await handle(request)
 
         return guarded
+
+
+def _refuse_repeated(request: Request) -> None:
+    """Raises Problem 422 where a parameter comes twice that counts once: none is chosen."""
+    names = [name for name, _ in request.query_params.multi_items() if name not in REPEATED]
+    if len(set(names)) < len(names):
+        raise Problem(422, "a parameter comes twice", remedy="give each once; `kind` up to 20")

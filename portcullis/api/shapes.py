@@ -240,7 +240,7 @@ class Silences(Shape):
 REASON = Field(
     min_length=1,
     max_length=500,
-    pattern=r"\S",
+    pattern=r"[^\x00-\x20\x7f-\xa0]",
     description="Why; kept in the ledger for ever",
     examples=["lost connection at home"],
 )

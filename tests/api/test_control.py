@@ -104,7 +104,7 @@ def test_the_gate_is_shut_and_halted(own):
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"reason": ""}, {"reason": "  "}, {"reason": "x" * 501}, {"reason": 5},
+    [{}, {"reason": ""}, {"reason": " \u00a0\t"}, {"reason": "x" * 501}, {"reason": 5},
      {"reason": "r", "seconds": 0}, {"reason": "r", "seconds": 1e400}, {"reason": "r", "more": 1},
      {"reason": "r", "seconds": 10**12}],
 )  # fmt: skip
