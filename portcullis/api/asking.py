@@ -13,9 +13,11 @@ from starlette.concurrency import run_in_threadpool
 from portcullis.alerts.outbox import AlertReader, is_begun
 from portcullis.api.access import Caller
 from portcullis.api.here import Here, in_ledger
+from portcullis.api.keys import signing_time
 from portcullis.api.problems import Problem
 from portcullis.domain import alert_requests
 from portcullis.domain.events import CommandConcluded, decode
+from portcullis.domain.model import MINUTE
 from portcullis.ports import InboxAnswer
 from portcullis.store import credential
 from portcullis.store.inbox import StoredInbox
@@ -25,6 +27,8 @@ from portcullis.worker.requests import Asked, signed_text
 
 Look = Callable[[StoredInbox], Awaitable[dict[str, Any] | None]]
 
+SIGNED_WITHIN = 15 * MINUTE
+CLOCKS_DIFFER = 2 * MINUTE
 ANSWER_SECONDS = 10.0
 POLL_SECONDS = 0.05
 
@@ -57,8 +61,16 @@ def make(
 def refuse_unsigned(here: Here, request: Request) -> None:
     """Raises Problem 403 for a signature that is not the administrator's; the worker looks again.
 
-    This process knows the public half only: whoever takes it over can loosen nothing.
+    This process knows the public half only: whoever takes it over can loosen nothing. What was
+    signed longer ago than `SIGNED_WITHIN` is refused too, so that no copy of it serves later.
     """
+    signed_at = signing_time(request.request_id)
+    if not -CLOCKS_DIFFER < here.now() - signed_at < SIGNED_WITHIN:
+        raise Problem(
+            403,
+            f"this was not signed within the last {SIGNED_WITHIN // MINUTE} minutes",
+            remedy="make the body anew with `portcullis key sign`",
+        )
     text = signed_text(request.request_id, request.verb, request.asked)
     if not credential.verify(here.settings.home_path, text, request.asked.signature):
         raise Problem(
