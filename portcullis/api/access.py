@@ -50,8 +50,11 @@ MATRIX: dict[tuple[str, str], Level] = {
     ("GET", "/api/v1/agents"): "readonly",
     ("GET", "/api/v1/alerts"): "readonly",
     ("GET", "/api/v1/alerts/{alert}"): "readonly",
+    ("GET", "/api/v1/silences"): "readonly",
     ("GET", "/api/v1/requests/{request_id}"): "readonly",
     ("POST", "/api/v1/alerts/{alert}/ack"): "operator",
+    ("POST", "/api/v1/silences"): "operator",
+    ("DELETE", "/api/v1/silences/{silence}"): "operator",
     ("POST", "/api/v1/accounts/{account}/lock"): "operator",
     ("POST", "/api/v1/accounts/{account}/flatten"): "operator",
     ("POST", "/api/v1/mode/observe"): "operator",
@@ -65,6 +68,10 @@ MATRIX: dict[tuple[str, str], Level] = {
     ("DELETE", "/auth/keys/{key_id}"): "admin",
     ("POST", "/auth/keys/{key_id}/rotate"): "admin",
 }
+
+
+REPEATED = frozenset(("kind",))
+"""Parameters that may come more than once."""
 
 
 class Caller(NamedTuple):
@@ -117,6 +124,14 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             admit(caller_of(request), levels[request.method])
+            _refuse_repeated(request)
             return await handle(request)
 
         return guarded
+
+
+def _refuse_repeated(request: Request) -> None:
+    """Raises Problem 422 where a parameter comes twice that counts once: none is chosen."""
+    names = [name for name, _ in request.query_params.multi_items() if name not in REPEATED]
+    if len(set(names)) < len(names):
+        raise Problem(422, "a parameter comes twice", remedy="give each once; `kind` up to 20")

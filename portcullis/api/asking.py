@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -12,8 +13,11 @@ from starlette.concurrency import run_in_threadpool
 from portcullis.alerts.alert_reader import AlertReader, is_begun
 from portcullis.api.access import Caller
 from portcullis.api.here import Here, in_ledger
+from portcullis.api.keys import signing_time
 from portcullis.api.problems import Problem
+from portcullis.domain import alert_requests
 from portcullis.domain.events import CommandConcluded, decode
+from portcullis.domain.model import MINUTE
 from portcullis.ports import InboxAnswer
 from portcullis.store import credential
 from portcullis.store.inbox import StoredInbox
@@ -21,6 +25,10 @@ from portcullis.store.opening import has_ledger, open_inbox
 from portcullis.store.reading import EventFilter, LedgerReader
 from portcullis.worker.requests import Asked, signed_text
 
+Look = Callable[[StoredInbox], Awaitable[dict[str, Any] | None]]
+
+SIGNED_WITHIN = 15 * MINUTE
+CLOCKS_DIFFER = 2 * MINUTE
 ANSWER_SECONDS = 10.0
 POLL_SECONDS = 0.05
 
@@ -42,7 +50,10 @@ def make(
     signature: str = "",
     **arguments: Any,
 ) -> Request:
-    given = {name: value for name, value in arguments.items() if value is not None}
+    """A request; arguments that are None are left out. One that is called as what is named here
+    already ends with an underscore: `account_` is the argument, `account` whose stream it is of.
+    """
+    given = {name.rstrip("_"): value for name, value in arguments.items() if value is not None}
     asked = Asked(reason, account, given, signature)
     return Request(verb, asked, request_id or uuid.uuid4().hex)
 
@@ -50,8 +61,16 @@ def make(
 def refuse_unsigned(here: Here, request: Request) -> None:
     """Raises Problem 403 for a signature that is not the administrator's; the worker looks again.
 
-    This process knows the public half only: whoever takes it over can loosen nothing.
+    This process knows the public half only: whoever takes it over can loosen nothing. What was
+    signed longer ago than `SIGNED_WITHIN` is refused too, so that no copy of it serves later.
     """
+    signed_at = signing_time(request.request_id)
+    if not -CLOCKS_DIFFER < here.now() - signed_at < SIGNED_WITHIN:
+        raise Problem(
+            403,
+            f"this was not signed within the last {SIGNED_WITHIN // MINUTE} minutes",
+            remedy="make the body anew with `portcullis key sign`",
+        )
     text = signed_text(request.request_id, request.verb, request.asked)
     if not credential.verify(here.settings.home_path, text, request.asked.signature):
         raise Problem(
@@ -66,38 +85,67 @@ async def ask(here: Here, caller: Caller, request: Request) -> dict[str, Any]:
 
     Raises Problem 409 where the worker refused it.
     """
+
+    async def look(inbox: StoredInbox) -> dict[str, Any] | None:
+        answer = await run_in_threadpool(inbox.answer_to, request.request_id)
+        return None if answer is None else told(request.request_id, answer)
+
+    try:
+        return await _ask(here, caller, request, look)
+    finally:
+        here.seen.forget()
+
+
+async def ask_sender(here: Here, caller: Caller, request: Request) -> dict[str, Any]:
+    """As `ask`, about alerts: done when the sender has taken it up, which it also does while no
+    worker runs. Raises Problem 422 for what makes no sense.
+    """
+    fault = alert_requests.wrong(request.verb, request.asked.arguments, here.now())
+    if fault:
+        raise Problem(422, fault)
+
+    async def look(inbox: StoredInbox) -> dict[str, Any] | None:
+        answer = await run_in_threadpool(inbox.answer_to, request.request_id)
+        if answer is not None and answer.outcome != "done":
+            return told(request.request_id, answer)
+        refused = await run_in_threadpool(_refused_by_sender, here, request.request_id)
+        if refused is None:
+            return None
+        position = answer.position if answer else 0
+        outcome = "refused" if refused else "done"
+        detail = refused or "the sender has taken it up"
+        return told(request.request_id, InboxAnswer(request.request_id, outcome, detail, position))
+
+    return await _ask(here, caller, request, look)
+
+
+async def _ask(here: Here, caller: Caller, request: Request, look: Look) -> dict[str, Any]:
+    """Leave a request and look for its answer, for `ANSWER_SECONDS` at most."""
     if not await run_in_threadpool(has_ledger, here.settings):
         raise Problem(
             503, "there is no ledger yet", remedy="start the worker", headers={"Retry-After": "5"}
         )
     inbox = await run_in_threadpool(open_inbox, here.settings)
     try:
-        body = msgspec.msgpack.encode(request.asked)
-        role = caller.role or "readonly"
+        body, role = msgspec.msgpack.encode(request.asked), caller.role or "readonly"
         await run_in_threadpool(
             inbox.ask, request.request_id, request.verb, caller.by, role, body, here.now()
         )
-        answer = await _answer(here, inbox, request)
+        deadline = here.monotonic() + ANSWER_SECONDS
+        while here.monotonic() < deadline and not here.stopping.is_set():
+            found = await look(inbox)
+            if found is not None:
+                return found
+            await asyncio.sleep(POLL_SECONDS)
+        return told(request.request_id, None)
     finally:
         await run_in_threadpool(inbox.close)
-        here.seen.forget()
-    return told(request.request_id, answer)
-
-
-async def _answer(here: Here, inbox: StoredInbox, request: Request) -> InboxAnswer | None:
-    deadline = here.monotonic() + ANSWER_SECONDS
-    while here.monotonic() < deadline and not here.stopping.is_set():
-        answer = await run_in_threadpool(inbox.answer_to, request.request_id)
-        if answer is not None:
-            return answer
-        await asyncio.sleep(POLL_SECONDS)
-    return None
 
 
 def told(request_id: str, answer: InboxAnswer | None) -> dict[str, Any]:
     """The outcome as it is published. Raises Problem 409 for a refusal."""
     if answer is None:
-        detail = "no worker has taken it yet; it is carried out as soon as one does"
+        detail = "nobody has taken it yet; it is carried out as soon as somebody does"
         return {"outcome": "waiting", "detail": detail, "request_id": request_id, "position": None}
     if answer.outcome != "done":
         raise Problem(
@@ -108,7 +156,7 @@ def told(request_id: str, answer: InboxAnswer | None) -> dict[str, Any]:
             request_id=request_id,
             position=answer.position or None,
         )
-    return answer._asdict()
+    return {**answer._asdict(), "position": answer.position or None}
 
 
 async def concluded(
@@ -151,7 +199,7 @@ async def outcome_of(here: Here, request_id: str) -> dict[str, Any]:
     return told(request_id, await run_in_threadpool(look))
 
 
-def refused_by_sender(here: Here, request_id: str) -> str | None:
+def _refused_by_sender(here: Here, request_id: str) -> str | None:
     """Why the sender refused a request; empty when it did not, None while it has not seen it."""
     home = here.settings.home_path
     if not is_begun(home):

@@ -6,12 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from portcullis.alerts.alert_reader import AlertReader, is_begun
 from portcullis.api import asking
 from portcullis.api.access import GuardedRoute, caller_of
 from portcullis.api.answers import answer, described
 from portcullis.api.here import here_of
-from portcullis.api.problems import Problem
 from portcullis.api.shapes import (
     HEX32,
     PRINTED,
@@ -29,11 +27,10 @@ NAME_MAX = 128
 AccountName = Annotated[
     str, Path(min_length=1, max_length=NAME_MAX, pattern=PRINTED, examples=["DEMO-50K"])
 ]
-AlertName = Annotated[str, Path(min_length=1, max_length=64, pattern=PRINTED, examples=["a-17"])]
 RequestId = Annotated[str, Path(pattern=HEX32, examples=["0" * 32])]
 CHANGES: dict[int | str, dict[str, Any]] = {
     **described(Outcome, 409, bodied=True),
-    202: {"model": Outcome, "description": "It stands in the inbox; no worker has taken it yet"},
+    202: {"model": Outcome, "description": "It stands in the inbox; nobody has taken it yet"},
 }
 
 
@@ -115,21 +112,6 @@ async def reload(request: Request, body: Signed) -> Response:
     """Have the worker read the files of the configuration again. Signed by the administrator."""
     asked = asking.make("reload", body.reason, request_id=body.request_id, signature=body.signature)
     return await _carry_out_signed(request, asked)
-
-
-@router.post("/api/v1/alerts/{alert}/ack", operation_id="acknowledge_alert", responses=CHANGES)
-async def acknowledge(request: Request, alert: AlertName, body: WithReason) -> Response:
-    """Say that you have seen it: no reminder comes, and no further channel is told."""
-    here = here_of(request)
-    home = here.settings.home_path
-    if not is_begun(home):
-        raise Problem(404, "there are no alerts yet: no sender has run", remedy="portcullis up")
-    with AlertReader(home) as store:
-        found = store.alert(alert)
-    if found is None:
-        raise Problem(404, "there is no such alert", remedy="see /api/v1/alerts")
-    asked = asking.make("acknowledge", body.reason, alert=alert)
-    return await _carry_out(request, asked)
 
 
 @router.get(

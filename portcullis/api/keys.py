@@ -172,6 +172,16 @@ class KeyFile:
             _write(self._path, msgspec.json.format(msgspec.json.encode([*keys.values()])))
 
 
+def signing_id(now: int) -> str:
+    """A request's id that says when it was made, in milliseconds, and is one of its own."""
+    return f"{now // 1_000:012x}{secrets.token_hex(10)}"
+
+
+def signing_time(request_id: str) -> int:
+    """When a request with such an id was made, in microseconds."""
+    return int(request_id[:12], 16) * 1_000
+
+
 def _make(name: str, role: Role, now: int, until: int, by: str, replaces: str = "") -> Made:
     key_id, secret = (_random(length) for length in (ID_LENGTH, SECRET_LENGTH))
     body = f"pck_{key_id}_{secret}"

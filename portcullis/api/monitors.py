@@ -12,7 +12,6 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import PlainTextResponse
 
 from portcullis.api.access import GuardedRoute
 from portcullis.api.answers import answer, described, rfc3339
@@ -45,7 +44,7 @@ class Parts(BaseModel):
     part: Literal["all", "worker", "api"] = "all"
 
 
-@router.get("/metrics", operation_id="metrics", response_class=PlainTextResponse, responses=EXPOSED)
+@router.get("/metrics", operation_id="metrics", response_class=Response, responses=EXPOSED)
 async def metrics(request: Request, filters: Annotated[Parts, Query()]) -> Response:
     """Everything that is measured, in Prometheus's text or OpenMetrics; the worker's part is left
     out while no worker answers.

@@ -229,12 +229,18 @@ class Alerts(Shape):
     alerts: list[Alert]
 
 
+class Silences(Shape):
+    """Silences that are in force or to come."""
+
+    silences: list[dict[str, Any]]
+
+
 # --- control --------------------------------------------------------------------------------------
 
 REASON = Field(
     min_length=1,
     max_length=500,
-    pattern=r"\S",
+    pattern=r"[^\x00-\x20\x7f-\xa0]",
     description="Why; kept in the ledger for ever",
     examples=["lost connection at home"],
 )
@@ -261,6 +267,17 @@ class LockBody(WithReason):
         pattern=PRINTED,
         description="One instrument; null: the whole account",
     )
+
+
+class SilenceBody(WithReason):
+    """What is kept back, by at least one of alert, kind, topic and account; and for how long."""
+
+    seconds: int = Field(ge=1, le=30 * 86400, examples=[3600])
+    alert: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
+    kind: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
+    topic: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
+    account: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
+    critical: bool = Field(False, description="What is critical too, for four hours at most")
 
 
 class FlattenBody(WithReason):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import uuid
 from enum import StrEnum
 from typing import Any
 
@@ -12,7 +11,7 @@ import typer
 
 from portcullis import wiring
 from portcullis.alerts.words import clock
-from portcullis.api.keys import Key, KeyFile, Made
+from portcullis.api.keys import Key, KeyFile, Made, signing_id
 from portcullis.cli import context
 from portcullis.cli.alerts import a_span
 from portcullis.cli.output import Form, FormOption, ReasonOption, console, messages, show, table
@@ -111,7 +110,7 @@ def sign(
         raise UsageError(
             "release is of an account, the others are not", remedy="see `key sign --help`"
         )
-    request_id = uuid.uuid4().hex
+    request_id = signing_id(SystemClock().now())
     arguments = {} if row is None else {"lock": row}
     asked = Asked(reason, account, arguments)
     body: dict[str, Any] = {

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from starlette.testclient import TestClient
 from portcullis.api.app import build
 from portcullis.api.guard import Asked
 from portcullis.api.here import make_here
-from portcullis.api.keys import ROLES, KeyFile
+from portcullis.api.keys import ROLES, KeyFile, signing_id
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
 from portcullis.domain.events import Quote
@@ -158,9 +157,17 @@ def asked(settings: Settings) -> Iterator[Api]:
         yield api
 
 
-def signed(settings: Settings, verb: str, reason: str, account: str | None = None, **more: Any):
+def signed(
+    settings: Settings,
+    verb: str,
+    reason: str,
+    account: str | None = None,
+    *,
+    at: int | None = None,
+    **more: Any,
+):
     """The body of a request that loosens, as `portcullis key sign` makes it."""
-    request_id = uuid.uuid4().hex
+    request_id = signing_id(NOW() if at is None else at)
     text = requests.signed_text(request_id, verb, requests.Asked(reason, account, more))
     signature = credential.sign(settings.home_path / credential.PRIVATE_FILE, text)
     return {"reason": reason, **more, "request_id": request_id, "signature": signature}

@@ -8,6 +8,7 @@ import pytest
 
 from portcullis.api.keys import KeyFile
 from portcullis.domain.events import RequestReceived, decode
+from portcullis.domain.model import MINUTE
 from portcullis.store import credential
 from portcullis.store.opening import open_reader
 from tests.api.home import NOW, RunningWorker, asked, settings_of, signed
@@ -69,6 +70,16 @@ def test_a_release_needs_the_signature_of_the_administrator(own):
     assert len(own.get("/api/v1/locks").json()["locks"]) == 1, "a signature serves once"
 
 
+@pytest.mark.parametrize("ago", [16 * MINUTE, -3 * MINUTE])
+def test_what_was_signed_at_another_time_loosens_nothing(own, ago):
+    own.post(LOCK, "operator", reason="r")
+    body = signed(own.settings, "release", "reviewed", "A", at=NOW() - ago)
+    reply = own.post(RELEASE, "admin", **body)
+    assert reply.status_code == 403
+    assert "15 minutes" in reply.json()["detail"]
+    assert own.get("/api/v1/accounts/A").json()["locked"] is True
+
+
 def test_the_api_works_without_the_administrators_key_on_this_machine(own):
     body = signed(own.settings, "release", "reviewed", "A")
     (own.settings.home_path / credential.PRIVATE_FILE).unlink()
@@ -104,7 +115,7 @@ def test_the_gate_is_shut_and_halted(own):
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"reason": ""}, {"reason": "  "}, {"reason": "x" * 501}, {"reason": 5},
+    [{}, {"reason": ""}, {"reason": " \u00a0\t"}, {"reason": "x" * 501}, {"reason": 5},
      {"reason": "r", "seconds": 0}, {"reason": "r", "seconds": 1e400}, {"reason": "r", "more": 1},
      {"reason": "r", "seconds": 10**12}],
 )  # fmt: skip

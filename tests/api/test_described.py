@@ -12,8 +12,11 @@ from portcullis.api.app import routes
 from tests.api.test_manners import running
 
 EXAMPLES = 8
-UNDESCRIBED = ("list_events", "logs", "export_events")
-"""No description says which texts are cursors and times: those that are none get 422."""
+UNDESCRIBED = ("list_events", "logs", "export_events", "silence")
+"""No description says which texts are cursors, times and kinds: those that are none get 422."""
+
+NEEDS_THE_SENDER = ("silence", "end_silence")
+"""Each would wait for a sender that is not there; tests/api/test_alerts.py has one."""
 
 REFUSED = ["400", "401", "403", "404", "405", "408", "409", "413", "414", "415", "422", "5xx"]
 CONFIG = {"checks": {"negative_data_rejection": {"expected-statuses": REFUSED}}}
@@ -23,6 +26,7 @@ described = schemathesis.openapi.from_dict(
 OPERATIONS = {
     operation.definition.raw["operationId"]: operation
     for operation in (result.ok() for result in described.get_all_operations())
+    if operation.definition.raw["operationId"] not in NEEDS_THE_SENDER
 }
 
 
@@ -54,7 +58,7 @@ def test_whatever_is_asked_is_answered_as_described(served, name, mode):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "mode"), asked())
 def test_however_much_is_asked(served, name, mode):
-    ask_everything(served, name, mode, 300)
+    ask_everything(served, name, mode, 100)
 
 
 def ask_everything(served, name, mode, examples):

@@ -142,6 +142,7 @@ def test_a_cursor_serves_its_own_search_alone(api):
     assert (other.status_code, other.headers["content-type"]) == (422, "application/problem+json")
 
 
+@settings(deadline=None)
 @given(position=st.integers(1, 2**60), account=st.none() | st.text(min_size=1, max_size=20))
 def test_a_cursor_comes_back_as_it_was(position, account):
     wanted = Wanted(account, ("quote",), None, 1, None)

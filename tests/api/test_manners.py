@@ -167,6 +167,7 @@ def test_who_never_ends_a_request_is_let_go_of(api):
         ("/logs?" + "&".join(["kind=quote"] * 300), 400),
         ("/logs?" + "&".join(["kind=quote"] * 30), 422),
         ("/logs?nonsense=1", 422),
+        ("/logs?account=A&account=B", 422),
         ("/logs?limit=1001", 422),
         ("/logs?cursor=%27%20OR%201=1", 422),
         ("/logs?account=A%27%20OR%20%271%27=%271", 200),
