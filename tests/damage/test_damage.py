@@ -1,6 +1,6 @@
 """Real damage to a running system: the gate falls, says why, and does not open by itself again.
 
-`make damage` runs this and its neighbour alone; it takes forty minutes and writes
+`make damage` runs this and its neighbour alone; it takes half an hour and writes
 docs/damage.md.
 """
 
