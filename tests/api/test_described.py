@@ -11,7 +11,7 @@ from schemathesis.specs.openapi.checks import ignored_auth, positive_data_accept
 from portcullis.api.app import routes
 from tests.api.test_manners import running
 
-EXAMPLES = 8
+EXAMPLES = 5
 UNDESCRIBED = ("list_events", "logs", "export_events", "silence")
 """No description says which texts are cursors, times and kinds: those that are none get 422."""
 
