@@ -263,8 +263,8 @@ class Inbox(Protocol):
     ) -> None:
         """Store a request; the same `request_id` again changes nothing."""
 
-    def waiting(self, limit: int) -> list[InboxRequest]:
-        """Requests without an answer, oldest first."""
+    def waiting(self, limit: int, verbs: Sequence[str] = ()) -> list[InboxRequest]:
+        """Requests without an answer, oldest first; only of these verbs, where any are given."""
 
     def answer(self, answers: Sequence[InboxAnswer]) -> None: ...
 

@@ -88,6 +88,9 @@ def issued(memory: Memory, _place: Place, event: CommandIssued) -> Found:
 def concluded(memory: Memory, place: Place, event: CommandConcluded) -> Found:
     memory.commands.pop(event.key, None)
     if event.outcome not in ("confirmed", "superseded"):
+        for standing in memory.breaches.get(event.account, {}).values():
+            if event.key in standing.keys:  # another command takes its place
+                standing.keys.remove(event.key)
         return []
     found: Found = []
     if event.account in memory.failing and event.outcome == "confirmed":
@@ -142,8 +145,10 @@ def unanswered(memory: Memory) -> Found:
 
 
 def raised(memory: Memory, place: Place, event: AlertRaised) -> Found:
-    """What the engine itself tells; a shut gate is told by the change of the mode."""
-    if event.alert == "gate_shut":
+    """What the engine itself tells; a shut gate is told by the change of the mode,
+    a bound by what reached it.
+    """
+    if event.alert in ("gate_shut", "bound_reached"):
         return []
     near = event.alert.removesuffix("_near")
     kind = "near_limit" if near != event.alert else event.alert

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from portcullis.alerts.kinds import BY_NAME, SEVERITIES
+from portcullis.alerts.readable import readable
 from portcullis.domain.judge import Severity
 from portcullis.domain.session import Window
 
@@ -53,6 +54,16 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+TEXTS = ("message", "cause", "action", "formula", "measured", "limit", "until")
+"""What of a signal is told in words."""
+
+
+def as_shown(signal: Signal) -> Signal:
+    """The signal with its words as a person may be shown them."""
+    found = {name: getattr(signal, name) for name in (*TEXTS, "link")}
+    return msgspec.structs.replace(signal, **{k: readable(v) for k, v in found.items() if v})
+
+
 class Told(msgspec.Struct):
     """What a channel was told of an alert: how often, when last, and whether that it is over."""
 
@@ -64,8 +75,8 @@ class Told(msgspec.Struct):
 class Alert(msgspec.Struct, kw_only=True):
     """Something a person must know. Times in microseconds, 0 where it was not yet.
 
-    `due`: when a channel is to be told next. `held`: it was kept back by quiet hours, a silence or
-    a storm, and is told later whatever became of it.
+    `due`: when a channel is to be told next. `held_back`: the channels that quiet hours, a silence
+    or a storm keep it from; they are told later whatever became of it.
     """
 
     id: str
@@ -100,7 +111,7 @@ class Alert(msgspec.Struct, kw_only=True):
     resolved_at: int = 0
     due: dict[str, int] = {}
     told: dict[str, Told] = {}
-    held: bool = False
+    held_back: dict[str, None] = {}
 
     @property
     def is_open(self) -> bool:

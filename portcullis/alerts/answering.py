@@ -8,13 +8,13 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from portcullis.alerts.alert_reader import AlertReader
 from portcullis.alerts.conversation import Action
-from portcullis.alerts.outbox import AlertReader
 from portcullis.alerts.words import clock, masked
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
@@ -49,14 +49,22 @@ class Answering:
     # --- what tightens or answers -----------------------------------------------------------------
 
     def _acknowledge(self, action: Action) -> str:
+        self._refuse_unknown(action.alerts)
         for alert in action.alerts:
             self._ask(action, "acknowledge", alert, alert=alert)
         return ""
 
     def _silence(self, action: Action) -> str:
+        self._refuse_unknown(action.alerts)
         for alert in action.alerts:
             self._ask(action, "silence", alert, alert=alert, for_us=action.for_us)
         return ""
+
+    def _refuse_unknown(self, alerts: Sequence[str]) -> None:
+        with AlertReader(self._settings.home_path) as store:
+            unknown = [each for each in alerts if store.alert(each) is None]
+        if unknown:
+            raise NotFound(f"there is no alert {', '.join(unknown)}", remedy="see /alerts")
 
     def _lock(self, action: Action) -> str:
         account = self._account(action.account)

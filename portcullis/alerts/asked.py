@@ -6,6 +6,8 @@ is carried out once, which is the caller's to see to.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,9 +18,11 @@ from portcullis.alerts.book import Unknown
 from portcullis.alerts.kinds import BY_NAME, TOPICS
 from portcullis.alerts.policy import Policy
 from portcullis.alerts.quiet_hours import NotHours, quiet_hours
+from portcullis.alerts.readable import readable
 from portcullis.domain import alert_requests
 
 ALL = "all"
+SUBSCRIPTIONS_MAX = 200
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -51,6 +55,9 @@ def carry_out(policy: Policy, request: Request, now: int) -> Effect:
     fault = alert_requests.wrong(request.verb, request.arguments, now)
     if fault:
         return Effect(refused=fault)
+    by, reason = _short(request.by), _short(request.reason)
+    at = request.at if 0 <= request.at <= now else now
+    request = msgspec.structs.replace(request, by=by, reason=reason, at=at)
     effect = Effect()
     try:
         _VERBS[request.verb](policy, request, now, effect)
@@ -59,9 +66,18 @@ def carry_out(policy: Policy, request: Request, now: int) -> Effect:
     return effect
 
 
+def _short(text: str) -> str:
+    return readable(text)[: alert_requests.TEXT_MAX]
+
+
+def silence_name(request_id: str) -> str:
+    """Eight letters and digits that a person can type; ids of one origin begin alike."""
+    return base64.b32encode(hashlib.sha256(request_id.encode()).digest())[:8].decode().lower()
+
+
 def _acknowledge(policy: Policy, request: Request, now: int, effect: Effect) -> None:
-    name = request.arguments["alert"]
-    effect.seen.append(policy.acknowledge(name, request.by, request.reason, now))
+    name, over = request.arguments["alert"], bool(request.arguments.get("over"))
+    effect.seen.append(policy.acknowledge(name, request.by, request.reason, now, over=over))
 
 
 def _silence(policy: Policy, request: Request, now: int, _effect: Effect) -> None:
@@ -71,9 +87,10 @@ def _silence(policy: Policy, request: Request, now: int, _effect: Effect) -> Non
     alert = policy.book.alerts.get(name) if name else None
     if name and alert is None:
         raise Unknown(f"there is no alert {name!r} that is open or lately was")
+    is_critical = alert is not None and alert.severity == "critical"
     policy.silence(
         Silence(
-            id=request.request_id[:8],
+            id=silence_name(request.request_id),
             start=start,
             end=start + given["for_us"],
             by=request.by,
@@ -83,7 +100,7 @@ def _silence(policy: Policy, request: Request, now: int, _effect: Effect) -> Non
             topic=given.get("topic"),
             account=given.get("account"),
             # One alert that a person has seen may be silenced whatever it is, for a while.
-            critical=bool(given.get("critical")) or alert is not None,
+            critical=bool(given.get("critical")) or is_critical,
         )
     )
 
@@ -102,6 +119,9 @@ def _subscribe(policy: Policy, request: Request, _now: int, effect: Effect) -> N
     unknown = [topic for topic in topics or () if topic not in TOPICS]
     if unknown:
         effect.refused = f"no topic is named {unknown[0]!r}; there are {', '.join(TOPICS)}"
+        return
+    if len(policy.book.subscriptions) >= SUBSCRIPTIONS_MAX:
+        effect.refused = f"there are {SUBSCRIPTIONS_MAX} subscriptions by request; end some first"
         return
     quiet = given.get("quiet")
     policy.subscribe(

@@ -30,6 +30,8 @@ from portcullis.errors import ConfigError, StoreError, UsageError
 
 FILE = "alerts.yaml"
 CHANNEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+USER_NUMBER = re.compile(r"[0-9]{1,20}")
+ALL = "all"
 OWNER_ONLY = 0o077
 
 
@@ -125,7 +127,7 @@ def _configured(reader: Reader, node: Node | None, found: AlertSettings) -> Conf
     )
     operators = {}
     for number, name in found.telegram.operators.items():
-        if number.isdigit():
+        if USER_NUMBER.fullmatch(number):
             operators[int(number)] = name
         else:
             problem = "Telegram's number of the user, all digits"
@@ -148,11 +150,17 @@ def _subscription(
             quiet = quiet_hours(row.quiet)
         except NotHours as error:
             reader.fault(node, f"{key}.quiet", str(error))
-    topics = () if row.topics == "all" else row.topics
-    accounts = (
-        {"all": None, "none": ()}[row.accounts] if isinstance(row.accounts, str) else (row.accounts)
-    )
+    topics = _list_or(reader, node, f"{key}.topics", row.topics, {ALL: ()})
+    accounts = _list_or(reader, node, f"{key}.accounts", row.accounts, {ALL: None, "none": ()})
     return Subscription(row.channel, row.severity, topics, accounts, row.after, quiet)
+
+
+def _list_or(reader: Reader, node: Node | None, key: str, given: Any, words: dict[str, Any]) -> Any:
+    """A list as it is, a word as what it stands for; one name alone is neither."""
+    if not isinstance(given, str) or given in words:
+        return words[given] if isinstance(given, str) else given
+    reader.fault(node, key, "no list", given=given, allowed=f"{', '.join(words)}, or a list")
+    return ()
 
 
 def _severity(given: SeveritySettings, usual: SeverityTerms) -> SeverityTerms:
@@ -217,7 +225,10 @@ def keep_address(settings: Settings, name: str, address: str | None) -> None:
         draft = path.with_suffix(".new")
         draft.touch(mode=0o600)
         draft.chmod(0o600)
-        draft.write_text(text, encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # an empty file after a power cut would be no channel at all
         draft.replace(path)
     except OSError as error:
         raise StoreError(
@@ -234,5 +245,6 @@ def stamp(settings: Settings) -> tuple[int, ...]:
         except OSError:
             found += [0, 0]
         else:
-            found += [state.st_mtime_ns, state.st_ino]
+            # Who may read it is a change as well.
+            found += [state.st_mtime_ns, state.st_ctime_ns, state.st_ino, state.st_size]
     return tuple(found)

@@ -96,7 +96,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
     `action` is to be carried out first, and its result shown. `reply` is a new message with
     `buttons`; `toast` answers a pressed button; with `edits`, the message that has the button gets
-    the result, signed by `signed`, and keeps only `buttons`. `refused` says who was refused what.
+    the result, signed by `signed`, and keeps only `buttons`; without, `signed` is the answer where
+    the action has none. `refused` says who was refused what.
     """
 
     questions: Questions
@@ -233,7 +234,8 @@ def _commanded(said: Said, name: str, questions: Questions, now: int, fresh: str
             return Turn(questions=questions, reply=f"Which alert? /{command} ALERT; see /alerts")
         for_us = SILENCE_FOR if verb == "silence" else 0
         action = _action(verb, said, name, alerts=(rest,), for_us=for_us)
-        return Turn(questions=questions, action=action)
+        did = "silenced for 1 h" if for_us else "acknowledged"
+        return Turn(questions=questions, action=action, signed=_signed(f"{rest} {did}", name, now))
     if command == "lock":
         return _asked(said, rest, questions, now, fresh)
     return Turn(questions=questions, reply=HELP)

@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 from portcullis.alerts import signals
 from portcullis.alerts.outbox import Progress
-from portcullis.domain.events import Event, LedgerRestored, decode
+from portcullis.domain.events import (
+    SYSTEM,
+    Event,
+    LedgerRestored,
+    RequestAnswered,
+    RequestReceived,
+    decode,
+)
 from portcullis.domain.model import HOUR, SECOND
 from portcullis.ports import StoredEvent
 from portcullis.store.reading import EventFilter, LedgerReader
@@ -20,6 +27,7 @@ REOPEN_EVERY = 5 * SECOND
 """A restore in place puts another file there."""
 
 REQUESTS = ("request_received", "request_answered")
+SUBSCRIBING = ("subscribe", "unsubscribe")
 _READ = EventFilter(kinds=(*signals.KINDS_READ, *REQUESTS))
 
 
@@ -79,7 +87,7 @@ class Following:
             return progress.position
         base = reader.base()
         begins = base.position if base else 0
-        if progress.position < begins:
+        if progress.position <= begins:
             return begins
         restored = EventFilter(kinds=("ledger_restored",))
         for row in reader.events(restored, newest_first=True):
@@ -96,6 +104,19 @@ def _known_before(reader: LedgerReader, start: int) -> list[tuple[StoredEvent, E
         for row in reader.events(EventFilter(kinds=(kind,)), through=start, newest_first=True):
             found.append((row, decode(row.payload)))
             break
+    return [*found, *_subscribed_before(reader, start)]
+
+
+def _subscribed_before(reader: LedgerReader, start: int) -> list[tuple[StoredEvent, Event]]:
+    """What was subscribed by request: a sender that lost its file must not be silent for it."""
+    found: list[tuple[StoredEvent, Event]] = []
+    ids = set()
+    for row in reader.events(EventFilter(SYSTEM, REQUESTS), through=start):
+        event = decode(row.payload)
+        if isinstance(event, RequestReceived) and event.verb in SUBSCRIBING:
+            ids.add(event.request_id)
+        if isinstance(event, RequestReceived | RequestAnswered) and event.request_id in ids:
+            found.append((row, event))
     return found
 
 

@@ -1,4 +1,5 @@
-"""Alerts and their deliveries in `<home>/alerts.db`: written by the sender alone, read by anybody.
+"""Alerts and their deliveries in `<home>/alerts.db`: written by the sender alone. Who else
+looks does so by `portcullis.alerts.alert_reader`.
 
 What the policy decides and how far the ledger was read are committed together, so that a kill at
 any moment neither loses a message nor plans it twice.
@@ -6,33 +7,42 @@ any moment neither loses a message nor plans it twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from portcullis.alerts.alert import Alert
+from portcullis.alerts.alert import Alert, Terms
+from portcullis.alerts.asked import Request
 from portcullis.alerts.book import Book
 from portcullis.alerts.memory import Memory
 from portcullis.alerts.message import Outcome
 from portcullis.alerts.retries import Next
 from portcullis.domain.judge import Severity
-from portcullis.domain.model import DAY
+from portcullis.domain.model import DAY, MINUTE
+from portcullis.errors import StoreError
 from portcullis.store.database import ALERTS_FILE, Tuning, driver_of
 from portcullis.store.place import ALERTS, SqliteFile
+
+Kind = TypeVar("Kind")
 
 KEPT = 90 * DAY
 LATELY = 500
 """So many alerts that are over are remembered, so that one can be acknowledged late."""
 
+CHANGE = "change"
+"""Why a delivery is made that changes a message which was delivered before."""
+
+REPLACED = "a later message tells of the same"
 INTERRUPTED = "the sender ended during the attempt; nobody knows whether it was accepted"
 
-_DELIVERY = (
+DELIVERY = (
     "number, channel, why, severity, alerts, title, body, state, attempts, created_at, due_at, "
     "ended_at, detail, receipt"
 )
+TELLS_OF = "instr(' ' || alerts || ' ', ' ' || ? || ' ') > 0"
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -78,13 +88,17 @@ class Planned(NamedTuple):
 class Kept(msgspec.Struct):
     """What is remembered between two turns of the sender, besides alerts and deliveries.
 
-    `applied`: requests that were carried out, each with why it was refused, if it was. `offsets`:
-    how far each bot was listened to.
+    `asked`: requests of which the ledger has not said yet whether they were taken. `applied`:
+    those that were carried out, each with why it was refused, if it was. `offsets`:
+    how far each bot was listened to. `terms`: those last in force. `at`: when that was.
     """
 
     progress: Progress | None = None
     memory: Memory = msgspec.field(default_factory=Memory)
     book: Book = msgspec.field(default_factory=Book)
+    terms: Terms = Terms()
+    at: int = 0
+    asked: dict[str, Request] = {}
     applied: dict[str, str] = {}
     offsets: dict[str, int] = {}
 
@@ -117,25 +131,34 @@ class Outbox:
                 "(SELECT id FROM alerts ORDER BY first_at DESC LIMIT ?) ORDER BY first_at, id",
                 (LATELY,),
             ).fetchall()
-        kept = msgspec.msgpack.decode(row[0], type=Kept) if row else Kept()
-        alerts = [msgspec.msgpack.decode(body, type=Alert) for (body,) in bodies]
+        kept = decoded(self._place, row[0], Kept) if row else Kept()
+        alerts = [decoded(self._place, body, Alert) for (body,) in bodies]
         kept.book.alerts = {alert.id: alert for alert in alerts}
         return kept
 
-    def commit(self, kept: Kept, planned: Sequence[Planned], now: int) -> None:
-        """Everything of a turn, or nothing of it."""
+    def commit(
+        self,
+        kept: Kept,
+        planned: Sequence[Planned],
+        now: int,
+        again: Sequence[tuple[str, str | None]] = (),
+    ) -> None:
+        """Everything of a turn, or nothing of it. `again`: alerts and channels (None: all) of which
+        what was given up waits again.
+        """
         changed = [kept.book.alerts[name] for name in kept.book.changed if name in kept.book.alerts]
         with self._writing():
             for alert in changed:
                 self._keep(alert)
             for each in planned:
+                since = self._replace_waiting(each, now)
                 self._driver.execute(
                     "INSERT INTO deliveries (channel, why, severity, alerts, title, body, state, "
                     "attempts, created_at, due_at, detail, receipt) "
                     "VALUES (?, ?, ?, ?, ?, ?, 'waiting', 0, ?, ?, '', ?)",
                     (
                         *(each.channel, each.why, each.severity, " ".join(each.alerts)),
-                        *(each.title, each.body, now, each.due_at, each.receipt),
+                        *(each.title, each.body, since, each.due_at, each.receipt),
                     ),
                 )
             without = msgspec.structs.replace(kept.book, alerts={}, changed={})
@@ -145,7 +168,31 @@ class Outbox:
                 "ON CONFLICT (name) DO UPDATE SET body = excluded.body",
                 (body,),
             )
+            for alert_id, channel in again:
+                self._let_wait(alert_id, channel, now)
         kept.book.changed.clear()
+
+    def _replace_waiting(self, planned: Planned, now: int) -> int:
+        """What failed or waits for long gives way to a later message that tells of the same. After
+        an outage nobody reads twelve reminders, nor that something fell after that it is over.
+
+        Since when the new one is waited for: a reminder is as late as what it takes the place of.
+        """
+        if planned.why == CHANGE:
+            return now
+        waiting = self._driver.execute(
+            "SELECT number, alerts, created_at FROM deliveries "
+            "WHERE channel = ? AND state = 'waiting' "
+            "AND (attempts > 0 OR created_at < ?) AND why <> ?",
+            (planned.channel, now - MINUTE, CHANGE),
+        ).fetchall()
+        told = set(planned.alerts)
+        replaced = [row for row in waiting if told.issuperset(row[1].split())]
+        self._driver.executemany(
+            "UPDATE deliveries SET state = 'replaced', ended_at = ?, detail = ? WHERE number = ?",
+            [(now, REPLACED, number) for number, _, _ in replaced],
+        )
+        return now if planned.why == "over" else min((row[2] for row in replaced), default=now)
 
     def _keep(self, alert: Alert) -> None:
         self._driver.execute(
@@ -163,13 +210,13 @@ class Outbox:
     def next_of(self, channel: str, now: int) -> Delivery | None:
         """What is due on a channel: what is critical first, then in the order of its time."""
         row = self._one(
-            f"SELECT {_DELIVERY} FROM deliveries WHERE channel = ? AND due_at <= ? "
+            f"SELECT {DELIVERY} FROM deliveries WHERE channel = ? AND due_at <= ? "
             "AND state = 'waiting' "
             "ORDER BY (severity = 'critical') DESC, due_at, number LIMIT 1",
             channel,
             now,
         )
-        return None if row is None else _delivery(row)
+        return None if row is None else delivery_of(row)
 
     def next_due(self) -> int | None:
         """When the next delivery is due, None where none waits."""
@@ -199,28 +246,25 @@ class Outbox:
                 )
 
     def by_number(self, number: int) -> Delivery | None:
-        row = self._one(f"SELECT {_DELIVERY} FROM deliveries WHERE number = ?", number)
-        return None if row is None else _delivery(row)
+        row = self._one(f"SELECT {DELIVERY} FROM deliveries WHERE number = ?", number)
+        return None if row is None else delivery_of(row)
 
-    def redeliver(self, alert: str, channel: str | None, now: int) -> int:
-        """Let what was given up of an alert wait again; how many deliveries."""
-        with self._writing():
-            found = self._driver.execute(
-                "UPDATE deliveries SET state = 'waiting', due_at = ?, created_at = ?, "
-                "ended_at = NULL WHERE state = 'dead' AND (channel = ? OR ? IS NULL) "
-                "AND (' ' || alerts || ' ') LIKE ?",
-                (now, now, channel, channel, f"% {alert} %"),
-            )
-            return int(found.rowcount)
+    def _let_wait(self, alert: str, channel: str | None, now: int) -> None:
+        self._driver.execute(
+            "UPDATE deliveries SET state = 'waiting', due_at = ?, created_at = ?, "
+            "ended_at = NULL WHERE state = 'dead' AND (channel = ? OR ? IS NULL) "
+            f"AND {TELLS_OF}",
+            (now, now, channel, channel, alert),
+        )
 
     def receipts(self, alert: str) -> list[Delivery]:
         """Delivered messages that tell of an alert and that their service has a name for."""
         found = self._driver.execute(
-            f"SELECT {_DELIVERY} FROM deliveries WHERE state = 'delivered' AND receipt <> '' "
-            "AND why <> 'change' AND (' ' || alerts || ' ') LIKE ? ORDER BY number",
-            (f"% {alert} %",),
+            f"SELECT {DELIVERY} FROM deliveries WHERE state = 'delivered' AND receipt <> '' "
+            f"AND why <> 'change' AND {TELLS_OF} ORDER BY number",
+            (alert,),
         )
-        return [_delivery(row) for row in found.fetchall()]
+        return [delivery_of(row) for row in found.fetchall()]
 
     def late(self, severity: Severity, since: int) -> int:
         """Deliveries of a severity that have waited since before a moment."""
@@ -232,17 +276,51 @@ class Outbox:
         )
         return int(row[0])
 
-    def drop_gone(self, channels: Sequence[str], now: int) -> int:
-        """Give up what waits for channels that are no longer there."""
-        marks = ", ".join("?" * len(channels))
+    def reached_nobody(self, alerts: Collection[str], since: int) -> list[str]:
+        """Those of the alerts whose critical messages since then were given up on every channel."""
+        with self._place.explained():
+            found = self._driver.execute(
+                "SELECT state, alerts FROM deliveries WHERE severity = 'critical' "
+                "AND created_at > ? ORDER BY number",
+                (since,),
+            ).fetchall()
+        dead = {name for state, names in found if state == "dead" for name in names.split()}
+        others = {
+            name
+            for state, names in found
+            if state not in ("dead", "replaced")
+            for name in names.split()
+        }
+        return [name for name in alerts if name in dead and name not in others]
+
+    def drop_gone(self, channels: Collection[str], now: int) -> dict[str, Severity]:
+        """Give up what waits for other channels than these: the worst of it by channel."""
         with self._writing():
             found = self._driver.execute(
+                "SELECT channel, max(severity = 'critical') FROM deliveries "
+                "WHERE state = 'waiting' GROUP BY channel ORDER BY channel"
+            ).fetchall()
+            gone: dict[str, Severity] = {
+                channel: "critical" if is_critical else "warning"
+                for channel, is_critical in found
+                if channel not in channels
+            }
+            self._driver.executemany(
                 "UPDATE deliveries SET state = 'dead', ended_at = ?, "
                 "detail = 'there is no such channel any more' WHERE state = 'waiting' "
-                f"AND channel NOT IN ({marks})",
-                (now, *channels),
+                "AND channel = ?",
+                [(now, channel) for channel in gone],
             )
-            return int(found.rowcount)
+        return gone
+
+    def set_back(self, now: int) -> None:
+        """The clock went back to `now`: nothing waits for the time that it showed before."""
+        with self._writing():
+            self._driver.execute(
+                "UPDATE deliveries SET due_at = min(due_at, ?), created_at = min(created_at, ?) "
+                "WHERE state IN ('waiting', 'sending')",
+                (now, now),
+            )
 
     def forget(self, now: int) -> None:
         """Drop what ended longer ago than it is kept."""
@@ -262,109 +340,23 @@ class Outbox:
             return self._driver.execute(statement, values).fetchone()
 
 
+def decoded(place: SqliteFile, body: bytes, kind: type[Kind]) -> Kind:
+    """What was kept as bytes. Raises StoreError."""
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise StoreError(
+            f"{place}: what is kept cannot be read: {error}",
+            remedy="move the file away: the sender begins anew, and what waited in it is lost",
+        ) from error
+
+
 def _row_state(alert: Alert) -> str:
     """`untold`: over, and somebody is still to be told; it must be remembered like an open one."""
     return "untold" if alert.due and not alert.is_open else alert.state
 
 
-def _delivery(row: Any) -> Delivery:
+def delivery_of(row: Any) -> Delivery:
+    """A row of `DELIVERY` columns."""
     found = Delivery._make(row)
     return found._replace(alerts=tuple(str(row[4]).split()))
-
-
-class ChannelFigures(NamedTuple):
-    """What became of a channel's messages; times in microseconds, None where there was none."""
-
-    channel: str
-    delivered: int
-    waiting: int
-    dead: int
-    last_success: int | None
-    last_failure: int | None
-    last_detail: str
-    oldest_waiting: int | None
-
-
-def is_begun(home: Path) -> bool:
-    """Whether a sender has begun its file there. Raises StoreError where it cannot be read."""
-    place = SqliteFile(home / ALERTS_FILE, ALERTS)
-    if not place.path.exists():
-        return False
-    with place.explained(), place.reader().connect() as connection:
-        return place.revision(connection) is not None
-
-
-class AlertReader:
-    """A look at alerts and deliveries from another process."""
-
-    def __init__(self, home: Path) -> None:
-        """Raises StoreError where there is no such file yet."""
-        self._place = SqliteFile(home / ALERTS_FILE, ALERTS)
-        with ExitStack() as opening, self._place.explained():
-            self._connection = opening.enter_context(self._place.reader().connect())
-            self._open = opening.pop_all()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def alerts(self, *, everything: bool = False, limit: int = 200) -> list[Alert]:
-        """Open alerts, or all of them; the newest first."""
-        where = "" if everything else "WHERE state <> 'resolved' "
-        rows = self._rows(
-            f"SELECT body FROM alerts {where}ORDER BY first_at DESC, id LIMIT ?", limit
-        )
-        found = [msgspec.msgpack.decode(row[0], type=Alert) for row in rows]
-        return [alert for alert in found if everything or alert.is_open]
-
-    def alert(self, name: str) -> Alert | None:
-        """One alert by its id."""
-        rows = self._rows("SELECT body FROM alerts WHERE id = ?", name)
-        return msgspec.msgpack.decode(rows[0][0], type=Alert) if rows else None
-
-    def deliveries(self, alert: str) -> list[Delivery]:
-        """Every message that tells of an alert."""
-        rows = self._rows(
-            f"SELECT {_DELIVERY} FROM deliveries WHERE (' ' || alerts || ' ') LIKE ? "
-            "ORDER BY number",
-            f"% {alert} %",
-        )
-        return [_delivery(row) for row in rows]
-
-    def dead(self, limit: int = 200) -> list[Delivery]:
-        """What was given up, the newest first."""
-        rows = self._rows(
-            f"SELECT {_DELIVERY} FROM deliveries WHERE state = 'dead' ORDER BY number DESC LIMIT ?",
-            limit,
-        )
-        return [_delivery(row) for row in rows]
-
-    def kept(self) -> Kept:
-        """Subscriptions and silences, and how far the ledger was read."""
-        rows = self._rows("SELECT body FROM memory WHERE name = 'kept'")
-        return msgspec.msgpack.decode(rows[0][0], type=Kept) if rows else Kept()
-
-    def figures(self) -> dict[str, ChannelFigures]:
-        """What became of each channel's messages."""
-        rows = self._rows(
-            "SELECT channel, sum(state = 'delivered'), sum(state IN ('waiting', 'sending')), "
-            "sum(state = 'dead'), max(CASE state WHEN 'delivered' THEN ended_at END), "
-            "max(CASE WHEN detail <> '' THEN coalesce(ended_at, created_at) END), '', "
-            "min(CASE WHEN state IN ('waiting', 'sending') THEN created_at END) "
-            "FROM deliveries GROUP BY channel"
-        )
-        found = {row[0]: ChannelFigures._make(row) for row in rows}
-        for channel, figures in found.items():
-            said = self._rows(
-                "SELECT detail FROM deliveries WHERE channel = ? AND detail <> '' "
-                "ORDER BY number DESC LIMIT 1",
-                channel,
-            )
-            found[channel] = figures._replace(last_detail=said[0][0] if said else "")
-        return found
-
-    def _rows(self, statement: str, *values: object) -> Sequence[Any]:
-        with self._place.explained():
-            return self._connection.exec_driver_sql(statement, tuple(values)).all()

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from portcullis.alerts import sparing
 from portcullis.alerts.alert import (
+    TEXTS,
     Alert,
     Signal,
     Silence,
@@ -18,14 +20,14 @@ from portcullis.alerts.alert import (
     Terms,
     Told,
     alert_of,
+    as_shown,
     rank,
     worse,
 )
 from portcullis.alerts.book import Book, Telling, Unknown, Why
 from portcullis.alerts.kinds import BY_NAME, GATE_KINDS
 from portcullis.domain.bounds import forget_oldest
-from portcullis.domain.model import HOUR, MINUTE, SECOND
-from portcullis.domain.session import opening
+from portcullis.domain.model import DAY, HOUR, MINUTE, SECOND
 
 CRITICAL_SILENCE_MAX = 4 * HOUR
 OVER_WINDOW = 10 * SECOND
@@ -34,8 +36,12 @@ CALM = 5 * MINUTE
 and its channels, which believe that it stands, are not told anew.
 """
 
+GATES = tuple(Signal(kind=kind, at=0).fingerprint for kind in GATE_KINDS)
 LOOK_AGAIN = 30 * SECOND
 ENDED_MAX = 2_000
+LOOK_EVERY = 64
+"""So many alerts between two looks for what can leave the book: a look passes all of them."""
+
 SILENCES_MAX = 1_000
 LATELY_MAX = 2_000
 
@@ -54,6 +60,7 @@ class Policy:
 
     def take(self, signal: Signal, now: int) -> Alert | None:
         """Let a signal begin, renew or end an alert; the alert, None where there is none."""
+        signal = as_shown(signal)
         known = self.book.open.get(signal.fingerprint)
         alert = self.book.alerts.get(known) if known else None
         if alert is None:
@@ -66,7 +73,7 @@ class Policy:
             self._over(alert, signal, now)
         elif signal.state == "replaced":
             self._end(alert, now)
-            alert.due.clear()
+            _tell_nobody(alert)
         else:
             self._renew(alert, signal, now)
         return alert
@@ -88,12 +95,14 @@ class Policy:
         alert = self.book.alerts.get(self.book.lately.get(signal.fingerprint, ""))
         if alert is None or alert.is_open or now - alert.resolved_at >= CALM:
             return None
-        return alert
+        # Whoever was told that the gate is open again must hear at once that it is not.
+        believed_over = alert.kind in GATE_KINDS and any(t.over for t in alert.told.values())
+        return None if believed_over else alert
 
     def _reopen(self, alert: Alert, signal: Signal, now: int) -> Alert:
         del self.book.lately[alert.fingerprint]
         self.book.open[alert.fingerprint] = alert.id
-        seen = alert.acknowledged_at > alert.first_at
+        seen = alert.acknowledged_at > 0
         alert.state, alert.resolved_at = ("acknowledged" if seen else "firing"), 0
         before, alert.due = alert.due, {}
         if not seen:
@@ -106,8 +115,9 @@ class Policy:
                 alert.due.pop(channel, None)
             else:
                 alert.due[channel] = max(now, told.last_at + terms.repeat)
-        if alert.held:
-            alert.due |= {channel: at for channel, at in before.items() if channel not in alert.due}
+        for channel, at in before.items():
+            if channel in alert.held_back:
+                alert.due.setdefault(channel, at)
         self._renew(alert, signal, now)
         self.book.changed[alert.id] = None
         return alert
@@ -124,16 +134,7 @@ class Policy:
                 alert.due[each.channel] = min(at, alert.due.get(each.channel, at))
 
     def _renew(self, alert: Alert, signal: Signal, now: int) -> None:
-        for field in (
-            "message",
-            "cause",
-            "action",
-            "formula",
-            "measured",
-            "limit",
-            "flat",
-            "until",
-        ):
+        for field in (*TEXTS, "flat"):
             value = getattr(signal, field)
             if value:
                 setattr(alert, field, value)
@@ -143,7 +144,7 @@ class Policy:
         alert.subjects = signal.subjects or alert.subjects
         severity = signal.severity or BY_NAME[alert.kind].severity
         if worse(severity, alert.severity):  # the only thing that speaks again after a person has
-            alert.severity, alert.state = severity, "firing"
+            alert.severity, alert.state, alert.acknowledged_at = severity, "firing", 0
             self._announce(alert, now)
 
     def _over(self, alert: Alert, signal: Signal, now: int) -> None:
@@ -158,6 +159,7 @@ class Policy:
             for channel, at in alert.due.items()
             if self._is_told_all_the_same(alert, channel, at, now)
         }
+        alert.held_back = {channel: None for channel in alert.held_back if channel in alert.due}
         for channel, told in alert.told.items():
             if not told.over:
                 alert.due[channel] = now + (CALM if by_itself else OVER_WINDOW)
@@ -170,7 +172,9 @@ class Policy:
         if told is not None:  # again, after that it was over: soon enough
             return told.over and always
         matters = always or (alert.severity == "critical" and not alert.told)
-        return alert.held or (matters and at <= now + self.terms.of(alert.severity).window)
+        return channel in alert.held_back or (
+            matters and at <= now + self.terms.of(alert.severity).window
+        )
 
     def _end(self, alert: Alert, now: int) -> None:
         alert.state, alert.resolved_at = "resolved", now
@@ -178,7 +182,8 @@ class Policy:
 
     def _forget(self) -> None:
         """Alerts that are over and told leave the book; they stay in the store."""
-        if len(self.book.alerts) > ENDED_MAX + len(self.book.open):
+        many = len(self.book.alerts)
+        if many > ENDED_MAX + len(self.book.open) and many % LOOK_EVERY == 0:
             over = {k: a for k, a in self.book.alerts.items() if not a.is_open and not a.due}
             kept = dict(over)
             forget_oldest(kept, ENDED_MAX // 2)
@@ -187,10 +192,10 @@ class Policy:
 
     # --- what people ask ------------------------------------------------------------------------
 
-    def acknowledge(self, name: str, by: str, note: str, now: int) -> Alert:
+    def acknowledge(self, name: str, by: str, note: str, now: int, *, over: bool = False) -> Alert:
         """Somebody has seen it: no reminder, no further channel. Raises Unknown.
 
-        What is over stays over; what ends by a person ends here.
+        What is over stays over; what ends by a person, or is said to be `over`, ends here.
         """
         alert = self._alert(name)
         if not alert.is_open:
@@ -198,8 +203,8 @@ class Policy:
         self.book.changed[name] = None
         alert.acknowledged_by, alert.acknowledged_at, alert.note = by, now, note
         alert.state = "acknowledged"
-        alert.due.clear()
-        if BY_NAME[alert.kind].ends == "person":
+        _tell_nobody(alert)
+        if over or BY_NAME[alert.kind].ends == "person":
             self._end(alert, now)
         return alert
 
@@ -220,7 +225,8 @@ class Policy:
         for each in silence.kept_back:
             alert = self.book.alerts.get(each)
             if alert is not None:
-                alert.due = {channel: min(at, now) for channel, at in alert.due.items()}
+                held = alert.held_back
+                alert.due |= {c: min(at, now) for c, at in alert.due.items() if c in held}
                 self.book.changed[each] = None
 
     def subscribe(self, subscription: Subscription) -> None:
@@ -250,6 +256,8 @@ class Policy:
     def due(self, now: int) -> list[Telling]:
         """The messages that are due, each alert of them marked as told."""
         self._lapse(now)
+        for name in [n for n, each in self.book.silences.items() if each.end + DAY <= now]:
+            del self.book.silences[name]
         by_channel: dict[str, list[Alert]] = {}
         for alert in self.book.alerts.values():
             for channel, at in list(alert.due.items()):
@@ -275,7 +283,7 @@ class Policy:
         for alert in self.book.alerts.values():
             lapses = self._lapses_at(alert)
             if lapses and lapses <= now:
-                alert.state = "firing"
+                alert.state, alert.acknowledged_at = "firing", 0
                 for told in alert.told.values():
                     told.times = 0
                 self._announce(alert, now)
@@ -286,29 +294,37 @@ class Policy:
         self.book.changed[alert.id] = None
         if alert.only:  # whoever asked for it waits
             return True
-        if alert.is_open and self._is_said_by_another(alert):
+        if not self._is_for(alert, channel):  # what was subscribed is so no longer
+            alert.due.pop(channel)
+            alert.held_back.pop(channel, None)
+            return False
+        if alert.is_open and self._is_said_by_another(alert, channel):
             alert.due[channel] = now + LOOK_AGAIN
             return False
         until = self._silent_until(alert, now)
         if until is None and alert.severity != "critical":
-            until = self._quiet_until(alert, channel, now) or self._storm_until(channel, now)
+            until = sparing.quiet_until(self.subscriptions, alert, channel, now)
+            until = until or sparing.storm_until(self.book, self.terms, channel, now)
         if until is None:
             return True
-        alert.due[channel], alert.held = until, True
+        alert.due[channel], alert.held_back[channel] = until, None
         return False
 
-    def _is_said_by_another(self, alert: Alert) -> bool:
-        """Whether a gate that was shut for it told of it."""
-        return bool(alert.subject) and any(
-            other.kind in GATE_KINDS
-            and alert.subject in other.subjects
-            and other.kind != alert.kind
-            for other in self._open()
-        )
+    def _is_for(self, alert: Alert, channel: str) -> bool:
+        return any(each.channel == channel and each.wants(alert) for each in self.subscriptions)
 
-    def _open(self) -> Iterator[Alert]:
-        for name in self.book.open.values():
-            yield self.book.alerts[name]
+    def _is_said_by_another(self, alert: Alert, channel: str) -> bool:
+        """Whether the channel is told of a gate that was shut for it."""
+        if not alert.subject:
+            return False
+        names = (self.book.open.get(fingerprint) for fingerprint in GATES)
+        gates = (self.book.alerts[name] for name in names if name)
+        return any(
+            alert.subject in gate.subjects
+            and gate.kind != alert.kind
+            and self._is_for(gate, channel)
+            for gate in gates
+        )
 
     def _silent_until(self, alert: Alert, now: int) -> int | None:
         ends = []
@@ -318,32 +334,6 @@ class Policy:
                 if alert.id not in silence.kept_back:
                     silence.kept_back.append(alert.id)
         return max(ends, default=None)
-
-    def _quiet_until(self, alert: Alert, channel: str, now: int) -> int | None:
-        """The end of the quiet hours, where every subscription that wants it has them now."""
-        ends = []
-        for each in self.subscriptions:
-            if each.channel == channel and each.wants(alert):
-                is_quiet, changes = (
-                    opening(now, (each.quiet,), None) if each.quiet else (False, None)
-                )
-                if not is_quiet or changes is None:
-                    return None
-                ends.append(changes)
-        return min(ends, default=None)
-
-    def _storm_until(self, channel: str, now: int) -> int | None:
-        """A channel that had its messages is spared for the whole time, then told all in one."""
-        until = self.book.storms.get(channel, 0)
-        if until > now:
-            return until
-        since = now - self.terms.storm_within
-        lately = [at for at in self.book.sent.get(channel, ()) if at > max(since, until)]
-        self.book.sent[channel] = lately
-        if len(lately) < self.terms.storm_messages:
-            return None
-        self.book.storms[channel] = now + self.terms.storm_within
-        return self.book.storms[channel]
 
     def _messages(self, channel: str, alerts: list[Alert], now: int) -> Iterator[Telling]:
         groups: dict[tuple[Why, str], list[Alert]] = {}
@@ -365,11 +355,14 @@ class Policy:
         found = []
         for alert in self.book.alerts.values():
             waits = alert.due.get(channel, 0) - now
-            fresh = alert.topic == topic and channel not in alert.told and not alert.held
+            fresh = channel not in alert.told and channel not in alert.held_back
             if (
                 fresh
+                and alert.topic == topic
                 and 0 < waits <= self.terms.of(alert.severity).window
-                and (not self._is_said_by_another(alert) and self._silent_until(alert, now) is None)
+                and self._is_for(alert, channel)
+                and not self._is_said_by_another(alert, channel)
+                and self._silent_until(alert, now) is None
             ):
                 self._note_told(alert, channel, now)
                 found.append(alert)
@@ -380,7 +373,7 @@ class Policy:
         by_itself = BY_NAME[alert.kind].ends == "itself"
         if told is not None and not told.over and not alert.is_open and not by_itself:
             return "over"
-        if alert.held:
+        if channel in alert.held_back:
             return "digest"
         again = told is not None and told.times and not told.over
         return "reminder" if again else "new"
@@ -395,5 +388,9 @@ class Policy:
             alert.due[channel] = now + terms.repeat
         else:
             alert.due.pop(channel, None)
-        if not alert.due:
-            alert.held = False
+        alert.held_back.pop(channel, None)
+
+
+def _tell_nobody(alert: Alert) -> None:
+    alert.due.clear()
+    alert.held_back.clear()

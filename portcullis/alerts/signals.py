@@ -16,6 +16,7 @@ from portcullis.alerts.memory import Found, Held, Memory, Place, signal
 from portcullis.domain.events import (
     AlertRaised,
     AuthorizationLost,
+    BoundReached,
     BreachFound,
     CommandConcluded,
     CommandIssued,
@@ -72,7 +73,8 @@ def _mode(_memory: Memory, place: Place, event: ModeChanged) -> Found:
         return []
     if event.after == "ACTIVE":
         told = f"opened by {event.by}: {event.why}" if event.by else f"open: {event.why}"
-        over = [signal(kind, place, state="resolved", message=told) for kind in GATE_KINDS]
+        ended = (*GATE_KINDS, "capital_inconsistent")  # of what the worker itself saw of capital
+        over = [signal(kind, place, state="resolved", message=told) for kind in ended]
         if not event.by:
             return over
         return [*over, signal("mode_released", place, subject=str(place.position), message=told)]
@@ -208,7 +210,6 @@ def _data_fault(_memory: Memory, place: Place, event: DataFault) -> Found:
 def _started(memory: Memory, place: Place, event: WorkerStarted) -> Found:
     memory.stopped = False
     memory.unclean = 0 if event.clean else place.position
-    memory.breaches.clear()
     return []
 
 
@@ -247,6 +248,11 @@ def _heard(memory: Memory, place: Place) -> Found:
     return [signal("worker_silent", place, state="resolved", message="the worker writes again")]
 
 
+def _bound(_memory: Memory, place: Place, event: BoundReached) -> Found:
+    told = f"{event.bound} reached {event.limit}: {event.detail}"
+    return [signal("bound_reached", place, subject=event.bound, message=told)]
+
+
 def _restored(_memory: Memory, place: Place, event: LedgerRestored) -> Found:
     told = f"from {event.backup} up to event {event.position} by {event.by}: {event.reason}"
     return [signal("ledger_restored", place, subject=event.backup, message=told)]
@@ -279,6 +285,7 @@ _HANDLERS: dict[Any, Callable[[Memory, Place, Any], Found]] = {
     WorkerStarted: _started,
     WorkerStopped: _stopped,
     WorkerFailed: _failed,
+    BoundReached: _bound,
     LedgerRestored: _restored,
     RulesLoaded: _rules,
 }

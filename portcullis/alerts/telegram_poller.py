@@ -132,9 +132,9 @@ class Poller:
             self.bot.answer_button(said.pressed, turn.toast or result or turn.signed)
         if turn.edits and done:
             self._sign(turn, said, result)
-        elif turn.reply or result:
+        elif answer := turn.reply or result or turn.signed:
             buttons = turn.buttons if turn.reply else ()
-            self.bot.say(said.chat, turn.reply or result, buttons, thread=said.thread)
+            self.bot.say(said.chat, answer, buttons, thread=said.thread)
 
     def _carried_out(self, action: Action | None) -> tuple[str, bool]:
         """The result in words, and whether it was done."""

@@ -1,7 +1,7 @@
 """An alert as a person reads it: what, how sure, what it means for the account, what to do.
 
-Pure. The accounts' ids leave the machine masked. What does not fit is cut from the end, and the
-message says so.
+Pure. The accounts' ids leave the machine masked. Where a message is too long, what others wrote is
+cut first; what does not fit then is cut from the end, and the message says so.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from portcullis.domain.model import MICRO
 CUT = "\n... cut; the rest: portcullis alert list"
 SHORT_ACCOUNT = 6
 LISTED_MAX = 30
+TEXTS = 6
+"""So many parts of a message are free text: each has this part of the room where it is short."""
 
 
 class Text(NamedTuple):
@@ -30,10 +32,12 @@ class Text(NamedTuple):
 def text_of(telling: Telling, limit: int, head: str, accounts: Iterable[str] = ()) -> Text:
     """The message of a telling, its body within `limit` characters; `head` names the ledger's."""
     title = _title(telling)
-    alone = len(telling.alerts) == 1
-    body = _whole(telling.alerts[0]) if alone else _listed(telling.alerts)
-    body = f"{body}\n{head}" if head else body
     names = [*accounts, *(alert.account for alert in telling.alerts if alert.account)]
+    alone = len(telling.alerts) == 1
+    body = _whole(telling.alerts[0], names) if alone else _listed(telling.alerts)
+    if alone and len(body) + len(head) >= limit:  # what it is answered by matters more
+        body = _whole(telling.alerts[0], names, limit // TEXTS)
+    body = f"{body}\n{head}" if head else body
     title, body = masked_in(title, names), masked_in(body, names)
     return Text(title, body if len(body) <= limit else body[: max(0, limit - len(CUT))] + CUT)
 
@@ -68,7 +72,8 @@ def _title(telling: Telling) -> str:
     return f"[{mark}] {first.title}{account}{others}"
 
 
-def _whole(alert: Alert) -> str:
+def _whole(alert: Alert, names: Sequence[str], most: int | None = None) -> str:
+    """Every row; of what others wrote `most` characters each."""
     rows = [
         ("", alert.message),
         ("Account", alert.account or ""),
@@ -86,7 +91,15 @@ def _whole(alert: Alert) -> str:
         ("Run", alert.link),
         ("Read", BY_NAME[alert.kind].runbook),
     ]
-    return "\n".join(f"{name}: {value}" if name else value for name, value in rows if value)
+    # What follows in a text of its own lines must not look like a line of ours.
+    # Masked before it is cut: part of an account's id would be none to the mask.
+    texts = ((name, _short(masked_in(value, names), most)) for name, value in rows if value)
+    shown = ((name, value.replace("\n", "\n  ")) for name, value in texts)
+    return "\n".join(f"{name}: {value}" if name else value for name, value in shown)
+
+
+def _short(text: str, most: int | None) -> str:
+    return text if most is None or len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _since(alert: Alert) -> str:
@@ -109,10 +122,14 @@ def _line(alert: Alert) -> str:
     until = f"; {alert.until}" if alert.until and alert.is_open else ""
     return (
         f"- {clock(alert.first_at)} {alert.severity.upper()}{over}{account} "
-        f"{alert.title}: {alert.message}{flat}{until} ({alert.id})"
+        f"{alert.title}: {' '.join(alert.message.split())}{flat}{until} ({alert.id})"
     )
 
 
 def clock(at: int) -> str:
-    """`2026-11-30 12:00:05 UTC`."""
-    return datetime.fromtimestamp(at // MICRO, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    """`2026-11-30 12:00:05 UTC`; what is no time of any calendar is shown as a number."""
+    try:
+        moment = datetime.fromtimestamp(at // MICRO, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{at} us"
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -21,6 +21,8 @@ from portcullis.api import (
     health,
     key_routes,
     lately,
+    monitors,
+    pages,
     problems,
     views,
 )
@@ -36,10 +38,12 @@ ROUTERS = (
     events.router,
     views.router,
     lately.router,
+    monitors.router,
     alert_routes.router,
     control.router,
     configuration.router,
     key_routes.router,
+    pages.router,
 )
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 DESCRIPTION = (
@@ -105,7 +109,8 @@ def build(here: Here, log: Callable[[Asked], None]) -> ASGIApp:
             expose_headers=["X-Request-Id", "Retry-After"],
         )
     terms = GuardTerms(names, frozenset(known.api_origin_list), known.api_body_max)
-    return Guard(app, terms, gatekeeper, log, time.monotonic)
+    app.state.gatekeeper, app.state.boards = gatekeeper, {}
+    return Guard(app, terms, gatekeeper, here.sessions, log, time.monotonic)
 
 
 @asynccontextmanager
@@ -130,9 +135,9 @@ def _with_keys(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _only_problems(responses: dict[str, Any]) -> None:
-    """A refusal is never plain JSON; the framework adds that beside every shape."""
+    """A refusal comes in no other form; the framework adds that of the route beside it."""
     for code, response in responses.items():
         content = response.get("content", {})
-        shape = content.get("application/json", {}).get("schema", {}).get("$ref", "")
-        if code >= "400" and shape.endswith("/ProblemDetails"):
-            del content["application/json"]
+        for kind in [kind for kind in content if code >= "400" and kind != problems.MEDIA_TYPE]:
+            if "ProblemDetails" in str(content[kind]) or kind != "application/json":
+                del content[kind]

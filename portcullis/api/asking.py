@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from starlette.concurrency import run_in_threadpool
 
-from portcullis.alerts.outbox import AlertReader, is_begun
+from portcullis.alerts.alert_reader import AlertReader, is_begun
 from portcullis.api.access import Caller
 from portcullis.api.here import Here, in_ledger
 from portcullis.api.keys import signing_time

@@ -67,7 +67,7 @@ class Gatekeeper:
         key = self._keys.named_by(text)
         state = "unknown" if key is None else key.state(self._now())
         if key is None or state != "valid":
-            self._failed(address)
+            self.failed(address)
             self._count(self._per_address, address)
             named = "" if key is None else f" {key.id}"
             return caller._replace(refusal=f"the key{named} is {state}")
@@ -80,7 +80,7 @@ class Gatekeeper:
             what = "key" if limit is self._per_key else "address"
             raise too_many(f"more than {limit.amount} requests a minute by one {what}", wait)
 
-    def _failed(self, address: str) -> None:
+    def failed(self, address: str) -> None:
         """Count a wrong key; raises Problem while the address has to wait. Waiting grows."""
         now = self._monotonic()
         before = self._failures.pop(address, Failures(0, now, 0.0))

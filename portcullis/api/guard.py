@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from portcullis.api.access import NOBODY, Caller
 from portcullis.api.gatekeeper import Gatekeeper
 from portcullis.api.problems import Problem, of_ours
+from portcullis.api.sessions import Sessions
 from portcullis.errors import PortcullisError
 
 TARGET_MAX = 4_096
@@ -20,6 +21,10 @@ PARAMETERS_MAX = 32
 BODY_SECONDS = 10.0
 SEND_SECONDS = 30.0
 WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+FORMS = frozenset(("/signin", "/signout"))
+"""Where a browser's form comes in; everything else takes JSON, which no form can send."""
+
 LOGGED_MAX = 500
 CLOSE = {"Connection": "close"}
 HEADERS = (
@@ -40,7 +45,9 @@ class GuardTerms(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A line of the request log. `took` in seconds; `sent` in bytes."""
+    """A line of the request log. `took` in seconds; `sent` in bytes; `route` is the pattern that
+    the path fitted, if any.
+    """
 
     request_id: str
     method: str
@@ -51,6 +58,7 @@ class Asked(NamedTuple):
     sent: int
     took: float
     refusal: str
+    route: str = "none"
 
 
 class _Exchange:
@@ -85,10 +93,12 @@ class Guard:
         app: ASGIApp,
         terms: GuardTerms,
         gatekeeper: Gatekeeper,
+        sessions: Sessions,
         log: Callable[[Asked], None],
         monotonic: Callable[[], float],
     ) -> None:
         self._app, self._terms, self._gatekeeper = app, terms, gatekeeper
+        self._sessions = sessions
         self._log, self._monotonic = log, monotonic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,9 +120,12 @@ class Guard:
         try:
             headers = _headers(scope)
             self._refuse(scope, headers)
-            exchange.caller = self._gatekeeper.identify(exchange.caller.address, headers)
+            caller = self._gatekeeper.identify(exchange.caller.address, headers)
+            if caller.role is None and not caller.refusal:
+                caller = self._sessions.caller(headers, scope["method"], caller)
+            exchange.caller = caller
             exchange.refusal = exchange.caller.refusal
-            body = await self._body(scope["method"], headers, receive)
+            body = await self._body(scope, headers, receive)
         except (Problem, PortcullisError) as error:
             # The latter: the file of keys cannot be read, and nobody gets in.
             problem = error if isinstance(error, Problem) else of_ours(error)
@@ -146,7 +159,7 @@ class Guard:
                 403, "pages of other origins may not ask", remedy="set PORTCULLIS_API_ORIGINS"
             )
 
-    async def _body(self, method: str, headers: Mapping[str, str], receive: Receive) -> bytes:
+    async def _body(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> bytes:
         """The whole body, which is small; refused before it is read where it says its length."""
         most, length = self._terms.body_max, headers.get("content-length", "0")
         too_long = Problem(413, f"more than {most} bytes", headers=CLOSE)
@@ -169,15 +182,15 @@ class Guard:
         except TimeoutError:
             what = f"the body did not come within {BODY_SECONDS:.0f} s"
             raise Problem(408, what, headers=CLOSE) from None
-        if method in WITH_BODY:
-            _refuse_media(headers, found)
+        if scope["method"] in WITH_BODY:
+            _refuse_media(FORM if scope["path"] in FORMS else JSON, headers, found)
         return bytes(found)
 
 
-def _refuse_media(headers: Mapping[str, str], body: bytearray) -> None:
+def _refuse_media(wanted: str, headers: Mapping[str, str], body: bytearray) -> None:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if body and kind != "application/json":
-        raise Problem(415, "send application/json", headers={"Accept": "application/json"})
+    if body and kind != wanted:
+        raise Problem(415, f"send {wanted}", headers={"Accept": wanted})
     try:
         body.decode()
     except UnicodeDecodeError as error:
@@ -233,4 +246,5 @@ def _line(scope: Scope, exchange: _Exchange, took: float) -> Asked:
         exchange.sent,
         took,
         exchange.refusal[:LOGGED_MAX],
+        getattr(scope.get("route"), "path", "none"),
     )

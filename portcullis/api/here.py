@@ -13,8 +13,10 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from portcullis.api.keys import KeyFile
+from portcullis.api.meters import Meters
 from portcullis.api.problems import Problem
 from portcullis.api.seen import Seen
+from portcullis.api.sessions import Sessions
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
 from portcullis.errors import PortcullisError
@@ -99,6 +101,8 @@ class Here(NamedTuple):
     keys: KeyFile
     seen: Seen
     readers: Readers
+    meters: Meters
+    sessions: Sessions
     links: dict[str, Any]
     stopping: threading.Event
     started: int
@@ -109,11 +113,14 @@ class Here(NamedTuple):
 
 def make_here(settings: Settings, say: Callable[[str], None] = lambda _: None) -> Here:
     now = SystemClock().now
+    keys = KeyFile(settings.home_path)
     return Here(
         settings,
-        KeyFile(settings.home_path),
+        keys,
         Seen(settings, time.monotonic),
         Readers(settings),
+        Meters(settings.home_path, lambda: _reader(settings), now),
+        Sessions(keys, now),
         {},
         threading.Event(),
         now(),
@@ -121,6 +128,10 @@ def make_here(settings: Settings, say: Callable[[str], None] = lambda _: None) -
         time.monotonic,
         say,
     )
+
+
+def _reader(settings: Settings) -> LedgerReader | None:
+    return open_reader(settings) if has_ledger(settings) else None
 
 
 def here_of(request: Request) -> Here:

@@ -23,7 +23,9 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from portcullis.api.app import build
+from portcullis.api.guard import Asked
 from portcullis.api.here import make_here
+from portcullis.api.meters import Answered, Meters
 from portcullis.api.problems import MEDIA_TYPE, Problem
 from portcullis.api.request_log import RequestLog
 from portcullis.config.settings import Settings
@@ -153,7 +155,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     here = make_here(settings, say)
     with contextlib.closing(RequestLog(settings.home_path / "logs", here.now)) as log:
         config = uvicorn.Config(
-            build(here, log.write),
+            build(here, lambda asked: _note(asked, log, here.meters)),
             host=settings.api_host,
             port=settings.api_port,
             http=PatientNoLonger,
@@ -179,6 +181,14 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         form = "https" if secured else "http"
         where = f"the API listens on {form}://{settings.api_host}:{settings.api_port}"
         Server(config, lambda: say(where), here.stopping.set).run([listening])
+
+
+def _note(asked: Asked, log: RequestLog, meters: Meters) -> None:
+    """Keep a request, and count it."""
+    log.write(asked)
+    meters.answered(
+        Answered(asked.method, asked.route, asked.status, asked.took, asked.sent, asked.request_id)
+    )
 
 
 def refuse_plain(settings: Settings) -> dict[str, Any]:

@@ -355,3 +355,16 @@ class KeyBody(Body):
 
 class RotateBody(Body):
     overlap_hours: int = Field(24, ge=0, le=720, description="How long the old key still holds")
+
+
+class MetricsShown(Shape):
+    """What is measured, by name; durations with their percentiles."""
+
+    as_of: str
+    metrics: dict[str, dict[str, Any]]
+
+
+class Objectives(Shape):
+    """The objectives, and how they stand since the processes started."""
+
+    slos: list[dict[str, Any]]

@@ -10,8 +10,8 @@ import typer
 
 from portcullis.alerts import configured
 from portcullis.alerts.alert import Subscription
+from portcullis.alerts.alert_reader import AlertReader, ChannelFigures, is_begun
 from portcullis.alerts.kinds import SEVERITIES, TOPICS
-from portcullis.alerts.outbox import AlertReader, ChannelFigures, is_begun
 from portcullis.alerts.quiet_hours import NotHours, quiet_hours, shown
 from portcullis.alerts.words import clock
 from portcullis.cli import context

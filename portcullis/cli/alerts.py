@@ -10,8 +10,10 @@ import typer
 from rich.text import Text
 
 from portcullis.alerts.alert import Alert
+from portcullis.alerts.alert_reader import AlertReader, is_begun
+from portcullis.alerts.asked import silence_name
 from portcullis.alerts.kinds import BY_NAME, TOPICS
-from portcullis.alerts.outbox import AlertReader, Delivery, is_begun
+from portcullis.alerts.outbox import Delivery
 from portcullis.alerts.shown import as_shown
 from portcullis.alerts.words import clock
 from portcullis.cli import alert_channels, context
@@ -83,6 +85,7 @@ def show_alert(alert: str, output: Form = FormOption) -> None:
 def acknowledge(
     alert: str,
     note: str = typer.Option("seen", "--note", help="what you say to it; kept in the ledger"),
+    over: bool = typer.Option(False, "--over", help="it is mended, and nothing else will say so"),
     output: Form = FormOption,
 ) -> None:
     """Say that you have seen it: no reminder comes, and no further channel is told."""
@@ -91,7 +94,7 @@ def acknowledge(
     if not found.is_open:
         show(as_shown(found), output, lambda _: console.print(f"{alert} is over already"))
         return
-    told = context.ask_sender("acknowledge", note, alert=alert)
+    told = context.ask_sender("acknowledge", note, alert=alert, over=over or None)
     show(told, output, lambda _: console.print(f"{alert} acknowledged: {found.title}"))
 
 
@@ -148,8 +151,8 @@ def try_channel(
 
 
 def _test_delivery(store: AlertReader, request_id: str) -> Delivery | None:
-    for alert in store.alerts(everything=True, limit=20):
-        if alert.kind == "test" and alert.subject == request_id:
+    for alert in store.tests():
+        if alert.subject == request_id:
             return next(iter(store.deliveries(alert.id)), None)
     return None
 
@@ -185,7 +188,7 @@ def silence(
         account=account,
         critical=critical or None,
     )
-    name = told["request_id"][:8]
+    name = silence_name(told["request_id"])
     show({**told, "silence": name}, output, lambda _: console.print(f"silence {name}"))
 
 

@@ -191,7 +191,7 @@ def ask_sender(verb: str, reason: str, **arguments: Any) -> dict[str, Any]:
 
 def _refused_by_sender(known: Settings, request_id: str) -> str | None:
     """Why the sender refused a request; empty when it did not, None while it has not seen it."""
-    from portcullis.alerts.outbox import AlertReader, is_begun
+    from portcullis.alerts.alert_reader import AlertReader, is_begun
 
     if not is_begun(known.home_path):
         return None

@@ -29,6 +29,7 @@ from portcullis.cli import (
     rules,
     sending,
     shipping,
+    slo,
     status,
     strategies,
     what_if,
@@ -66,6 +67,7 @@ app.add_typer(configuration.app, name="config")
 app.add_typer(accounts.app, name="account")
 app.add_typer(rules.app, name="rule")
 app.add_typer(alerts.app, name="alert")
+app.add_typer(slo.app, name="slo")
 app.add_typer(events.app, name="event")
 app.add_typer(flow.app, name="flow")
 app.add_typer(ledger.app, name="ledger")

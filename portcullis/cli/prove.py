@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -57,7 +58,8 @@ def prove(
 ) -> None:
     """Run seeded days with faults and kills; check every invariant. Ends with 1 if one broke."""
     # What is asked to end by another program ends as at Ctrl-C: with what was shown so far.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     if plant and file is not None:
         raise UsageError(
             "--mutants plants defects in seeded runs, --story replays one story",
@@ -127,6 +129,8 @@ def _run(wanted: Iterator[Ran], seeds: int, *, fail_fast: bool) -> list[Ran]:
         for each in wanted:
             runs.append(each)
             _progress(runs, seeds)
+            if _ending.is_set():
+                _end()
             if each.violations and fail_fast:
                 break
     except KeyboardInterrupt:
@@ -134,6 +138,15 @@ def _run(wanted: Iterator[Ran], seeds: int, *, fail_fast: bool) -> list[Ran]:
         if not runs:
             raise typer.Exit(INTERRUPTED) from None
     return runs
+
+
+_ending = threading.Event()
+"""An interrupt that comes in the middle of a library's own cleaning up is swallowed there."""
+
+
+def _end(*_: object) -> None:
+    _ending.set()
+    raise KeyboardInterrupt
 
 
 def _progress(runs: list[Ran], seeds: int) -> None:

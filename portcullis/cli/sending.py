@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,11 @@ from portcullis.cli import context
 from portcullis.cli.shipping import leave
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
+from portcullis.domain.alert_requests import VERBS
 from portcullis.domain.model import Verdict
 from portcullis.errors import PortcullisError, UsageError
 from portcullis.ports import InboxRequest
+from portcullis.store.inbox import WAITING_MOST
 from portcullis.store.opening import has_ledger, open_inbox, open_reader
 
 if TYPE_CHECKING:
@@ -28,7 +31,6 @@ TURN_SECONDS = 0.1
 CONFIGURE_EVERY = 2.0
 FIRST_LOOK_SECONDS = 0.2
 DRAIN_SECONDS = 5.0
-WAITING_MAX = 500
 
 
 def send() -> None:
@@ -67,7 +69,8 @@ def _run(settings: Settings, stopping: threading.Event) -> None:
             told = problem
     deadline = time.monotonic() + DRAIN_SECONDS
     while couriers.busy and time.monotonic() < deadline:
-        sender.settle(TURN_SECONDS)
+        with suppress(PortcullisError):  # what cannot be noted now waits again at the start
+            sender.settle(TURN_SECONDS)
     files.stop_listening()
     following.close()
     outbox.close()
@@ -82,7 +85,7 @@ class Around:
     def waiting(self) -> Sequence[InboxRequest]:
         inbox = open_inbox(self._settings)
         try:
-            return inbox.waiting(WAITING_MAX)
+            return inbox.waiting(WAITING_MOST, tuple(VERBS))
         finally:
             inbox.close()
 
@@ -99,11 +102,13 @@ class Files:
         self._looked_at = 0.0
         self._fault = ""
         self.operators: Mapping[int, str] = {}
+        self._paces: Mapping[str, int] = {}
+        self._channels: Mapping[str, Channel] = {}
         self._pollers: list[Poller] = []
 
     def put_in_force(self, sender: Sender) -> str:
         """Configure the sender anew where something changed; what is wrong with the files."""
-        from portcullis.alerts.configured import read_addresses, read_alerts, stamp
+        from portcullis.alerts.configured import stamp
 
         if time.monotonic() - self._looked_at < CONFIGURE_EVERY and self._stamp is not None:
             return self._fault
@@ -111,20 +116,36 @@ class Files:
         found = stamp(self._settings)
         if found == self._stamp:
             return self._fault
-        self._stamp, self._fault = found, ""
-        try:
-            configured = read_alerts(self._settings.config_path)
-            channels, faults = _channels(read_addresses(self._settings), configured.paces)
-            sender.configure(configured.terms, channels)
-            self.operators = configured.operators
-            self._listen(sender, channels)
-            self._fault = "; ".join(faults)
-        except PortcullisError as error:
-            self._fault = str(error)
+        self._stamp = found
+        faults = [*self._read_terms(sender), *self._read_channels(sender)]
+        self._listen(sender, self._channels)
+        self._fault = "; ".join(faults)
         if not self._fault:
-            names = ", ".join(channels) or "none; see `portcullis alert connect`"
+            names = ", ".join(self._channels) or "none; see `portcullis alert connect`"
             _say(f"channels: {names}")
         return self._fault
+
+    def _read_terms(self, sender: Sender) -> list[str]:
+        from portcullis.alerts.configured import read_alerts
+
+        try:
+            configured = read_alerts(self._settings.config_path)
+        except PortcullisError as error:
+            return [str(error)]
+        sender.use_terms(configured.terms)
+        self.operators, self._paces = configured.operators, configured.paces
+        return []
+
+    def _read_channels(self, sender: Sender) -> list[str]:
+        from portcullis.alerts.configured import read_addresses
+
+        try:
+            addresses = read_addresses(self._settings)
+        except PortcullisError as error:
+            return [str(error)]
+        self._channels, faults = _channels(addresses, self._paces)
+        sender.use_channels(self._channels, addresses)
+        return faults
 
     def _listen(self, sender: Sender, channels: Mapping[str, Channel]) -> None:
         """One poller for each bot, where anybody may answer it."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from portcullis.alerts.alert import Subscription
+from portcullis.alerts.alert_reader import AlertReader, ChannelFigures, is_begun
 from portcullis.alerts.channels import describe
 from portcullis.alerts.configured import read_addresses, read_alerts
 from portcullis.alerts.message import Described
-from portcullis.alerts.outbox import AlertReader, ChannelFigures, is_begun
 from portcullis.config.settings import Settings
 from portcullis.doctor.row import Row, checked
 

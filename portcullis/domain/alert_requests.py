@@ -127,7 +127,7 @@ _SUBSCRIPTION: dict[str, Check] = {
 }
 
 VERBS: dict[str, Takes] = {
-    "acknowledge": Takes({"alert": _NAME}, required=("alert",)),
+    "acknowledge": Takes({"alert": _NAME, "over": _yes_or_no}, required=("alert",)),
     "silence": Takes(
         {
             "alert": _NAME,

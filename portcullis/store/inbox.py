@@ -52,11 +52,13 @@ class StoredInbox:
                 (request_id, verb, by, role, body, asked_at),
             )
 
-    def waiting(self, limit: int) -> list[InboxRequest]:
+    def waiting(self, limit: int, verbs: Sequence[str] = ()) -> list[InboxRequest]:
+        among = f"AND verb IN ({', '.join('?' * len(verbs))}) " if verbs else ""
         with self._reading():
             found = self._driver.execute(
-                f"SELECT {_REQUEST} FROM requests WHERE outcome IS NULL ORDER BY number LIMIT ?",
-                (limit,),
+                f"SELECT {_REQUEST} FROM requests WHERE outcome IS NULL {among}"
+                "ORDER BY number LIMIT ?",
+                (*verbs, limit),
             )
             return [InboxRequest._make(row) for row in found.fetchall()]
 

@@ -106,8 +106,9 @@ class MemoryInbox:
         request = InboxRequest(number, request_id, verb, by, role, body, asked_at)
         self._requests[request_id] = self._unanswered[request_id] = request
 
-    def waiting(self, limit: int) -> list[InboxRequest]:
-        return list(islice(self._unanswered.values(), limit))
+    def waiting(self, limit: int, verbs: Sequence[str] = ()) -> list[InboxRequest]:
+        found = (r for r in self._unanswered.values() if not verbs or r.verb in verbs)
+        return list(islice(found, limit))
 
     def answer(self, answers: Sequence[InboxAnswer]) -> None:
         for answer in answers:

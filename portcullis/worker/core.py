@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import NamedTuple
 
 from portcullis.domain.engine import Engine
@@ -23,12 +24,15 @@ Effect = Callable[[AnyDecision, str], None]
 
 
 class Written(NamedTuple):
-    """What became of one fact and its decisions; `last` is the position of the last of them."""
+    """What became of one fact and its decisions; `last` is the position of the last of them,
+    `entered` when the fact came in (monotonic seconds).
+    """
 
     decisions: Sequence[AnyDecision]
     trace: str
     last: int
     error: StoreError | None
+    entered: float
 
 
 class Core:
@@ -41,6 +45,9 @@ class Core:
         self.entered = 0
         self.durable_position = writer.next_position - 1
         self.durable_at = time.now()
+        self.cycle_seconds = 0.0
+        """From the oldest fact of the newest cycle coming in to its effects."""
+
         self.troubles = Troubles()
         self._writer = writer
         self._loop = asyncio.get_running_loop()
@@ -68,7 +75,7 @@ class Core:
 
     def enter(self, fact: AnyFact, trace: str = "") -> Sequence[AnyDecision]:
         """Fold a fact and hand it to the writer; the decisions, which are not durable yet."""
-        at = self.time.now()
+        entered, at = perf_counter(), self.time.now()
         position = self._writer.next_position
         trace = trace or f"{self.engine.world.system.ledger}-{position}"
         before = self.engine.next_deadline()
@@ -81,7 +88,8 @@ class Core:
         self._idle.clear()
         last = position + len(entries) - 1
         self._writer.submit(
-            entries, lambda error: self._became_durable(Written(decisions, trace, last, error))
+            entries,
+            lambda error: self._became_durable(Written(decisions, trace, last, error, entered)),
         )
         if self.engine.next_deadline() != before:
             self.deadline_moved.set()
@@ -111,6 +119,7 @@ class Core:
     def _release(self) -> None:
         self._woken = False
         before = self.durable_position
+        oldest = self._durable[0].entered if self._durable else perf_counter()
         while self._durable:
             written = self._durable.popleft()
             self._unfinished -= 1
@@ -125,5 +134,6 @@ class Core:
         if not self._unfinished:
             self._idle.set()
         if self.durable_position != before:
+            self.cycle_seconds = perf_counter() - oldest
             for cycle in self._cycles:
                 cycle()

@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from portcullis.domain.state import State
 from portcullis.errors import PortTaken
 from portcullis.ports import LEDGER_HEADER
 from portcullis.worker.core import Core
+from portcullis.worker.meters import Meters
 
 WAITING_MAX = 5_000
 BODY_MAX = 16_384
@@ -126,7 +128,9 @@ class GateServer:
         self._number = 0
         self._process = psutil.Process()
         self._started = core.time.now()
+        self._meters = Meters(self._measured)
         core.on_decision(self._on_decision)
+        core.on_durable(lambda: self._meters.cycled(core.cycle_seconds))
 
     async def start(self) -> None:
         """Listen; raises PortTaken naming the address."""
@@ -137,6 +141,7 @@ class GateServer:
         app.router.add_get("/api/v1/accounts/{account}", self._account)
         app.router.add_get("/health", self._health)
         app.router.add_get("/healthz", self._alive)
+        app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
         try:
@@ -164,18 +169,23 @@ class GateServer:
                 waiting.set_result((decision, trace))
 
     async def _propose(self, request: web.Request) -> web.Response:
+        began = perf_counter()
         if request.content_type != "application/json":
-            return _problem(415, "send application/json")
+            return self._refused(415, "send application/json")
         try:
             proposal = msgspec.json.decode(await request.read(), type=Proposal)
             order = as_order(proposal, self._core.engine.world)
         except (msgspec.MsgspecError, Malformed) as error:
-            return _problem(422, f"the proposal cannot be understood: {error}")
+            return self._refused(422, f"the proposal cannot be understood: {error}")
         if len(self._waiting) >= WAITING_MAX:
-            return _problem(503, "too many proposals wait for the ledger; send it again")
-        return await self._judged(proposal, order)
+            return self._refused(503, "too many proposals wait for the ledger; send it again")
+        return await self._judged(proposal, order, began)
 
-    async def _judged(self, proposal: Proposal, order: OrderRequest) -> web.Response:
+    def _refused(self, status: int, why: str) -> web.Response:
+        self._meters.refused(status)
+        return _problem(status, why)
+
+    async def _judged(self, proposal: Proposal, order: OrderRequest, began: float) -> web.Response:
         self._number += 1
         trace = f"{self._core.engine.world.system.ledger}-p{self._core.last_position + 1}"
         proposal_id = proposal.id or trace
@@ -192,7 +202,10 @@ class GateServer:
                 decision, _ = await answer
         except TimeoutError:
             self._waiting.pop(trace, None)
+            self._meters.decided("unanswered", perf_counter() - began, trace)
             return _problem(503, "the decision is not durable yet; nothing was sent")
+        answered = "approved" if decision.approved else "denied"
+        self._meters.decided(answered, perf_counter() - began, trace)
         return _json(self._as_answer(decision, trace, position))
 
     def _as_answer(self, decision: ProposalAnswered, trace: str, position: int) -> dict[str, Any]:
@@ -240,6 +253,24 @@ class GateServer:
     async def _name_ledger(self, _: web.Request, answer: web.StreamResponse) -> None:
         """Whose worker answers: another home's must not be taken for one's own."""
         answer.headers[LEDGER_HEADER] = self._core.engine.state.system.ledger
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, kind = self._meters.exposed(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": kind})
+
+    def _measured(self) -> dict[str, Any]:
+        core = self._core
+        now, state = core.time.now(), core.engine.state
+        accounts = state.accounts.values()
+        return {
+            **system_overview(core.engine, now),
+            **self._figures(),
+            "now": now,
+            "accounts": len(core.engine.watches),
+            "locks": sum(len(account.locks) for account in accounts),
+            "lost_fills": sum(account.missed_fills for account in accounts),
+            "clock_offset_s": core.time.offset() / SECOND,
+        }
 
     async def _alive(self, _request: web.Request) -> web.Response:
         return _json({"status": "alive"})

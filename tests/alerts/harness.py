@@ -10,17 +10,19 @@ from typing import Any
 import msgspec
 
 from portcullis.alerts.alert import SeverityTerms, Subscription, Terms
+from portcullis.alerts.alert_reader import AlertReader
 from portcullis.alerts.carrying import Carrier
 from portcullis.alerts.channels import describe
 from portcullis.alerts.couriers import Couriers, Send
 from portcullis.alerts.following import Following
-from portcullis.alerts.outbox import AlertReader, Outbox
+from portcullis.alerts.outbox import Outbox
 from portcullis.alerts.sender import Channel, Sender
 from portcullis.clock import SystemClock
+from portcullis.domain.alert_requests import VERBS
 from portcullis.domain.events import Event, stream_of
 from portcullis.domain.model import Verdict
 from portcullis.ports import Entry
-from portcullis.store.inbox import SqliteInbox, leave_verdict
+from portcullis.store.inbox import WAITING_MOST, SqliteInbox, leave_verdict
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.reading import LedgerReader
 from portcullis.worker.requests import Asked
@@ -65,7 +67,8 @@ class Desk:
         channels = {name: Channel(a, describe(a), pace) for name, a in addresses.items()}
         if not terms.subscriptions:
             terms = msgspec.structs.replace(terms, subscriptions=told_of_everything(*addresses))
-        sender.configure(terms, channels)
+        sender.use_terms(terms)
+        sender.use_channels(channels)
         self.sender = sender
         return sender
 
@@ -107,7 +110,7 @@ class Desk:
     # --- what the sender needs besides the ledger ---------------------------------------------
 
     def waiting(self) -> Any:
-        return self.inbox.waiting(100)
+        return self.inbox.waiting(WAITING_MOST, tuple(VERBS))
 
     def leave(self, verdict: Verdict) -> None:
         leave_verdict(self.inbox, verdict, "sender")

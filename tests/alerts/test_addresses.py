@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portcullis.alerts.channels import describe, send
-from portcullis.alerts.channels.secrets import MASK, redact
+from portcullis.alerts.channels.secrets import redact
 from portcullis.alerts.message import Described, Message
+from portcullis.alerts.readable import MASK
 from portcullis.errors import UsageError
 from tests.alerts.sinks import BLUE, BOT, HOOK, TOKEN
 

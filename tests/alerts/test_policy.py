@@ -128,6 +128,15 @@ def test_what_ends_by_a_person_ends_when_it_is_acknowledged() -> None:
     assert again.id != alert.id
 
 
+def test_what_was_mended_by_hand_is_over_when_a_person_says_so() -> None:
+    subject = policy()
+    alert = subject.take(signal("enforcement_failed", account="A"), NOW)
+    subject.due(NOW)
+    subject.acknowledge(alert.id, "anna", "flat by hand", NOW + MINUTE, over=True)
+    assert not alert.is_open
+    assert run(subject, NOW + 10 * HOUR, NOW + MINUTE) == []
+
+
 def test_a_flap_within_the_window_is_not_told_but_a_breach_always_is() -> None:
     subject = policy()
     subject.take(signal("evidence_lacking", subject="x"), NOW)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from portcullis.alerts.alert_reader import AlertReader
 from portcullis.alerts.configured import FILE
-from portcullis.alerts.outbox import AlertReader, Kept, Outbox, Planned
+from portcullis.alerts.outbox import Kept, Outbox, Planned
 from portcullis.clock import SystemClock
 from portcullis.domain.events import AlertRaised, stream_of
 from portcullis.ports import Entry

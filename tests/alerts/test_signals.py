@@ -13,6 +13,7 @@ from portcullis.domain.commands import Flatten
 from portcullis.domain.events import (
     AlertRaised,
     AuthorizationLost,
+    BoundReached,
     BreachFound,
     CommandConcluded,
     CommandIssued,
@@ -75,7 +76,7 @@ def verdict(name: str, *, passed: bool = True, lasts: int = HOUR, at: int = NOW)
     return VerdictRecorded(Verdict(name, passed, at, at + lasts, "what it said", "run", "a link"))
 
 
-GATE = ("gate_fell", "shutdown", "start_failed")
+ENDED = ("gate_fell", "shutdown", "start_failed", "capital_inconsistent")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ GATE = ("gate_fell", "shutdown", "start_failed")
         (ModeChanged("STARTING", "OBSERVE_ONLY", "all start-up evidence is in"),
          [("gate_fell", "firing", "")], None),
         (ModeChanged("STARTING", "ACTIVE", "all start-up evidence is in"),
-         [(kind, "resolved", "") for kind in GATE], None),
+         [(kind, "resolved", "") for kind in ENDED], None),
         (ModeChanged("ACTIVE", "STARTING", "the worker started"), [], None),
     ],
 )  # fmt: skip
@@ -109,7 +110,7 @@ def test_a_change_of_the_mode(
 
 def test_a_person_who_opens_the_gate_is_told_of(history: History) -> None:
     found = history.say(ModeChanged("OBSERVE_ONLY", "ACTIVE", "mended", by="anna"))
-    assert [each.kind for each in found] == [*GATE, "mode_released"]
+    assert [each.kind for each in found] == [*ENDED, "mode_released"]
     assert found[-1].message == "opened by anna: mended"
 
 
@@ -278,3 +279,33 @@ def test_what_one_event_means(history: History, event: Any, kind: str, subject: 
 )
 def test_what_is_no_alert(history: History, event: Any) -> None:
     assert history.say(event) == []
+
+
+def test_a_breach_whose_command_failed_ends_with_the_one_that_takes_its_place(
+    history: History,
+) -> None:
+    history.say(breach(), issued("k1", "max_contracts"), concluded("k1", "unconfirmed"))
+    assert history.pass_time(MINUTE) == []
+    history.say(issued("k2", "max_contracts"))
+    assert brief(history.say(concluded("k2"))) == [("breach", "resolved", "max_contracts")]
+
+
+def test_a_breach_ends_though_the_worker_was_killed_meanwhile(history: History) -> None:
+    history.say(breach(), issued("k1", "max_contracts"), WorkerStarted("1", 2, False))
+    assert ("breach", "resolved", "max_contracts") in brief(history.say(concluded("k1")))
+
+
+def test_one_bound_does_not_hide_another(history: History) -> None:
+    (first,) = history.say(BoundReached("dead_man", 5, "it takes no ping"))
+    (other,) = history.say(BoundReached("troubles", 9, "many"))
+    assert first.fingerprint != other.fingerprint
+    assert first.message == "dead_man reached 5: it takes no ping"
+    assert history.say(AlertRaised("bound_reached", "warning", None, "again", "x")) == []
+
+
+def test_capital_that_the_worker_found_wrong_is_over_when_the_gate_is_open(
+    history: History,
+) -> None:
+    (wrong,) = history.say(AlertRaised("capital_inconsistent", "critical", None, "x", "y"))
+    found = history.say(ModeChanged("OBSERVE_ONLY", "ACTIVE", "mended", by="anna"))
+    assert wrong.fingerprint in {each.fingerprint for each in found if each.state == "resolved"}

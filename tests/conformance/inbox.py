@@ -32,6 +32,13 @@ def hands_out_requests_in_order(inbox: Inbox) -> None:
     assert inbox.waiting(0) == []
 
 
+def hands_out_what_is_of_some_verbs_whatever_waits_before_it(inbox: Inbox) -> None:
+    for number in range(5):
+        ask(inbox, f"r{number}")
+    inbox.ask("a1", "acknowledge", "ann", "operator", b"", 5)
+    assert [r.request_id for r in inbox.waiting(2, ("acknowledge", "silence"))] == ["a1"]
+
+
 def takes_a_request_id_once(inbox: Inbox) -> None:
     ask(inbox, "r1", b"first")
     ask(inbox, "r1", b"second")

@@ -77,7 +77,7 @@ def test_the_fail_safe_trips_when_evidence_is_bad_for_too_long(system: Running, 
             system, evidence, "the fail-safe: not good for 8 s (short here)",
             says=f"the fail-safe: {evidence}: not good", modes=("SHUTDOWN",), began=began,
         )  # fmt: skip
-        survives_a_restart(system)
+    survives_a_restart(system)  # with all evidence good, and again as long as it usually holds
     stays_shut(system)
     system.release()
 

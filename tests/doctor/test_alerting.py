@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from portcullis.alerts.alert import Subscription
+from portcullis.alerts.alert_reader import ChannelFigures
 from portcullis.alerts.configured import keep_address
 from portcullis.alerts.message import Described
-from portcullis.alerts.outbox import ChannelFigures
 from portcullis.config.settings import Settings
 from portcullis.doctor.alerting import examine, judge
 

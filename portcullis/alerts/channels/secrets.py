@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
-MASK = "***"
+from portcullis.alerts.readable import MASK, SECRETS, seen
+
 SHORT = 4
 """Characters; what is shorter is masked only where it stands alone."""
 
@@ -22,18 +23,6 @@ QUIET = ("urllib3", "requests", "apprise", "httpx", "httpcore", "smtplib", "char
 HARMLESS = frozenset(
     ("yes", "no", "true", "false", "on", "off", "text", "html", "insecure", "starttls", "ssl")
 )
-KNOWN_FORMS = tuple(
-    re.compile(form, re.IGNORECASE)
-    for form in (
-        r"(?<=bot)\d+:[\w-]{10,}",
-        r"(?<=hooks\.slack\.com/)[\w/-]+",
-        r"\bxox[a-z]-[\w-]+",
-        r"\bxapp-[\w-]+",
-        r"(?<=password=)[^&\s'\"]+",
-        r"(?<=bearer )[\w.~+/=-]+",
-        r"(?<=basic )[\w+/=-]{6,}",
-    )
-)
 _SEPARATORS = re.compile(r"[/@?&=#:,;\s]+")
 
 
@@ -42,7 +31,7 @@ def redact(text: str, address: str, shown: str = "") -> str:
 
     Without `shown` every part of the address counts as a secret.
     """
-    for form in KNOWN_FORMS:
+    for form in SECRETS:
         text = form.sub(MASK, text)
     pattern = _pattern(address, shown)
     return pattern.sub(MASK, text) if pattern else text
@@ -50,7 +39,7 @@ def redact(text: str, address: str, shown: str = "") -> str:
 
 def cleaned(reason: str, address: str, shown: str = "") -> str:
     """A reason as it may be kept and read: without secrets, and only then cut to its length."""
-    words = redact(reason, address, shown)
+    words = seen(redact(reason, address, shown))
     return words if len(words) <= REASON_MAX else words[: REASON_MAX - 1] + "…"
 
 

@@ -1,0 +1,241 @@
+"""What the dashboard shows, gathered once a second for everybody who looks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from portcullis.alerts import configured
+from portcullis.alerts.alert_reader import AlertReader, is_begun
+from portcullis.alerts.shown import as_shown
+from portcullis.api.drawing import curve, strip
+from portcullis.api.here import Here
+from portcullis.api.monitors import families
+from portcullis.api.problems import Problem
+from portcullis.config.orchestrator import prefect_address
+from portcullis.domain.events import (
+    AccountReported,
+    CommandConcluded,
+    CommandIssued,
+    DayRolled,
+    Event,
+    TradeReported,
+    VerdictRecorded,
+    decode,
+)
+from portcullis.domain.model import MICRO
+from portcullis.domain.money import duration
+from portcullis.errors import PortcullisError
+from portcullis.ports import StoredEvent
+from portcullis.slo.current import standings
+from portcullis.store.reading import EventFilter, LedgerReader
+
+LASTS = 1.0
+BEATS = 60
+DRILLS = ("restore", "backup", "shipped", "event_log", "ledger_rows", "snapshot")
+DRILLS_SHOWN = 12
+ENFORCED = 15
+LOOKED_AT = 60_000
+ALERTS_SHOWN = 40
+TIMELINE = 60
+POINTS = 400
+TIMELINE_KINDS = (
+    "breach_found", "lock_set", "lock_ended", "command_issued", "command_concluded",
+    "proposal_answered", "alert_raised", "trade_reported", "day_rolled",
+)  # fmt: skip
+
+
+class Board:
+    """The newest of everything, kept for `LASTS` seconds."""
+
+    def __init__(self, here: Here, draw: Callable[[dict[str, Any]], str]) -> None:
+        self._here, self._draw = here, draw
+        self._lock = asyncio.Lock()
+        self._until = 0.0
+        self._page = ("", "")
+
+    async def page(self) -> tuple[str, str]:
+        """The drawn board and its stamp."""
+        here = self._here
+        if here.monotonic() >= self._until:
+            async with self._lock:
+                if here.monotonic() >= self._until:
+                    seen = await here.seen.status()
+                    html = await asyncio.to_thread(lambda: self._draw(gather(here, seen)))
+                    self._page = (html, hashlib.sha256(html.encode()).hexdigest()[:24])
+                    self._until = here.monotonic() + LASTS
+        return self._page
+
+
+def gather(here: Here, seen: dict[str, Any]) -> dict[str, Any]:
+    """Everything of the first page. What cannot be read is left out, and named in `missing`."""
+    missing: list[str] = []
+    body: dict[str, Any] = {
+        "seen": seen,
+        "accounts": sorted(seen.get("accounts", ()), key=_risk, reverse=True),
+        "evidence": sorted(seen.get("evidence", ()), key=_worst_evidence),
+        "prefect": prefect_address(here.settings) if here.settings.operations else "",
+        "missing": missing,
+        **{name: [] for name in ("alerts", "channels", "enforced", "drills", "slos")},
+        "beats": "",
+        "beat_at": 0,
+    }
+    looks: tuple[tuple[str, Callable[[], dict[str, Any]]], ...] = (
+        ("the ledger", lambda: _of_ledger(here)),
+        ("alerts", lambda: _of_alerts(here)),
+        ("objectives", lambda: {"slos": standings(families(here))}),
+    )
+    for name, look in looks:
+        try:
+            body |= look()
+        except (PortcullisError, Problem) as error:
+            missing.append(f"{name}: {error}")
+    return body
+
+
+def _risk(account: dict[str, Any]) -> tuple[int, int]:
+    used = max((row["used"] for row in account["distances"]), default=0)
+    return (len(account["locks"]) > 0, used)
+
+
+def _worst_evidence(row: dict[str, Any]) -> tuple[bool, bool, int]:
+    return (row["state"] == "passing", not row["required"], row.get("expires_at", 0))
+
+
+# --- from the ledger ------------------------------------------------------------------------------
+
+
+def _newest(reader: LedgerReader, where: EventFilter, most: int) -> list[tuple[StoredEvent, Event]]:
+    after = max(0, reader.head().position - LOOKED_AT)
+    found = []
+    for row in reader.events(where, after=after, newest_first=True):
+        found.append((row, decode(row.payload)))
+        if len(found) == most:
+            break
+    return found
+
+
+def _of_ledger(here: Here) -> dict[str, Any]:
+    with here.readers.one() as reader:
+        verdicts = [
+            event.verdict
+            for _, event in _newest(
+                reader, EventFilter("system", ("verdict_recorded",)), 20 * BEATS
+            )
+            if isinstance(event, VerdictRecorded)
+        ]
+        concluded = _newest(reader, EventFilter(kinds=("command_concluded",)), ENFORCED)
+    beats = [each for each in verdicts if each.name == "operations"][:BEATS][::-1]
+    drills = []
+    for name in DRILLS:
+        found = [each for each in verdicts if each.name == name][:DRILLS_SHOWN][::-1]
+        if found:
+            shown = [("good" if v.passed else "bad", v.summary) for v in found]
+            drills.append({"name": name, "strip": strip(shown, f"{name}, newest last"),
+                           "last": found[-1]})  # fmt: skip
+    shown = [("good" if v.passed else "bad", v.summary) for v in beats]
+    return {
+        "beats": strip(shown, "heartbeats, newest last"),
+        "beat_at": beats[-1].checked_at if beats else 0,
+        "drills": drills,
+        "enforced": [
+            _enforced(row, event) for row, event in concluded if isinstance(event, CommandConcluded)
+        ],
+    }
+
+
+def _enforced(row: StoredEvent, event: CommandConcluded) -> dict[str, Any]:
+    took = max(0, event.confirmed_at - event.detected_at) if event.confirmed_at else 0
+    return {
+        "at": row.at,
+        "account": event.account,
+        "key": event.key,
+        "outcome": event.outcome,
+        "took": duration(took) if took else "",
+        "attempts": event.attempts,
+        "detail": event.detail,
+        "position": row.position,
+        "trace": row.trace,
+    }
+
+
+# --- from the sender ------------------------------------------------------------------------------
+
+
+def _of_alerts(here: Here) -> dict[str, Any]:
+    home = here.settings.home_path
+    addresses = configured.read_addresses(here.settings)
+    if not is_begun(home):
+        return {"channels": [{"channel": name, "figures": None} for name in sorted(addresses)]}
+    with AlertReader(home) as store:
+        alerts, figures = store.alerts(limit=ALERTS_SHOWN), store.figures()
+    rank = {"critical": 0, "warning": 1, "info": 2}
+    alerts.sort(key=lambda a: (a.state == "acknowledged", rank[a.severity], -a.first_at))
+    names = sorted({*addresses, *figures})
+    return {
+        "alerts": [{**as_shown(a), "first_at": a.first_at} for a in alerts],
+        "channels": [
+            {"channel": name, "connected": name in addresses, "figures": figures.get(name)}
+            for name in names
+        ],
+    }
+
+
+# --- one account ----------------------------------------------------------------------------------
+
+
+def gather_account(here: Here, seen: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Everything of an account's page; None where there is no such account."""
+    row = next((each for each in seen["accounts"] if each["account"] == name), None)
+    if row is None:
+        return None
+    stream = f"account/{name}"
+    with here.readers.one() as reader:
+        timeline = _newest(reader, EventFilter(stream, TIMELINE_KINDS), TIMELINE)
+        money = _newest(reader, EventFilter(stream, ("account_reported", "day_rolled")), POINTS)
+    points = [
+        (row_.at, event.balance)
+        for row_, event in reversed(money)
+        if isinstance(event, AccountReported | DayRolled)
+    ]
+    return {
+        "seen": seen,
+        "account": row,
+        "curve": curve(points, f"balance of {name}"),
+        "curve_from": points[0] if points else None,
+        "curve_to": points[-1] if points else None,
+        "timeline": [
+            {"at": stored.at, "kind": stored.kind, "position": stored.position,
+             "says": _says(event)}
+            for stored, event in timeline
+        ],
+    }  # fmt: skip
+
+
+def _says(event: Event) -> str:
+    """One line of a timeline: what the event says of itself."""
+    if isinstance(event, TradeReported):
+        side = "bought" if event.side > 0 else "sold"
+        return f"{side} {event.size} {event.instrument}"
+    if isinstance(event, CommandIssued):
+        return f"{type(event.command).__name__} for {', '.join(event.rules)}"
+    reason = getattr(event, "reason", None)
+    message = getattr(reason, "message", None) or getattr(event, "message", None)
+    if message:
+        return f"{getattr(event, 'rule', '') or getattr(event, 'alert', '')}: {message}"
+    reasons = getattr(event, "reasons", ())
+    if reasons:
+        return "; ".join(each.message for each in reasons)
+    lock = getattr(event, "lock", None)
+    if lock is not None:
+        return f"{lock.rule}: {lock.cause}"
+    return str(
+        getattr(event, "detail", "") or getattr(event, "how", "") or getattr(event, "outcome", "")
+    )
+
+
+def money_of(micros: int) -> str:
+    """A balance for an axis."""
+    return f"{micros / MICRO:,.2f}"

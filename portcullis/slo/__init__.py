@@ -1,0 +1,1 @@
+"""Objectives as data, and what Prometheus and Grafana are told of them, generated from that."""
