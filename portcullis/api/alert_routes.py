@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from portcullis.alerts.alert_reader import AlertReader, is_begun
+from portcullis.alerts.asked import silence_name
 from portcullis.alerts.shown import as_shown
 from portcullis.api import asking
 from portcullis.api.access import GuardedRoute, caller_of
@@ -22,7 +23,7 @@ from portcullis.domain.model import SECOND
 
 router = APIRouter(route_class=GuardedRoute, tags=["alerts"])
 AlertName = Annotated[str, Path(min_length=1, max_length=64, pattern=PRINTED, examples=["a-17"])]
-SilenceName = Annotated[str, Path(pattern=r"^[0-9a-f]{8}$", examples=["0a1b2c3d"])]
+SilenceName = Annotated[str, Path(pattern=r"^[a-z2-7]{8}$", examples=["wslednra"])]
 
 
 class AlertFilters(BaseModel):
@@ -123,8 +124,8 @@ async def silences(request: Request) -> Response:
 
 @router.post("/api/v1/silences", operation_id="silence", responses=CHANGES)
 async def silence(request: Request, body: SilenceBody) -> Response:
-    """Keep alerts back for a while; they are listed, and told when it ends. The silence's id is
-    the first eight signs of the request's.
+    """Keep alerts back for a while; they are listed, and told when it ends. `silence` in the answer
+    is its id.
     """
     asked = asking.make(
         "silence",
@@ -136,7 +137,8 @@ async def silence(request: Request, body: SilenceBody) -> Response:
         account_=body.account,
         critical=body.critical or None,
     )
-    return await _change(here_of(request), request, asked)
+    outcome = await asking.ask_sender(here_of(request), caller_of(request), asked)
+    return told({**outcome, "silence": silence_name(asked.request_id)})
 
 
 @router.delete("/api/v1/silences/{silence}", operation_id="end_silence", responses=CHANGES)

@@ -135,9 +135,9 @@ def _with_keys(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _only_problems(responses: dict[str, Any]) -> None:
-    """A refusal is never plain JSON; the framework adds that beside every shape."""
+    """A refusal comes in no other form; the framework adds that of the route beside it."""
     for code, response in responses.items():
         content = response.get("content", {})
-        shape = content.get("application/json", {}).get("schema", {}).get("$ref", "")
-        if code >= "400" and shape.endswith("/ProblemDetails"):
-            del content["application/json"]
+        for kind in [kind for kind in content if code >= "400" and kind != problems.MEDIA_TYPE]:
+            if "ProblemDetails" in str(content[kind]) or kind != "application/json":
+                del content[kind]

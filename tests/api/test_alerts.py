@@ -74,7 +74,7 @@ def test_a_silence_begins_is_listed_and_ends(api):
     reply = api.post("/api/v1/silences", "operator", reason="upgrade", seconds=600, account="A")
     assert reply.status_code == 200, reply.text
     (row,) = api.get("/api/v1/silences").json()["silences"]
-    assert row["id"] == reply.json()["request_id"][:8]
+    assert row["id"] == reply.json()["silence"]
     assert (row["account"], row["reason"]) == ("A", "upgrade")
     assert api.ask("DELETE", f"/api/v1/silences/{row['id']}", "operator").status_code == 200
     assert api.get("/api/v1/silences").json()["silences"] == []

@@ -1,0 +1,151 @@
+"""What is shown of a running system: the worker's own figures under the published names."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import urllib.request
+
+import pytest
+
+from portcullis.api.access import MATRIX
+from portcullis.domain.model import HOUR, Verdict
+from portcullis.domain.rules import RULES
+from portcullis.store.inbox import leave_verdict
+from portcullis.store.ledger import SqliteLedger
+from portcullis.store.opening import open_inbox, open_reader
+from tests.api.home import NOW, asked, settings_of
+from tests.api.test_events import entry
+
+MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z"
+
+
+def propose(api, **order):
+    body = {"account": "A", "instrument": "ES", "side": "buy", "size": 1, **order}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{api.settings.gate_port}/api/v1/proposals",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        return json.load(reply)
+
+
+def until(look):
+    deadline = time.monotonic() + 10
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def test_an_account_shows_what_is_left_and_the_largest_order(api):
+    body = api.get("/api/v1/accounts/A").json()
+    (limit,) = [row for row in body["distances"] if row["rule"] == "max_contracts"]
+    assert (limit["limit"], limit["left"]) == ("2 minis", "2 minis")
+
+    def agree():
+        """The gate's own answer; a price that grows too old in between changes both."""
+        largest = api.get("/api/v1/accounts/A").json()["largest"]["ES"]["buy"]
+        return propose(api, size=9)["largest_allowed"] == largest
+
+    until(agree)
+    everything = api.get("/api/v1/accounts").json()
+    assert [row["account"] for row in everything["accounts"]] == ["A", "B"]
+    missing = api.get("/api/v1/accounts/C")
+    assert (missing.status_code, missing.headers["content-type"]) == (
+        404,
+        "application/problem+json",
+    )
+
+
+def test_rules_are_all_there_with_the_accounts_that_have_them(api):
+    rules = {row["rule"]: row for row in api.get("/api/v1/rules").json()["rules"]}
+    assert set(rules) == {rule.NAME for rule in RULES}
+    assert {row["account"] for row in rules["max_contracts"]["on"]} == {"A", "B"}
+    assert all(row["does"] for row in rules.values())
+
+
+def test_agents_are_counted_by_what_became_of_their_proposals(api):
+    for size in (1, 1, 9):
+        propose(api, agent="scalper", size=size)
+    rows = {row["agent"]: row for row in api.get("/api/v1/agents").json()["agents"]}
+    scalper = rows["scalper"]
+    assert (scalper["proposals"], scalper["approved"], scalper["denied"]) == (3, 0, 3), (
+        "the gate is shut: every one of them is denied"
+    )
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_drill_and_its_evidence_tell_the_same(api, passed):
+    now = NOW()
+    summary = f"the state came back: {passed}"
+    inbox = open_inbox(api.settings)
+    leave_verdict(inbox, Verdict("restore", passed, now, now + HOUR, summary, "run-7"), "test")
+    inbox.close()
+
+    def newest():
+        rows = api.get("/api/v1/drills").json()["drills"]
+        return rows[0] if rows and rows[0]["summary"] == summary else None
+
+    drill = until(newest)
+    assert (drill["drill"], drill["passed"], drill["run_id"]) == ("restore", passed, "run-7")
+
+    def evidence():
+        rows = api.get("/api/v1/evidence").json()["evidence"]
+        return [row for row in rows if row["summary"] == summary]
+
+    (row,) = until(evidence)
+    assert row["state"] == ("passing" if passed else "failed")
+    assert 3_500 < row["seconds_left"] <= 3_600
+
+
+def test_the_health_family_has_its_published_names(api):
+    health = api.get("/health", None).json()
+    assert set(health) >= {
+        "status", "mode", "uptime", "accounts_monitored", "venues", "database_accessible",
+        "last_event", "version",
+    }  # fmt: skip
+    assert (health["status"], health["accounts_monitored"]) == ("degraded", 2)
+    (venue,) = health["venues"].values()
+    assert venue["connected"] is True
+    assert re.fullmatch(MOMENT, venue["since"])
+    assert re.fullmatch(MOMENT, health["last_event"])
+    other = api.get("/api/health", None).json()
+    assert set(other) >= {
+        "healthy", "uptime", "lastMarketDataUpdate", "lastEventLogWrite", "lastSnapshotWrite",
+        "executionQueueStatus", "memoryUsage", "errorRate", "timestamp",
+    }  # fmt: skip
+    assert (other["healthy"], other["executionQueueStatus"]) == (True, "IDLE")
+    whole = api.get("/api/health/status", None).json()
+    assert set(whole) >= set(health) | set(other)
+    uptime = api.get("/api/health/uptime", None).json()
+    assert re.fullmatch(r"\d+d \d+h \d+m", uptime["human"])
+
+
+def test_the_health_family_changes_nothing(api):
+    with open_reader(api.settings) as reader:
+        before = [row.kind for row in reader.read()]
+    paths = [path for method, path in MATRIX if method == "GET" and MATRIX[method, path] == "local"]
+    for path in paths:
+        assert api.get(path, None).status_code in (200, 404)
+        assert api.ask("POST", path, json={}).status_code == 405
+    with open_reader(api.settings) as reader:
+        after = [row.kind for row in reader.read()][len(before) :]
+    assert set(after) <= {"verdict_recorded", "time_passed", "quote", "reconciled"}
+
+
+def test_a_ledger_that_a_restore_puts_in_its_place_is_the_one_that_is_shown(tmp_path):
+    known = settings_of(tmp_path / "home")
+    for folder, count in ((known.home_path, 5), (tmp_path / "other", 9)):
+        folder.mkdir(exist_ok=True)
+        ledger = SqliteLedger(folder)
+        ledger.append([entry(number) for number in range(count)])
+        ledger.close()
+    with asked(known) as api:
+        assert len(api.get("/logs").json()["events"]) == 5
+        for each in known.home_path.glob("ledger.db*"):
+            each.unlink()
+        (tmp_path / "other" / "ledger.db").rename(known.ledger_path)
+        assert len(api.get("/logs").json()["events"]) == 9
