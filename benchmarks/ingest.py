@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import quantiles
+from typing import Any
 
 from pysqlite3 import dbapi2
 
@@ -95,7 +96,7 @@ def _bare_table(path: Path) -> dbapi2.Connection:
     return connection
 
 
-def _compare(ways: dict[str, Callable[[Path], object]]) -> None:
+def _compare(ways: dict[str, Callable[[Path], Any]]) -> None:
     print("\nevents/s, and one commit's p50 and p99 in ms")
     for size in (1, 10, 100, 1_000):
         commits = min(COMMITS, EVENTS // size)

@@ -97,7 +97,7 @@ def _append(home: Path, first: int, last: int) -> None:
     ledger = SqliteLedger(home)
     for start in range(first, last, BATCH):
         ledger.append([entry(number) for number in range(start, start + BATCH)])
-    ledger.truncate_wal()
+    ledger.tidy()
     ledger.close()
 
 
