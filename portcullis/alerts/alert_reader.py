@@ -33,6 +33,11 @@ class ChannelFigures(NamedTuple):
     last_detail: str
     oldest_waiting: int | None
 
+    @property
+    def failing(self) -> bool:
+        """Whether messages wait of a channel whose last attempt was no success."""
+        return self.waiting > 0 and (self.last_failure or 0) > (self.last_success or 0)
+
 
 def is_begun(home: Path) -> bool:
     """Whether a sender has begun its file there. Raises StoreError where it cannot be read."""

@@ -16,6 +16,7 @@ from portcullis.alerts.quiet_hours import NotHours, quiet_hours, shown
 from portcullis.alerts.words import clock
 from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, console, show, table
+from portcullis.clock import SystemClock
 from portcullis.config.reader import parse
 from portcullis.config.scalars import Unreadable
 from portcullis.domain.money import duration
@@ -180,6 +181,17 @@ def _subscriptions() -> list[Subscription]:
     ]
 
 
+def _spared() -> dict[str, int]:
+    """Until when a storm keeps from each channel what is not critical (microseconds)."""
+    home = context.settings().home_path
+    if not is_begun(home):
+        return {}
+    with AlertReader(home) as store:
+        storms = store.kept().book.storms
+    now = SystemClock().now()
+    return {channel: until for channel, until in storms.items() if until > now}
+
+
 def _figures() -> dict[str, ChannelFigures]:
     home = context.settings().home_path
     if not is_begun(home):
@@ -192,7 +204,7 @@ def _channels() -> list[dict[str, Any]]:
     from portcullis.alerts.channels import describe
 
     addresses = configured.read_addresses(context.settings())
-    subscriptions, figures = _subscriptions(), _figures()
+    subscriptions, figures, spared = _subscriptions(), _figures(), _spared()
     names = {*addresses, *(each.channel for each in subscriptions), *figures}
     found = []
     for name in sorted(names):
@@ -205,6 +217,7 @@ def _channels() -> list[dict[str, Any]]:
             row |= {"service": None, "address": f"faulty: {error}"}
         row["told_of"] = [_told_of(each) for each in subscriptions if each.channel == name]
         row |= _numbers(figures.get(name))
+        row["spared_until"] = clock(spared[name]) if name in spared else None
         found.append(row)
     return found
 
@@ -231,6 +244,12 @@ def _told_of(each: Subscription) -> str:
     return "; ".join(parts)
 
 
+def _says(row: dict[str, Any]) -> str:
+    until = row["spared_until"]
+    spared = f"a storm: what is not critical waits until {until}" if until else ""
+    return "\n".join(part for part in (row["last_detail"], spared) if part)
+
+
 def _draw(rows: list[dict[str, Any]]) -> None:
     if not rows:
         console.print("no channel: nobody is told. `portcullis alert connect phone` adds one")
@@ -249,7 +268,7 @@ def _draw(rows: list[dict[str, Any]]) -> None:
                     r["waiting"],
                     r["dead"],
                     r["last_success"],
-                    r["last_detail"],
+                    _says(r),
                 )
                 for r in rows
             ),

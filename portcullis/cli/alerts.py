@@ -273,12 +273,17 @@ def _draw_alerts(rows: list[dict[str, Any]]) -> None:
                     r["count"],
                     r["account"],
                     f"{r['title']}: {r['message']}",
-                    ", ".join(r["told"]) or "nobody",
+                    ", ".join(r["told"]) or _not_yet(r["due"]) or "nobody",
                 )
                 for r in rows
             ),
         )
     )
+
+
+def _not_yet(due: dict[str, str]) -> str:
+    """Whom a window, quiet hours, a silence or a storm keep it from, and until when."""
+    return ", ".join(f"not yet: {channel} at {at}" for channel, at in sorted(due.items()))
 
 
 def _draw_alert(body: dict[str, Any]) -> None:
@@ -302,7 +307,8 @@ def _draw_alert(body: dict[str, Any]) -> None:
     if body["deliveries"]:
         _draw_deliveries(body["deliveries"])
     else:
-        console.print("nobody was told: see `portcullis alert channels`")
+        waits = _not_yet(body["due"]) or "see `portcullis alert channels`"
+        console.print(f"nobody was told; {waits}", markup=False)
 
 
 def _draw_deliveries(rows: list[dict[str, Any]]) -> None:

@@ -46,6 +46,10 @@ def judge(
     if dead:
         remedy = "portcullis alert list --dead; mend it, then portcullis alert redeliver ALERT"
         return Row("alerts", "warn", f"messages were given up: {', '.join(dead)}", remedy)
+    failing = [each for name, each in figures.items() if name in described and each.failing]
+    if failing:
+        said = ", ".join(f"{each.channel} ({each.last_detail})" for each in failing)
+        return Row("alerts", "warn", f"messages wait: {said}", "portcullis alert channels; mend it")
     if all(described[each.channel].best_effort for each in told):
         remedy = "subscribe a channel of another service as well"
         return Row("alerts", "warn", "what is critical goes by a best-effort service only", remedy)

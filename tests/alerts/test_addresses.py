@@ -114,6 +114,13 @@ def test_a_wrong_address_is_explained(address: Any, words: str) -> None:
     _tells_nothing(f"{caught.value} {caught.value.remedy} {caught.value.__cause__!r}")
 
 
+@pytest.mark.parametrize(("scheme", "own"), [("http", "json://"), ("https", "jsons://")])
+def test_a_plain_address_of_the_web_is_told_how_it_is_written(scheme: str, own: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        describe(f"{scheme}://example.com/secret-of-mine")
+    assert own in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -124,6 +124,8 @@ def test_silences_and_what_was_given_up(shell: Shell, sink: HttpSink) -> None:
     shell.write(ModeChanged("ACTIVE", "SHUTDOWN", "the fail-safe"))
     sink.wait_for(1)
     assert "SHUTDOWN" in sink.received[0].json()["message"]
+    (kept_back,) = [row for row in shell.rows("list") if row["kind"] == "balance_changed"]
+    assert "nobody was told; not yet: desk at 2" in shell.done("show", kept_back["alertId"])
     dead: list[Any] = []
     while not dead:
         dead = shell.rows("list", "--dead")
@@ -136,6 +138,27 @@ def test_silences_and_what_was_given_up(shell: Shell, sink: HttpSink) -> None:
     shell.done("disconnect", "desk")
     (row,) = shell.rows("channels")
     assert row["connected"] is False
+
+
+def test_a_channel_that_is_spared_says_until_when(tmp_path: Path, sink: HttpSink) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "alerts.yaml").write_text(
+        "storm: {messages: 1, within: 10 min}\n"
+        "warning: {window: 0 s, repeat: 0 s, most: 1, acknowledged_for: 8 h}\n"
+    )
+    shell = Shell(tmp_path)
+    try:
+        shell.done("connect", "desk", given=f"json://127.0.0.1:{sink.port}/hook")
+        shell.done("subscribe", "desk", "--accounts", "all")
+        assert shell.rows("channels")[0]["spared_until"] is None
+        shell.write(AlertRaised("balance_changed", "warning", "ACCOUNT-1", "by 5", "compare"))
+        sink.wait_for(1)
+        shell.write(AlertRaised("lost_fills", "warning", "ACCOUNT-1", "2 fills", "compare"))
+        while shell.rows("channels")[0]["spared_until"] is None:
+            pass
+        assert "what is not critical waits" in " ".join(shell.done("channels").split())
+    finally:
+        shell.end()
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,9 @@ def test_an_accounts_page(page: Page, api: Process) -> None:
     page.until("#account", "50,000.00 USD")
     page.until("#rules", "max_contracts")
     page.until("#largest", "ES")
+    ask(api, "/api/v1/mode/observe", reason="a look")
+    page.until("#account", "The gate is shut, so no order may open risk: a look")
+    assert page.find("#account").get_attribute("class") == "banner warn"
     page.open("/accounts/nobody")
     assert "there is no such account" in page.driver.page_source
 

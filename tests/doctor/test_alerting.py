@@ -22,6 +22,10 @@ def figures(dead: int) -> dict[str, ChannelFigures]:
     return {"mail": ChannelFigures("mail", 3, 0, dead, 1, None, "", None)}
 
 
+def failing(last_failure: int) -> dict[str, ChannelFigures]:
+    return {"mail": ChannelFigures("mail", 3, 1, 0, 5, last_failure, "connection refused", 4)}
+
+
 @pytest.mark.parametrize(
     ("described", "subscriptions", "lately", "state", "says"),
     [
@@ -31,6 +35,8 @@ def figures(dead: int) -> dict[str, ChannelFigures]:
         ({"mail": MAIL}, [TOLD], figures(1), "warn", "messages were given up: mail"),
         ({"mail": BLUE}, [TOLD], {}, "warn", "best-effort service only"),
         ({"mail": MAIL}, [TOLD], figures(0), "ok", "told are: mail"),
+        ({"mail": MAIL}, [TOLD], failing(6), "warn", "mail (connection refused)"),
+        ({"mail": MAIL}, [TOLD], failing(4), "ok", "told are: mail"),
     ],
 )
 def test_what_is_wrong_with_the_channels(

@@ -164,7 +164,12 @@ def _parsed(address: object) -> dict[str, Any]:
     except Exception as problem:  # noqa: BLE001  (a plugin may raise anything at what it is given)
         raise _wrong(address, f"{scheme}:// cannot be read ({type(problem).__name__})") from None
     if not parts and scheme in {"http", "https"}:
-        raise _wrong(address, f"no service knows this {scheme}:// address as its own")
+        own = "jsons" if scheme == "https" else "json"
+        raise _wrong(
+            address,
+            f"no service knows this {scheme}:// address as its own",
+            remedy=f"for a webhook of your own write {own}:// in place of {scheme}://",
+        )
     if not parts:
         raise _wrong(address, f"{scheme}:// is not complete, or has a part in the wrong place")
     return dict(parts)
