@@ -95,9 +95,10 @@ class Policy:
         alert = self.book.alerts.get(self.book.lately.get(signal.fingerprint, ""))
         if alert is None or alert.is_open or now - alert.resolved_at >= CALM:
             return None
-        # Whoever was told that the gate is open again must hear at once that it is not.
-        believed_over = alert.kind in GATE_KINDS and any(t.over for t in alert.told.values())
-        return None if believed_over else alert
+        if alert.kind in GATE_KINDS:  # a person opened it: it fell anew, which says it all
+            _tell_nobody(alert)
+            return None
+        return alert
 
     def _reopen(self, alert: Alert, signal: Signal, now: int) -> Alert:
         del self.book.lately[alert.fingerprint]

@@ -82,6 +82,9 @@ def _mode(_memory: Memory, place: Place, event: ModeChanged) -> Found:
     subjects = tuple(each.partition(":")[0] for each in event.evidence)
     why = f"{event.why}: {'; '.join(event.evidence)}" if event.evidence else event.why
     told = f"shut by {event.by}: {event.why}" if event.by else why
+    stays = event.before == "STARTING" and not event.evidence
+    if stays:
+        told = "the worker started, and the gate stays shut as it was before"
     others = [
         signal(other, place, state="replaced")
         for other in GATE_KINDS
@@ -91,7 +94,7 @@ def _mode(_memory: Memory, place: Place, event: ModeChanged) -> Found:
         kind,
         place,
         message=f"{event.after}: {told}",
-        severity="warning" if event.by and kind == "gate_fell" else None,
+        severity="warning" if (event.by or stays) and kind == "gate_fell" else None,
         subjects=subjects,
         cause=event.by and f"{event.by} asked for it",
         until="a person releases the gate, with a reason",

@@ -42,11 +42,17 @@ def channels(output: Form = FormOption) -> None:
 
 def connect(
     channel: str = typer.Argument(help="a name of yours, as phone"),
+    given: list[str] | None = typer.Argument(None, hidden=True),
     output: Form = FormOption,
 ) -> None:
     """Keep the address of a channel: an Apprise URL, read from standard input or asked for."""
     from portcullis.alerts.channels import describe
 
+    if given:  # not shown again: it is in the shell's history as it is
+        raise UsageError(
+            "an address is a secret, and not taken from the command line",
+            remedy=f"give it on standard input: portcullis alert connect {channel} < file",
+        )
     if sys.stdin.isatty():
         address = getpass.getpass("address (it is not shown): ").strip()
     else:

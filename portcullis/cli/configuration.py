@@ -51,9 +51,23 @@ def _judged(folder: Path) -> tuple[Configuration, Configured]:
             found.append(read(folder))
         except ConfigError as error:
             faults += error.faults
+    if not faults:
+        faults += _unknown_accounts(*found)
     if faults:
         raise ConfigError(tuple(faults))
     return found[0], found[1]
+
+
+def _unknown_accounts(found: Configuration, alerts: Configured) -> list[str]:
+    """Accounts that a subscription names and nobody watches: their alerts would go nowhere."""
+    known = [each.account for each in found.plan.accounts]
+    return [
+        f"  alerts.yaml: subscriptions: channel {each.channel}: account {name} is none of "
+        f"accounts.yaml; known are: {', '.join(known)}"
+        for each in alerts.terms.subscriptions
+        for name in each.accounts or ()
+        if name not in known
+    ]
 
 
 def _draw(body: dict[str, Any]) -> None:

@@ -166,6 +166,7 @@ def test_a_channel_that_is_spared_says_until_when(tmp_path: Path, sink: HttpSink
     [
         (("connect", "desk"), "telegram://x", 2, "remedy"),
         (("connect", "desk"), "", 2, "no address was given"),
+        (("connect", "desk", "json://topsecret"), "", 2, "not taken from the command line"),
         (("connect", "My Desk"), "json://127.0.0.1/x", 2, "is no name for a channel"),
         (("connect", "desk"), "mailto://u:p@mail.example?to=a@x.example,b@x.example", 2, "one"),
         (("subscribe", "nobody", "--accounts", "all"), "", 5, "no channel 'nobody' is connected"),

@@ -115,6 +115,17 @@ def test_config_check_judges_it_with_the_other_files(tmp_path: Path) -> None:
     assert "monitoring.yaml:1" in faults
 
 
+def test_an_account_that_nobody_watches_is_a_fault(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    shutil.copytree(Path(__file__).parent.parent.parent / "config", folder)
+    (folder / "alerts.yaml").write_text(
+        "subscriptions: [{channel: phone, accounts: [DEMO-LOSS, DEMO-LOST]}]"
+    )
+    faults = str(CliRunner().invoke(app, ["config", "check", str(folder)]).exception)
+    assert "account DEMO-LOST is none of accounts.yaml" in faults
+    assert "DEMO-LOSS is none" not in faults
+
+
 def test_addresses_are_kept_for_their_owner_alone(settings: Settings) -> None:
     keep_address(settings, "phone", "tgram://secret")
     keep_address(settings, "mail", "mailto://other")

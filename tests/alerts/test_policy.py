@@ -173,6 +173,20 @@ def test_what_comes_back_soon_is_the_same_alert_and_nobody_is_told_anew() -> Non
     assert [t.why for t in subject.due(NOW + HOUR)] == ["new"]
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_gate_that_falls_again_is_told_at_once_whatever_was_acknowledged(seen: bool) -> None:
+    subject = policy(critical=SeverityTerms())
+    alert = subject.take(signal(), NOW)
+    subject.due(NOW)
+    if seen:
+        subject.acknowledge(alert.id, "anna", "", NOW + SECOND)
+    subject.take(signal(state="resolved"), NOW + 2 * SECOND)
+    again = subject.take(signal(at=NOW + 5 * SECOND), NOW + 5 * SECOND)
+    assert again.id != alert.id
+    assert told(subject.due(NOW + 5 * SECOND)) == [("phone", "new", ["gate_fell"])]
+    assert run(subject, NOW + HOUR, NOW + 6 * SECOND) == []
+
+
 def test_a_breach_that_comes_again_and_again_is_told_every_five_minutes() -> None:
     subject, found = policy(), []
     for second in range(0, 1200, 20):

@@ -92,7 +92,7 @@ ENDED = ("gate_fell", "shutdown", "start_failed", "capital_inconsistent")
         (ModeChanged("STARTING", "OBSERVE_ONLY", "a start-up check failed", ("backup: x",)),
          [("start_failed", "firing", "")], None),
         (ModeChanged("STARTING", "OBSERVE_ONLY", "all start-up evidence is in"),
-         [("gate_fell", "firing", "")], None),
+         [("gate_fell", "firing", "")], "warning"),
         (ModeChanged("STARTING", "ACTIVE", "all start-up evidence is in"),
          [(kind, "resolved", "") for kind in ENDED], None),
         (ModeChanged("ACTIVE", "STARTING", "the worker started"), [], None),
