@@ -153,9 +153,9 @@ def test_an_alert_appears_and_is_acknowledged_by_who_signed_in(
 
 def test_a_lock_counts_down_to_its_end(page: Page, api: Process) -> None:
     page.open()
-    ask(api, "/api/v1/accounts/A/lock", reason="a pause", seconds=8)
+    ask(api, "/api/v1/accounts/A/lock", reason="a pause", seconds=5)
     page.until("#accounts", "ends in")
-    page.until("#accounts", "ends in 3 s")
+    page.until("#accounts", "ends in 2 s")
     page.driver.execute_script("window.kept = true")
     WebDriverWait(page.driver, 20, 0.1).until(lambda _: "a pause" not in page.text("#accounts"))
     assert page.driver.execute_script("return window.kept") is True, "it was loaded anew"
