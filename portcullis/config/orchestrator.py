@@ -35,6 +35,7 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         "CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "SERVICES_DB_VACUUM_RETENTION_PERIOD": str(RUNS_KEPT_SECONDS),
+        "SERVICES_DB_VACUUM_LOOP_SECONDS": "600",  # its hour would keep half as much again
         "EVENTS_RETENTION_PERIOD": EVENTS_KEPT,
         "SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": str(BATCH),
         "SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": str(BATCH),
