@@ -33,8 +33,8 @@ $(STAMP): requirements.lock pyproject.toml
 up: install ## run everything on this machine: worker, API, Prefect, sender
 	$(BIN)/portcullis up
 
-test: install ## the whole suite but the long drills, a file at a time on two cores
-	$(BIN)/pytest -n 2 --dist loadfile
+test: install ## the whole suite but the long drills; three at a time, since most of them wait
+	$(BIN)/pytest -n 3 --dist loadfile
 
 prove-kill: install ## kill the real worker over and over; nothing acknowledged may be lost
 	$(BIN)/pytest -m kill -s

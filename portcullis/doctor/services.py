@@ -22,8 +22,8 @@ from portcullis.store.opening import has_ledger, open_reader, place_of
 
 ANSWER_SECONDS = 2.0
 PROBE = "doctor.probe"
-OURS = ("portcullis", "tasks.server")
-"""Words of the commands of our own processes."""
+OURS = ("-m portcullis", "bin/portcullis ", "-m tasks.server")
+"""What is in the commands of our own processes; a checkout's folder may have our name as well."""
 
 LATE_BACKUP = 2 * 3600 * MICRO
 

@@ -112,7 +112,7 @@ def _by_fault(seen: Seen) -> Outcome:
     if fault.kind == "mail":
         return Outcome("refused" if fault.code >= 500 else "failed", _one_line(fault.words))
     if fault.kind == "invalid":
-        return Outcome("refused", fault.words)
+        return Outcome("refused", _one_line(fault.words))
     if fault.kind == "unreachable":
         return Outcome("failed", _one_line(fault.words))
     words = SILENT if seen.late else fault.words
