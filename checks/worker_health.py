@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 from functools import lru_cache
@@ -13,7 +12,7 @@ import msgspec
 
 from checks.market_data import is_open
 from checks.verdicts import Finding, Grade
-from portcullis import __version__
+from portcullis import __version__, gate_client
 from portcullis.config.settings import Settings
 from portcullis.domain.events import SYSTEM, WorkerStarted, decode
 from portcullis.domain.model import SECOND
@@ -65,16 +64,10 @@ def _was_stopped(reader: LedgerReader) -> bool:
 
 def ask_gate(settings: Settings) -> tuple[dict[str, Any] | None, str]:
     """The gate's own account of itself, or None and why not."""
-    connection = http.client.HTTPConnection(
-        settings.host, settings.gate_port, timeout=ANSWER_SECONDS
-    )
     try:
-        connection.request("GET", "/health")
-        return json.loads(connection.getresponse().read()), ""
-    except (OSError, ValueError, http.client.HTTPException) as error:
+        return gate_client.health(settings, ANSWER_SECONDS), ""
+    except gate_client.NoAnswer as error:
         return None, f"{settings.host}:{settings.gate_port}: {error}"
-    finally:
-        connection.close()
 
 
 @lru_cache(maxsize=8)

@@ -5,14 +5,13 @@ So it is recorded, with who asked. Nothing here can release or loosen: the verbs
 
 from __future__ import annotations
 
-import http.client
-import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from portcullis import gate_client
 from portcullis.alerts.alert_reader import AlertReader
 from portcullis.alerts.conversation import Action
 from portcullis.alerts.words import clock, masked
@@ -119,27 +118,15 @@ class Answering:
     # --- what only looks --------------------------------------------------------------------------
 
     def _status(self, _action: Action) -> str:
-        found = self._gate()
-        if found is None:
+        try:
+            found = gate_client.health(self._settings, GATE_SECONDS)
+        except gate_client.NoAnswer:
             return "No worker answers: the gate is shut. See /alerts."
         rows = [f"{found['mode']}: {found['why']}"]
         rows += [f"lacking {each}" for each in found["lacking"]]
         rows += [f"venue {name}: {'up' if up else 'DOWN'}" for name, up in found["venues"].items()]
         rows.append(f"{found['accounts_monitored']} accounts")
         return "\n".join(rows)
-
-    def _gate(self) -> dict[str, Any] | None:
-        host, port = self._settings.host, self._settings.gate_port
-        connection = http.client.HTTPConnection(host, port, timeout=GATE_SECONDS)
-        try:
-            connection.request("GET", "/health")
-            found: dict[str, Any] = json.loads(connection.getresponse().read())
-        except (OSError, ValueError, http.client.HTTPException):
-            return None
-        else:
-            return found
-        finally:
-            connection.close()
 
     def _alerts(self, _action: Action) -> str:
         with AlertReader(self._settings.home_path) as store:

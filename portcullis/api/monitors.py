@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
@@ -13,6 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
+from portcullis import gate_client
 from portcullis.api.access import GuardedRoute
 from portcullis.api.answers import answer, described, rfc3339
 from portcullis.api.here import Here, here_of
@@ -109,17 +109,11 @@ def _parsed(text: bytes) -> Iterator[Metric]:
 
 def _of_worker(settings: Settings, accept: str) -> bytes:
     """What the worker exposes; empty while none answers."""
-    connection = http.client.HTTPConnection(settings.host, settings.gate_port, timeout=ASK_SECONDS)
     try:
-        connection.request("GET", "/metrics", headers={"Accept": accept})
-        reply = connection.getresponse()
-        body = reply.read()
-    except (OSError, http.client.HTTPException):
+        reply = gate_client.ask(settings, "/metrics", ASK_SECONDS, headers={"Accept": accept})
+    except gate_client.NoAnswer:
         return b""
-    else:
-        return body if reply.status == 200 else b""
-    finally:
-        connection.close()
+    return reply.body if reply.status == 200 else b""
 
 
 def _shown(family: Metric) -> dict[str, Any]:

@@ -6,17 +6,16 @@ While no worker answers, the state at the end of the ledger is shown instead, an
 from __future__ import annotations
 
 import asyncio
-import http.client
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from portcullis import gate_client
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
 from portcullis.domain.overview import overview
 from portcullis.errors import PortcullisError
-from portcullis.ports import LEDGER_HEADER
 from portcullis.store.opening import has_ledger, open_reader
 from portcullis.worker.recovery import recover
 
@@ -89,22 +88,18 @@ class Seen:
 
     def _ask(self, away: _Away) -> dict[str, Any] | None:
         known = self._settings
-        connection = http.client.HTTPConnection(known.host, known.gate_port, timeout=ASK_SECONDS)
         try:
-            connection.request("GET", "/api/v1/status")
-            told = connection.getresponse()
-            body = msgspec.json.decode(told.read())
-            if told.status != 200:
-                away.why = f"the worker answered {told.status}"
-                return None
-            if not _is_ours(known, told.getheader(LEDGER_HEADER, "")):
-                away.why = f"the worker at port {known.gate_port} is that of another home"
-                return None
-        except (OSError, ValueError, http.client.HTTPException) as error:
+            told = gate_client.ask(known, "/api/v1/status", ASK_SECONDS)
+            body = told.json()
+        except gate_client.NoAnswer as error:
             away.why = f"no worker answers at port {known.gate_port} ({error})"
             return None
-        finally:
-            connection.close()
+        if told.status != 200:
+            away.why = f"the worker answered {told.status}"
+            return None
+        if not _is_ours(known, told.ledger):
+            away.why = f"the worker at port {known.gate_port} is that of another home"
+            return None
         return dict(body)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import http.client
 import json
 import time
 import uuid
@@ -11,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from portcullis import gate_client
 from portcullis.cli.output import Declined, NotPermitted, WaitedTooLong, WorkerAway
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings, read_settings
@@ -19,7 +19,7 @@ from portcullis.domain.engine import Engine
 from portcullis.domain.events import CommandConcluded, decode
 from portcullis.domain.overview import overview
 from portcullis.errors import NotFound, UsageError
-from portcullis.ports import LEDGER_HEADER, InboxAnswer
+from portcullis.ports import InboxAnswer
 from portcullis.store import credential
 from portcullis.store.inbox import StoredInbox
 from portcullis.store.opening import has_ledger, open_inbox, open_reader
@@ -40,21 +40,19 @@ def settings() -> Settings:
 def ask_worker(method: str, path: str, body: Any = None) -> tuple[int, Any]:
     """One request to the gate; raises WorkerAway when nobody answers."""
     known = settings()
-    connection = http.client.HTTPConnection(known.host, known.gate_port, timeout=ANSWER_SECONDS)
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"} if data else {}
     try:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"} if data else {}
-        connection.request(method, path, data, headers)
-        answer = connection.getresponse()
-        found = answer.status, json.loads(answer.read())
-        _refuse_another_home(known, answer.getheader(LEDGER_HEADER, ""))
-    except (OSError, ValueError, http.client.HTTPException) as error:
+        reply = gate_client.ask(
+            known, path, ANSWER_SECONDS, method=method, body=data, headers=headers
+        )
+        found = reply.status, reply.json()
+    except gate_client.NoAnswer as error:
         raise WorkerAway(
             f"no worker answers at {known.host}:{known.gate_port} ({error})",
             remedy="start it with `portcullis up`, or set PORTCULLIS_GATE_PORT to its port",
         ) from error
-    finally:
-        connection.close()
+    _refuse_another_home(known, reply.ledger)
     return found
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
-import json
 from typing import Any
 
 from rich.console import Console
 
+from portcullis import gate_client
 from portcullis.cli.relay import say
 from portcullis.config.settings import Settings
 
@@ -57,15 +56,7 @@ def state_of(health: dict[str, Any] | None) -> str:
 
 def ask(settings: Settings) -> dict[str, Any] | None:
     """The gate's health; None when nobody answers."""
-    connection = http.client.HTTPConnection(
-        settings.host, settings.gate_port, timeout=ANSWER_SECONDS
-    )
     try:
-        connection.request("GET", "/health")
-        found: dict[str, Any] = json.loads(connection.getresponse().read())
-    except (OSError, ValueError, http.client.HTTPException):
+        return gate_client.health(settings, ANSWER_SECONDS)
+    except gate_client.NoAnswer:
         return None
-    else:
-        return found
-    finally:
-        connection.close()

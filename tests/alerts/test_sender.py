@@ -184,6 +184,11 @@ def test_a_transport_that_raises_costs_an_attempt_and_nothing_more(desk) -> None
     desk.open({"desk": "json://127.0.0.1:1/x"}, carry=carry)
     desk.write(FELL)
     desk.turn_until(lambda: len(calls) == 2)
+    desk.turn_until(lambda: not desk.couriers.busy)
+    assert calls[0] == calls[1]
+    with desk.reader() as store:
+        (alert,) = store.alerts()
+        assert [(d.state, d.attempts) for d in store.deliveries(alert.id)] == [("delivered", 2)]
 
 
 def test_a_request_counts_when_the_worker_recorded_it(desk, sink) -> None:

@@ -1,0 +1,57 @@
+"""Asking the worker's gate from another process of this machine, in a bounded time."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from portcullis.config.settings import Settings
+from portcullis.ports import LEDGER_HEADER
+
+
+class NoAnswer(Exception):
+    """Nobody answered at the gate's address; the text says why."""
+
+
+class Reply(NamedTuple):
+    """What the gate answered; `ledger` names the one whose worker it was."""
+
+    status: int
+    body: bytes
+    ledger: str
+
+    def json(self) -> Any:
+        """Raises NoAnswer for what is no JSON: it was somebody else who answered."""
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise NoAnswer(str(error)) from error
+
+
+def ask(
+    settings: Settings,
+    path: str,
+    seconds: float,
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """One request, `seconds` for each step of it. Raises NoAnswer."""
+    connection = http.client.HTTPConnection(settings.host, settings.gate_port, timeout=seconds)
+    try:
+        connection.request(method, path, body, dict(headers or {}))
+        answer = connection.getresponse()
+        return Reply(answer.status, answer.read(), answer.getheader(LEDGER_HEADER, ""))
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise NoAnswer(str(error)) from error
+    finally:
+        connection.close()
+
+
+def health(settings: Settings, seconds: float) -> dict[str, Any]:
+    """The gate's own account of itself. Raises NoAnswer."""
+    found: dict[str, Any] = ask(settings, "/health", seconds).json()
+    return found
