@@ -58,11 +58,9 @@ def make(
     return Request(verb, asked, request_id or uuid.uuid4().hex)
 
 
-def refuse_unsigned(here: Here, request: Request) -> None:
-    """Raises Problem 403 for a signature that is not the administrator's; the worker looks again.
-
-    This process knows the public half only: whoever takes it over can loosen nothing. What was
-    signed longer ago than `SIGNED_WITHIN` is refused too, so that no copy of it serves later.
+def refuse_old(here: Here, request: Request) -> None:
+    """Raises Problem 403 for what was signed longer ago than `SIGNED_WITHIN`, so that no copy of it
+    serves later.
     """
     signed_at = signing_time(request.request_id)
     if not -CLOCKS_DIFFER < here.now() - signed_at < SIGNED_WITHIN:
@@ -71,6 +69,13 @@ def refuse_unsigned(here: Here, request: Request) -> None:
             f"this was not signed within the last {SIGNED_WITHIN // MINUTE} minutes",
             remedy="make the body anew with `portcullis key sign`",
         )
+
+
+def refuse_unsigned(here: Here, request: Request) -> None:
+    """Raises Problem 403 for a signature that is old or not the administrator's; the worker looks
+    again. This process knows the public half only: whoever takes it over can loosen nothing.
+    """
+    refuse_old(here, request)
     text = signed_text(request.request_id, request.verb, request.asked)
     if not credential.verify(here.settings.home_path, text, request.asked.signature):
         raise Problem(

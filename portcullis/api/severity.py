@@ -25,6 +25,7 @@ WARNING = frozenset(
         "ledger_retired",
         "lock_ended",
         "lock_set",
+        "loosening_held",
         "mode_changed",
         "rules_loaded",
         "strategy_moved",

@@ -311,21 +311,6 @@ class Outcome(Shape):
     position: int | None = Field(description="The event that records it", examples=[4711])
 
 
-class EffectiveConfiguration(Shape):
-    """The configuration, without any secret."""
-
-    settings: list[dict[str, Any]]
-    folder: str
-    files: list[dict[str, Any]]
-    faults: list[str]
-    plan_in_force: str
-    plan_of_files: str | None
-    reload_needed: bool
-
-
-# --- keys -----------------------------------------------------------------------------------------
-
-
 class KeyRow(Shape):
     id: str = Field(examples=["Ab3dE5gH"])
     name: str = Field(examples=["grafana"])
