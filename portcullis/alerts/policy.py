@@ -43,6 +43,9 @@ LOOK_EVERY = 64
 """So many alerts between two looks for what can leave the book: a look passes all of them."""
 
 SILENCES_MAX = 1_000
+NOTE_MAX = 2_000
+"""Letters of what people said to an alert; the newest are kept."""
+
 LATELY_MAX = 2_000
 
 
@@ -202,6 +205,8 @@ class Policy:
         if not alert.is_open:
             return alert
         self.book.changed[name] = None
+        if alert.state == "acknowledged":  # what was said before stays readable
+            note = f"{alert.note}; {by}: {note}"[-NOTE_MAX:]
         alert.acknowledged_by, alert.acknowledged_at, alert.note = by, now, note
         alert.state = "acknowledged"
         _tell_nobody(alert)
@@ -236,15 +241,22 @@ class Policy:
             self.book.subscriptions.append(subscription)
 
     def unsubscribe(self, channel: str, account: str | None) -> int:
-        """Drop what was subscribed by request, of an account or (None) all; how many went."""
-        before = list(self.book.subscriptions)
-        self.book.subscriptions = [
-            each
-            for each in before
-            if each.channel != channel
-            or (account is not None and account not in (each.accounts or ()))
-        ]
-        return len(before) - len(self.book.subscriptions)
+        """Drop what was subscribed by request, of an account or (None) all; how many rows change.
+
+        A row that names other accounts as well stays for those.
+        """
+        left, touched = [], 0
+        for each in self.book.subscriptions:
+            named = each.accounts or ()
+            if each.channel != channel or (account is not None and account not in named):
+                left.append(each)
+                continue
+            touched += 1
+            others = tuple(name for name in named if name != account)
+            if account is not None and others:
+                left.append(msgspec.structs.replace(each, accounts=others))
+        self.book.subscriptions = left
+        return touched
 
     def _alert(self, name: str) -> Alert:
         alert = self.book.alerts.get(name)
