@@ -230,9 +230,10 @@ def signature(
     """Over a request, by a key file or the administrator's; raises NotPermitted without it."""
     own = Path(known.administrator_key or known.home_path / credential.PRIVATE_FILE)
     path = (key or own).expanduser()
+    whose = "an approver's key" if verb == "approve" else "the administrator's credential"
     if not path.exists():
         raise NotPermitted(
-            f"`{verb}` loosens and is signed; there is no key at {path}",
+            f"`{verb}` loosens and needs {whose}; there is none at {path}",
             remedy="give the path of the key file (PORTCULLIS_ADMINISTRATOR_KEY, or --key)",
         )
     return credential.sign(path, signed_text(request_id, verb, asked))

@@ -193,7 +193,7 @@ def test_a_reload_takes_effect_and_a_faulty_one_changes_nothing(machine):
     before = file.read_text()
     file.write_text(before.replace("limit: 350", "limit: 340"))
     answer = machine.data("config", "reload", "--reason", "tested")
-    assert "daily_realized_loss: limit 350000000 -> 340000000" in answer["detail"]
+    assert "daily_realized_loss: limit 350.00 -> 340.00" in answer["detail"]
     file.write_text(before.replace("limit: 350", "limt: 350"))
     assert "did you mean limit?" in machine.data("config", "reload", "--reason", "x")["detail"]
     found = machine.data("rule", "explain", "DEMO-LOSS", "daily_realized_loss")

@@ -84,7 +84,7 @@ def test_what_is_stricter_is_in_force_at_once_and_what_is_looser_at_the_next_ses
     async def story(world):
         await world.start()
         told = await world.reload(limits(6, loss=400))
-        assert "limit 500000000 -> 400000000; looser, and waits" in told
+        assert "limit 500.00 -> 400.00; looser, and waits" in told
         assert world.in_force == limits(5, loss=400)
         (row,) = world.waits["changes"]
         assert (row["rule"], row["recorded"], row["new"]) == ("max_contracts", "5", "6")
