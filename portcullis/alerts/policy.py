@@ -26,6 +26,7 @@ from portcullis.alerts.alert import (
 )
 from portcullis.alerts.book import Book, Telling, Unknown, Why
 from portcullis.alerts.kinds import BY_NAME, GATE_KINDS
+from portcullis.alerts.subscribed import without
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.model import DAY, HOUR, MINUTE, SECOND
 
@@ -241,21 +242,8 @@ class Policy:
             self.book.subscriptions.append(subscription)
 
     def unsubscribe(self, channel: str, account: str | None) -> int:
-        """Drop what was subscribed by request, of an account or (None) all; how many rows change.
-
-        A row that names other accounts as well stays for those.
-        """
-        left, touched = [], 0
-        for each in self.book.subscriptions:
-            named = each.accounts or ()
-            if each.channel != channel or (account is not None and account not in named):
-                left.append(each)
-                continue
-            touched += 1
-            others = tuple(name for name in named if name != account)
-            if account is not None and others:
-                left.append(msgspec.structs.replace(each, accounts=others))
-        self.book.subscriptions = left
+        """Drop what was subscribed by request, of an account or (None) all; how many rows change."""
+        self.book.subscriptions, touched = without(self.book.subscriptions, channel, account)
         return touched
 
     def _alert(self, name: str) -> Alert:
