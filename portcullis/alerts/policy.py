@@ -242,7 +242,7 @@ class Policy:
             self.book.subscriptions.append(subscription)
 
     def unsubscribe(self, channel: str, account: str | None) -> int:
-        """Drop what was subscribed by request, of an account or (None) all; how many rows change."""
+        """Drop what was subscribed by request, of one account or all; how many rows change."""
         self.book.subscriptions, touched = without(self.book.subscriptions, channel, account)
         return touched
 
