@@ -17,7 +17,7 @@ import msgspec
 from portcullis.api.answers import EPOCH
 from portcullis.api.problems import Problem
 from portcullis.api.severity import severity_of
-from portcullis.domain.events import RulesLoaded, decode
+from portcullis.domain.events import LooseningHeld, RulesLoaded, decode
 from portcullis.ports import StoredEvent
 from portcullis.store.reading import EventFilter, LedgerReader
 
@@ -114,7 +114,7 @@ def shown(row: StoredEvent) -> dict[str, Any]:
     """An event as it is published; a plan of rules as its size."""
     event = decode(row.payload)
     payload = msgspec.to_builtins(event, enc_hook=str)
-    if isinstance(event, RulesLoaded):
+    if isinstance(event, RulesLoaded | LooseningHeld):
         payload["plan"] = f"{len(event.plan)} bytes"
     name = row.stream.partition("/")[2]
     at = (EPOCH + timedelta(microseconds=row.at)).isoformat(timespec="microseconds")

@@ -51,8 +51,12 @@ def is_due(account: AccountState, asked: Loosening) -> bool:
 
 def is_tripped(account: AccountState, rule: str) -> bool:
     """Whether a rule holds a lock, or has a breach that stands."""
-    held = any(row.rule == rule for row in account.locks.values())
-    return held or any(key.startswith(f"{rule}|") for key in account.breaches)
+    return any(row.rule == rule for row in account.locks.values()) or bool(account.standing(rule))
+
+
+def is_troubled(account: AccountState) -> bool:
+    """Whether any rule of the account is tripped, or a person has locked it."""
+    return bool(account.locks) or any(each.level for each in account.breaches.values())
 
 
 def waiting(world: State, plan: Plan) -> dict[str, Any] | None:
@@ -77,7 +81,7 @@ def _waits_for(world: State, name: str, rule: str) -> str:
     asked, account = world.system.loosening, world.accounts.get(name)
     if account is None or asked is None:
         return ""
-    if is_tripped(account, rule) if rule else account.locks or account.breaches:
+    if is_tripped(account, rule) if rule else is_troubled(account):
         return f"{rule or 'the account'} to have no lock and no breach"
     if is_due(account, asked):
         return "the next second"
@@ -126,7 +130,7 @@ def _merged(now: Plan, wanted: Plan, choose: _Choose) -> Plan:
 def _taken(old: AccountPlan, new: AccountPlan | None, account: AccountState) -> AccountPlan | None:
     """The new plan of an account whose time has come, but for the rules that are tripped."""
     if new is None:
-        return old if account.locks or account.breaches else None
+        return old if is_troubled(account) else None
     before = {rule_name(each): each for each in old.rules}
     rules = [
         before[name] if is_tripped(account, name) and name in before else each
@@ -137,7 +141,7 @@ def _taken(old: AccountPlan, new: AccountPlan | None, account: AccountState) -> 
     rules += [
         each for name, each in before.items() if name not in named and is_tripped(account, name)
     ]
-    frame = old if account.locks or account.breaches else new
+    frame = old if is_troubled(account) else new
     if frame.zone != new.zone:  # hours of day of the rules are those of the frame
         return old
     return msgspec.structs.replace(frame, rules=tuple(rules))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from portcullis.domain.engine import Engine
 from portcullis.domain.events import ProposalReceived, Quote
 from portcullis.domain.hours import Hours
 from portcullis.domain.model import MINUTE, SECOND, OrderRequest
@@ -30,6 +31,7 @@ from portcullis.domain.rules import (
     trade_management,
     trailing_drawdown,
 )
+from portcullis.domain.state import freeze, thaw
 from portcullis.domain.strictness import OF_RULES, OF_THE_ACCOUNT, stricter
 from portcullis.proof.rules_drawn import DRAWN
 from tests.domain.desk import USD, Desk
@@ -153,10 +155,11 @@ def approvals(rules, story):
         desk.now += 1000
         desk.do(Quote(name, 20_000, 20_001, None, desk.now))
     desk.ask("open")
-    found = set()
+    found, now = set(), freeze(desk.engine.state)
     for name, side, size in itertools.product(NAMES, (1, -1), (1, 2, 4)):
         order = OrderRequest("A", name, side, size, "market", stop_loss=20)
-        answer = desk.do(ProposalReceived(f"{name}{side}{size}", "x", order))[-1]
+        engine = Engine(thaw(now))  # an approval holds room: none may follow another
+        answer = engine.apply(desk.position + 1, desk.now, ProposalReceived("p", "x", order))[-1]
         found |= {(name, side, size)} if answer.approved and answer.lane == "entry" else set()
     return found
 

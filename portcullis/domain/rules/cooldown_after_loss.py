@@ -13,6 +13,7 @@ from portcullis.domain.units import Money, Span
 NAME = "cooldown_after_loss"
 CODE = "RULE-007"
 TRIGGERS = ("trade",)
+OF_A_FILL = True  # judged when it comes, by the rules of then; not again when others are loaded
 DENIES = False
 
 
