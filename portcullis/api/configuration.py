@@ -34,8 +34,9 @@ async def configuration(request: Request) -> Response:
     seen = await here.seen.status()
     found = await run_in_threadpool(_effective, here.settings)
     plan = found.pop("digest")
+    waits = (seen["loosening"] or {}).get("plan")
     return answer({**found, "plan_in_force": seen["plan"], "plan_of_files": plan,
-                   "reload_needed": plan not in (None, seen["plan"])})  # fmt: skip
+                   "reload_needed": plan not in (None, seen["plan"], waits)})  # fmt: skip
 
 
 @router.get("/config/pending", operation_id="pending_loosening", responses=described(Pending))

@@ -23,6 +23,7 @@ class Waiting(Shape):
 class Loosening(Shape):
     """Who asked for looser settings."""
 
+    plan: str = Field(description="The digest of the plan of which they are", examples=["0" * 64])
     by: str
     reason: str
     asked_at: str = Field(examples=["2026-03-02T14:30:00.000Z"])

@@ -66,6 +66,7 @@ def waiting(world: State, plan: Plan) -> dict[str, Any] | None:
         return None
     changes = rule_changes(plan.accounts, decode_plan(asked.plan).accounts)
     return {
+        "plan": asked.digest,
         "by": asked.by,
         "reason": asked.reason,
         "asked_at": asked.asked_at,

@@ -10,6 +10,7 @@ import pytest
 from portcullis.api.keys import KeyFile
 from portcullis.domain.events import RequestReceived, decode
 from portcullis.domain.model import MINUTE
+from portcullis.domain.plan import digest, encode_plan
 from portcullis.domain.rules import max_contracts
 from portcullis.store import credential
 from portcullis.store.opening import open_reader
@@ -208,6 +209,7 @@ def test_a_looser_limit_waits_for_who_may_agree_and_anybody_withdraws_it(own, tm
     body = signed(own.settings, "reload", "new plan")
     assert "looser, and waits" in own.post("/config/reload", "admin", **body).json()["detail"]
     found = own.get("/config/pending").json()["loosening"]
+    assert found["plan"] == digest(encode_plan(own.worker.plan))
     assert (found["reason"], found["approved_by"]) == ("new plan", None)
     assert [(row["account"], row["recorded"], row["new"]) for row in found["changes"]] == [
         ("A", "2", "3"),
