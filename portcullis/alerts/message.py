@@ -26,6 +26,18 @@ class Message(msgspec.Struct, frozen=True):
     changes: str = ""
 
 
+class KnownChannel(msgspec.Struct, frozen=True):
+    """A channel as the sender publishes it: nothing of it lets anybody send. `fault`: why its
+    address cannot be used; the rest is as in `Described`, and empty where there is a fault.
+    """
+
+    service: str = ""
+    shown: str = ""
+    pace: int = 0
+    best_effort: bool = False
+    fault: str = ""
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """What became of one attempt.
 

@@ -19,7 +19,7 @@ from portcullis.alerts.book import Telling
 from portcullis.alerts.couriers import Carried, Couriers
 from portcullis.alerts.following import Following
 from portcullis.alerts.memory import Place
-from portcullis.alerts.message import Described, Message
+from portcullis.alerts.message import Described, KnownChannel, Message
 from portcullis.alerts.outbox import CHANGE, Delivery, Outbox, Planned
 from portcullis.alerts.policy import Policy
 from portcullis.alerts.retries import after
@@ -66,6 +66,11 @@ class Channel(NamedTuple):
     described: Described
     pace: int
 
+    def published(self) -> KnownChannel:
+        """As others may see it."""
+        known = self.described
+        return KnownChannel(known.service, known.shown, self.pace, known.best_effort)
+
 
 class Sender:
     """The whole of it, a turn at a time. Times come from `now`, in microseconds."""
@@ -91,7 +96,7 @@ class Sender:
         self._heard_at = now()
         self._dirty = False
         self._may_be_gone = False
-        self._again: list[tuple[str, str | None]] = []
+        self._again: list[asked.Again] = []
         self._seen: list[Alert] = []
         self._ended: list[Carried] = []
         self._heard: SimpleQueue[tuple[str, int]] = SimpleQueue()
@@ -101,12 +106,20 @@ class Sender:
         self.policy.terms = self.kept.terms = terms
         self._dirty = True
 
-    def use_channels(self, channels: Mapping[str, Channel], faulty: Collection[str] = ()) -> None:
-        """Send to these. What waits for a `faulty` one goes on waiting, for any other is given up;
-        before this was called the first time, everything waits.
+    def use_channels(
+        self, channels: Mapping[str, Channel], faulty: Mapping[str, str] | None = None
+    ) -> None:
+        """Send to these. What waits for a `faulty` one (with why) goes on waiting, for any other is
+        given up; before this was called the first time, everything waits.
         """
-        self._channels, self._known = channels, {*channels, *faulty}
+        faults = faulty or {}
+        self._channels, self._known = channels, {*channels, *faults}
         self._may_be_gone = True
+        self.kept.channels = {
+            **{name: each.published() for name, each in channels.items()},
+            **{name: KnownChannel(fault=why) for name, why in faults.items()},
+        }
+        self._dirty, self._committed_at = True, 0
 
     def turn(self, wait: float, trouble: str = "") -> str:
         """Everything that is due, then `wait` seconds for attempts to end; what is wrong, if

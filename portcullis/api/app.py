@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from portcullis import __version__
 from portcullis.api import (
     alert_routes,
+    channel_routes,
     configuration,
     control,
     events,
@@ -40,6 +41,7 @@ ROUTERS = (
     lately.router,
     monitors.router,
     alert_routes.router,
+    channel_routes.router,
     control.router,
     configuration.router,
     key_routes.router,

@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from portcullis.alerts import configured
 from portcullis.alerts.alert_reader import AlertReader, is_begun
+from portcullis.alerts.channel_rows import channel_rows
 from portcullis.alerts.shown import as_shown
 from portcullis.api.drawing import curve, strip
 from portcullis.api.here import Here
@@ -79,6 +79,7 @@ def gather(here: Here, seen: dict[str, Any]) -> dict[str, Any]:
         "prefect": prefect_address(here.settings) if here.settings.operations else "",
         "missing": missing,
         **{name: [] for name in ("alerts", "channels", "enforced", "drills", "slos")},
+        "has_sender": True,
         "beats": "",
         "beat_at": 0,
     }
@@ -166,20 +167,16 @@ def _enforced(row: StoredEvent, event: CommandConcluded) -> dict[str, Any]:
 
 def _of_alerts(here: Here) -> dict[str, Any]:
     home = here.settings.home_path
-    addresses = configured.read_addresses(here.settings)
     if not is_begun(home):
-        return {"channels": [{"channel": name, "figures": None} for name in sorted(addresses)]}
+        return {"has_sender": False}
     with AlertReader(home) as store:
         alerts, figures = store.alerts(limit=ALERTS_SHOWN), store.figures()
+        kept = store.kept()
     rank = {"critical": 0, "warning": 1, "info": 2}
     alerts.sort(key=lambda a: (a.state == "acknowledged", rank[a.severity], -a.first_at))
-    names = sorted({*addresses, *figures})
     return {
         "alerts": [{**as_shown(a), "first_at": a.first_at} for a in alerts],
-        "channels": [
-            {"channel": name, "connected": name in addresses, "figures": figures.get(name)}
-            for name in names
-        ],
+        "channels": channel_rows(kept, figures, here.now()),
     }
 
 

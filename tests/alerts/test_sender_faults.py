@@ -189,7 +189,7 @@ def test_before_the_channels_are_known_nothing_is_given_up(desk, sink) -> None:
     desk.sender.turn(0)
     assert desk.outbox.by_number(1).state == "waiting"
     address = json_to(sink)
-    desk.sender.use_channels({}, ("desk",))
+    desk.sender.use_channels({}, {"desk": "it is no URL"})
     desk.sender.turn(0)
     assert desk.outbox.by_number(1).state == "waiting"
     desk.sender.use_channels({"desk": Channel(address, describe(address), 0)})
