@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -36,6 +36,19 @@ class KnownChannel(msgspec.Struct, frozen=True):
     pace: int = 0
     best_effort: bool = False
     fault: str = ""
+
+
+class Channel(NamedTuple):
+    """A channel that can be sent to; `pace` in microseconds."""
+
+    address: str
+    described: Described
+    pace: int
+
+    def published(self) -> KnownChannel:
+        """As others may see it."""
+        known = self.described
+        return KnownChannel(known.service, known.shown, self.pace, known.best_effort)
 
 
 class Outcome(msgspec.Struct, frozen=True):

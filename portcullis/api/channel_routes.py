@@ -19,11 +19,12 @@ from portcullis.alerts.channel_rows import channel_rows
 from portcullis.alerts.outbox import Delivery
 from portcullis.api import asking
 from portcullis.api.access import GuardedRoute, caller_of
+from portcullis.api.alert_shapes import CHANNEL, Attempt, AttemptBody, Channels, Deliveries
 from portcullis.api.answers import answer, described, rfc3339
 from portcullis.api.control import told
 from portcullis.api.here import Here, here_of
 from portcullis.api.problems import Problem
-from portcullis.api.shapes import CHANNEL, PRINTED, Attempt, AttemptBody, Channels, Deliveries
+from portcullis.api.shapes import PRINTED
 from portcullis.domain.model import MICRO
 
 router = APIRouter(route_class=GuardedRoute, tags=["alerts"])

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 HEX32 = r"^[0-9a-f]{32}$"
-CHANNEL = r"^[a-z][a-z0-9_-]{0,31}$"
 PRINTED = r"^[^\x00-\x1f\x7f]+$"
 """No control characters, which no name here has."""
 
@@ -203,99 +202,6 @@ class Agents(Shape):
     agents: list[dict[str, Any]]
 
 
-class Alert(Shape):
-    """What a person must know."""
-
-    alertId: str = Field(examples=["a-17"])  # noqa: N815 - a published name
-    timestamp: str | None
-    severity: Literal["CRITICAL", "WARNING", "INFO"]
-    title: str
-    message: str
-    rootCause: str  # noqa: N815
-    recommendedAction: str  # noqa: N815
-    metadata: dict[str, Any]
-    acknowledged: bool
-    topic: str
-    account: str | None
-    fingerprint: str
-    state: str
-    count: int
-    runbook: str
-    traceId: str  # noqa: N815
-
-
-class Alerts(Shape):
-    """Alerts, newest first."""
-
-    alerts: list[Alert]
-
-
-class Channel(Shape):
-    """A channel, without its address: nothing here lets anybody send."""
-
-    channel: str = Field(examples=["phone"])
-    connected: bool = Field(description="False: it is subscribed or was used, and has no address")
-    service: str | None = Field(examples=["Telegram"])
-    address: str | None = Field(
-        description="Whom it reaches, without its secrets", examples=["tgram://…/1234"]
-    )
-    pace: float | None = Field(
-        description="Seconds that must lie between two messages", examples=[1.05]
-    )
-    best_effort: bool = Field(description="True: never the only way for what is critical")
-    told_of: list[str] = Field(examples=[["critical and worse of everything; accounts: all"]])
-    delivered: int = Field(examples=[41])
-    waiting: int = Field(examples=[0])
-    dead: int = Field(description="Given up", examples=[1])
-    failing: bool = Field(description="Nothing has got through since the last failure")
-    last_success: str | None = Field(examples=["2026-03-02T14:30:00.000Z"])
-    oldest_waiting: str | None = Field(
-        description="Since when the oldest of its queue waits", examples=[None]
-    )
-    says: str = Field(description="Why it failed last", examples=["the service answered 403"])
-    spared_until: str | None = Field(
-        description="Until when a storm holds back what is not critical", examples=[None]
-    )
-
-
-class Channels(Shape):
-    """Every channel, as the sender last wrote it down."""
-
-    as_of: str | None = Field(description="Null: no sender has run yet")
-    channels: list[Channel]
-
-
-class DeliveryRow(Shape):
-    """A message to one channel; `dead`: given up."""
-
-    id: int = Field(examples=[17])
-    channel: str = Field(examples=["phone"])
-    why: str = Field(examples=["new"])
-    severity: Literal["CRITICAL", "WARNING", "INFO"]
-    alerts: list[str] = Field(description="Of which alerts it tells", examples=[["k7q2m9xa"]])
-    title: str = Field(examples=["[CRITICAL] The gate is shut"])
-    message: str
-    state: Literal["waiting", "sending", "delivered", "dead", "replaced"]
-    attempts: int = Field(examples=[1])
-    created: str | None
-    due: str | None
-    ended: str | None
-    detail: str = Field(description="What the service said last", examples=[""])
-
-
-class Deliveries(Shape):
-    """Messages to channels, newest first."""
-
-    deliveries: list[DeliveryRow]
-    next: int | None = Field(description="`before` of the page behind", examples=[None])
-
-
-class Silences(Shape):
-    """Silences that are in force or to come."""
-
-    silences: list[dict[str, Any]]
-
-
 # --- control --------------------------------------------------------------------------------------
 
 REASON = Field(
@@ -330,17 +236,6 @@ class LockBody(WithReason):
     )
 
 
-class SilenceBody(WithReason):
-    """What is kept back, by at least one of alert, kind, topic and account; and for how long."""
-
-    seconds: int = Field(ge=1, le=30 * 86400, examples=[3600])
-    alert: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
-    kind: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
-    topic: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
-    account: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
-    critical: bool = Field(False, description="What is critical too, for four hours at most")
-
-
 class FlattenBody(WithReason):
     wait: int = Field(10, ge=0, le=25, description="Seconds to wait for the venue's confirmation")
 
@@ -370,16 +265,6 @@ class Outcome(Shape):
     detail: str = Field(examples=["lock 3 set"])
     request_id: str = Field(examples=["0" * 32])
     position: int | None = Field(description="The event that records it", examples=[4711])
-
-
-class AttemptBody(WithReason):
-    wait: int = Field(10, ge=0, le=25, description="Seconds to wait for what becomes of it")
-
-
-class Attempt(Outcome):
-    """What became of a request to send, and of the message; null while there is none."""
-
-    delivery: DeliveryRow | None
 
 
 class EffectiveConfiguration(Shape):

@@ -24,7 +24,8 @@ from portcullis.store.inbox import WAITING_MOST
 from portcullis.store.opening import has_ledger, open_inbox, open_reader
 
 if TYPE_CHECKING:
-    from portcullis.alerts.sender import Channel, Sender
+    from portcullis.alerts.message import Channel
+    from portcullis.alerts.sender import Sender
     from portcullis.alerts.telegram_poller import Poller
 
 TURN_SECONDS = 0.1
@@ -180,7 +181,7 @@ def _channels(
 ) -> tuple[dict[str, Channel], dict[str, str]]:
     """The channels whose address can be used, and what is wrong with the others."""
     from portcullis.alerts.channels import describe
-    from portcullis.alerts.sender import Channel
+    from portcullis.alerts.message import Channel
 
     found, faults = {}, {}
     for name, address in addresses.items():

@@ -12,10 +12,9 @@ import pytest
 from portcullis.alerts.alert import Signal, Subscription
 from portcullis.alerts.book import Book
 from portcullis.alerts.channels import describe
-from portcullis.alerts.message import Message, Outcome
+from portcullis.alerts.message import Channel, Message, Outcome
 from portcullis.alerts.outbox import INTERRUPTED
 from portcullis.alerts.policy import ENDED_MAX, LOOK_EVERY, Policy
-from portcullis.alerts.sender import Channel
 from portcullis.domain.events import (
     ModeChanged,
     RequestAnswered,
