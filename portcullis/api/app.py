@@ -74,7 +74,7 @@ def routes() -> FastAPI:
         lifespan=_life,
     )
     app.router.redirect_slashes = False
-    problems.install(app)
+    problems.install(app, pages.problem_page)
     for router in (*ROUTERS, own):
         app.include_router(router)
     made = app.openapi

@@ -57,6 +57,11 @@ class Health(Shape):
     status: Literal["healthy", "degraded", "unhealthy"]
     mode: str = Field(examples=["ACTIVE"])
     uptime: int = Field(description="Seconds of the worker; 0 while none runs", examples=[86400])
+    shut: dict[str, Any] | None = Field(
+        description="What shut the gate: `at`, `by` (a person, or empty), `why`, `evidence`, and "
+        "the event's `position`; null while it is open",
+        examples=[None],
+    )
     accounts_monitored: int = Field(examples=[2])
     venues: dict[str, Venue]
     database_accessible: bool
@@ -323,4 +328,6 @@ class MetricsShown(Shape):
 class Objectives(Shape):
     """The objectives, and how they stand since the processes started."""
 
-    slos: list[dict[str, Any]]
+    slos: list[dict[str, Any]] = Field(
+        description="`current` is null where there is no figure, and `why` says why"
+    )
