@@ -53,6 +53,7 @@ def _drawn() -> Environment:
         spaced=wording.spaced,
         standing=wording.standing,
         coded=wording.coded,
+        size=wording.size,
         ends=wording.ends,
         sentence=wording.sentence,
         ticker=wording.ticker,

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 FLOORS = frozenset(("trailing_drawdown",))
 """Rules whose limit lies below what is measured."""
 
+UNBOUNDED = 1_000_000
 ENDS = {
     "person": "until a person releases it",
     "next_session": "until the next session",
@@ -46,6 +47,11 @@ def breakable(name: str) -> Markup:
     """A name that a narrow column may break between its words, and nowhere in them."""
     text = str(escape(name))
     return Markup(text.replace("_", "_<wbr>").replace(".", ".<wbr>"))  # noqa: S704 - escaped above
+
+
+def size(contracts: int) -> str:
+    """The size of an order; the worker names a million where nothing bounds it."""
+    return "no limit" if contracts >= UNBOUNDED else str(contracts)
 
 
 def coded(words: str) -> Markup:

@@ -246,6 +246,30 @@ def test_no_name_breaks_within_a_word(page: Page, api: Process, width: int) -> N
     assert page.driver.execute_script(broken) == []
 
 
+def test_a_worker_that_is_gone_is_said_before_anything_else(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    alone = RunningWorker(settings_of(tmp_path_factory.mktemp("alone")))
+    process = Process(alone.settings).wait()
+    page = Page(f"http://127.0.0.1:{process.settings.api_port}")
+    try:
+        page.open()
+        page.until("#glance", "simulated connected")
+        alone.stop()
+        page.until("#banner", "NOT PROTECTED")
+        page.until("#banner", "no limit is enforced")
+        page.until("#banner", "portcullis up")
+        page.until("#glance", "NOT armed")
+        assert page.find("#banner").get_attribute("class") == "banner bad"
+        page.open("/accounts/A")
+        page.until("#account", "nothing is enforced")
+        assert page.errors() == []
+    finally:
+        page.driver.quit()
+        process.end()
+        alone.stop()
+
+
 def test_pages_say_what_may_run_in_them(api: Process) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{api.settings.api_port}/") as reply:
         policy = reply.headers["Content-Security-Policy"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from portcullis.api.glance import glance
 from portcullis.api.shut import Shut, Shutting
-from portcullis.api.wording import breakable, coded, sentence, standing, ticker
+from portcullis.api.wording import breakable, coded, sentence, size, standing, ticker
 from portcullis.domain.events import DataFault, ModeChanged
 from portcullis.ports import Entry
 from portcullis.store.ledger import SqliteLedger
@@ -191,6 +191,7 @@ def test_names_break_between_words_and_code_is_marked():
     assert coded("see `x y`, then") == "see <code>x y</code>, then"
     assert coded("a ` alone") == "a ` alone"
     assert sentence("there is none") == "There is none."
+    assert (size(0), size(999_999), size(10**6)) == ("0", "999999", "no limit")
     held = {"positions": [{"instrument": "CON.F.US.MES.Z26", "ticker": "MES"}]}
     assert ticker("CON.F.US.MES.Z26", held) == "MES"
     assert ticker("CON.F", held) == "CON.<wbr>F"
