@@ -4,12 +4,13 @@ shut the gate and why, and what to do next. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from portcullis.api.shut import Shut
 
 Tone = Literal["good", "warn", "bad"]
+TONES: tuple[Tone, ...] = ("good", "warn", "bad")
 RELEASE = "portcullis mode release --reason …"
 LOOK_AT_VENUE = "Watch the accounts on the venue's own platform."
 NOT_PROTECTED = "NOT PROTECTED"
@@ -32,6 +33,15 @@ class Tile(NamedTuple):
     link: str
 
 
+class Protection(NamedTuple):
+    """Whether limits are enforced: in a word, with whom it concerns, and in a sentence."""
+
+    value: str
+    note: str
+    tone: Tone
+    says: str
+
+
 class Glance(NamedTuple):
     """The head of the page."""
 
@@ -48,50 +58,80 @@ def glance(
 ) -> Glance:
     """The head of the page from what the worker says, what shut the gate and the open alerts."""
     is_open = bool(seen["gate_open"])
+    failing = [each for each in alerts if each["kind"] == "enforcement_failed"]
+    protection = _protection(seen, failing)
     title, tone = _title(seen)
     return Glance(
-        tone,
-        title,
-        _means(seen),
+        max(tone, protection.tone, key=TONES.index),
+        NOT_PROTECTED if protection.tone == "bad" else title,
+        protection.says,
         None if is_open else shut,
-        None if is_open else _next(seen),
-        (_protection(seen), _accounts(seen), _nearest(seen), _alerts(alerts), _evidence(seen)),
+        _next(seen, failing),
+        (
+            Tile("Protection", *protection[:3], "#alerts" if failing else "#banner"),
+            _accounts(seen),
+            _nearest(seen),
+            _alerts(alerts),
+            _evidence(seen),
+        ),
     )
 
 
 def _title(seen: Mapping[str, Any]) -> tuple[str, Tone]:
-    """What matters most in two words: a shut gate is safe, where nothing is enforced is not."""
-    if not seen["live"] or _away(seen):
-        return NOT_PROTECTED, "bad"
     if seen["gate_open"]:
         return "Gate OPEN", "good"
     return "Gate SHUT", "bad" if seen["mode"] == "SHUTDOWN" else "warn"
 
 
-def _away(seen: Mapping[str, Any]) -> list[str]:
-    return [name for name, up in seen["venues"].items() if not up]
-
-
-def _means(seen: Mapping[str, Any]) -> str:
-    if not seen["live"]:
-        return "The worker is away: no limit is enforced, and no order passes."
+def _protection(seen: Mapping[str, Any], failing: Sequence[Mapping[str, Any]]) -> Protection:
+    """The worst that is true of it: a shut gate is safe, where nothing is enforced is not."""
     orders = "Orders within the limits pass" if seen["gate_open"] else "Only exits pass"
-    away = _away(seen)
-    if away or not seen["venues"]:
-        where = ", ".join(away) or "the venue"
-        return f"{orders}. {where} is not connected: nothing can be enforced there."
-    blind = [row["account"] for row in seen["accounts"] if row["cannot_judge"]]
-    if blind:
-        return f"{orders}. Limits are enforced, but not every one of {', '.join(blind)}."
-    return f"{orders}, and every limit is enforced."
+    if not seen["live"]:
+        says = "The worker is away: no limit is enforced, and no order passes."
+        return Protection("NOT armed", "no worker answers", "bad", says)
+    if failing:
+        names = _listed(each["account"] or "an account" for each in failing)
+        says = f"What had to be done on {names} was not confirmed by the venue."
+        return Protection("FAILED", names, "bad", says)
+    if away := _away(seen):
+        says = f"{orders}. {away} is not connected: nothing can be enforced there."
+        return Protection("cut off", f"{away} is away", "bad", says)
+    if not seen["venues"]:
+        says = f"{orders}. No venue is connected yet: nothing can be enforced."
+        return Protection("waits", "no venue is connected yet", "warn", says)
+    if seen.get("worker", {}).get("role") == "observe":
+        says = f"{orders}. This worker only observes: what limits ask for is told, and not done."
+        return Protection("watches only", "this worker sends nothing", "warn", says)
+    if blind := _listed(row["account"] for row in seen["accounts"] if row["cannot_judge"]):
+        says = f"{orders}. Limits are enforced, but not every one of {blind}."
+        return Protection("in part", f"cannot judge {blind}", "warn", says)
+    if enforcing := _listed(row["account"] for row in seen["accounts"] if row["enforcing"]):
+        says = f"{orders}. What limits ask for is being done now on {enforcing}."
+        return Protection("acts now", enforcing, "warn", says)
+    says = f"{orders}, and every limit is enforced."
+    return Protection("armed", f"{', '.join(seen['venues'])} connected", "good", says)
 
 
-def _next(seen: Mapping[str, Any]) -> Step:
+def _away(seen: Mapping[str, Any]) -> str:
+    return ", ".join(name for name, up in seen["venues"].items() if not up)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def _next(seen: Mapping[str, Any], failing: Sequence[Mapping[str, Any]]) -> Step | None:
     lacking = seen["lacking"]
     if not seen["live"]:
         return Step(f"{LOOK_AT_VENUE} Start the worker:", "portcullis up")
+    if failing:
+        account = failing[0]["account"] or ""
+        says = "Flatten it by hand on the venue's own platform now, then look at"
+        return Step(says, f"portcullis account show {account}".strip())
     if _away(seen):
         return Step(f"{LOOK_AT_VENUE} The worker goes on trying; see why:", "portcullis doctor")
+    if seen["gate_open"]:
+        return None
     if seen["mode"] == "STARTING":
         return Step("Wait: checks of the start are still to come, then it is as it was before.")
     if lacking:
@@ -104,23 +144,6 @@ def _next(seen: Mapping[str, Any]) -> Step:
 
 
 # --- tiles ----------------------------------------------------------------------------------------
-
-
-def _protection(seen: Mapping[str, Any]) -> Tile:
-    away = _away(seen)
-    enforcing = [row["account"] for row in seen["accounts"] if row["enforcing"]]
-    if not seen["live"]:
-        return Tile("Protection", "NOT armed", "no worker answers", "bad", "#banner")
-    if not seen["venues"]:
-        return Tile("Protection", "waits", "no venue is connected yet", "warn", "#banner")
-    if away:
-        return Tile("Protection", "cut off", f"{', '.join(away)} is away", "bad", "#banner")
-    blind = [row["account"] for row in seen["accounts"] if row["cannot_judge"]]
-    if blind:
-        return Tile("Protection", "in part", f"cannot judge {', '.join(blind)}", "bad", "#accounts")
-    if enforcing:
-        return Tile("Protection", "acts now", ", ".join(enforcing), "warn", "#accounts")
-    return Tile("Protection", "armed", f"{', '.join(seen['venues'])} connected", "good", "#banner")
 
 
 def _accounts(seen: Mapping[str, Any]) -> Tile:

@@ -25,6 +25,9 @@ FINE = {
     "accounts": [ACCOUNT], "evidence": [{"required": True}],
 }  # fmt: skip
 SHUT = Shut(1, 7, "anna", "a look")
+FAILED = {
+    "kind": "enforcement_failed", "account": "A", "severity": "CRITICAL", "acknowledged": True,
+}  # fmt: skip
 
 
 def head(alerts=(), shut=None, **changed):
@@ -72,12 +75,23 @@ def test_what_is_wrong_and_what_to_do_next(changed, title, tone, says):
         {"venues": {}},
         {"venues": {"x": True, "y": False}},
         {"accounts": [{**ACCOUNT, "cannot_judge": {"trailing_drawdown": "no price"}}]},
+        {"accounts": [{**ACCOUNT, "enforcing": ["flatten-1"]}]},
+        {"worker": {"role": "observe"}},
+        {"alerts": [FAILED]},
     ],
 )
 def test_it_never_says_that_every_limit_is_enforced_where_one_is_not(changed, gate_open):
     found = head(**{"gate_open": gate_open, **changed})
     assert "every limit is enforced" not in found.means
     assert tiles(found)["Protection"][0] != "armed"
+
+
+def test_an_account_that_could_not_be_flattened_is_said_though_the_gate_is_open():
+    """Also when somebody has acknowledged it: it is over when the venue confirms."""
+    found = head(alerts=[FAILED])
+    assert (found.title, found.tone) == ("NOT PROTECTED", "bad")
+    assert "on A was not confirmed" in found.means
+    assert found.step.command == "portcullis account show A"
 
 
 def test_the_nearest_limit_is_that_of_an_account_that_may_still_trade():
@@ -92,7 +106,7 @@ def test_the_nearest_limit_is_that_of_an_account_that_may_still_trade():
 
 def test_alerts_that_somebody_has_seen_are_not_new():
     def alert(severity, seen):
-        return {"severity": severity, "acknowledged": seen}
+        return {"severity": severity, "acknowledged": seen, "kind": "gate_fell"}
 
     seen, warning = alert("CRITICAL", True), alert("WARNING", False)
     assert tiles(head([seen]))["Alerts"] == ("none new", "good")
