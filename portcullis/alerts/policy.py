@@ -14,6 +14,7 @@ from portcullis.alerts import sparing
 from portcullis.alerts.alert import (
     TEXTS,
     Alert,
+    Checkpoint,
     Signal,
     Silence,
     Subscription,
@@ -51,10 +52,11 @@ LATELY_MAX = 2_000
 
 
 class Policy:
-    """The policy over a book. Every method returns at once and tells nobody."""
+    """The policy over a book; it tells nobody. What is raised gets the newest `checkpoint`."""
 
     def __init__(self, book: Book, terms: Terms) -> None:
         self.book, self.terms = book, terms
+        self.checkpoint: Checkpoint | None = None
 
     @property
     def subscriptions(self) -> list[Subscription]:
@@ -83,7 +85,7 @@ class Policy:
         return alert
 
     def _begin(self, signal: Signal, now: int) -> Alert:
-        alert = alert_of(signal)
+        alert = alert_of(signal, self.checkpoint)
         self.book.alerts[alert.id] = alert
         self.book.changed[alert.id] = None
         self._announce(alert, now)

@@ -31,6 +31,8 @@ SIGNED_WITHIN = 15 * MINUTE
 CLOCKS_DIFFER = 2 * MINUTE
 ANSWER_SECONDS = 10.0
 POLL_SECONDS = 0.05
+RECORDED_LOOKS = 10
+"""The sender reads the ledger: where it has, the worker's answer follows within moments."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -108,13 +110,14 @@ async def ask_sender(here: Here, caller: Caller, request: Request) -> dict[str, 
     fault = alert_requests.wrong(request.verb, request.asked.arguments, here.now())
     if fault:
         raise Problem(422, fault)
+    more_looks = iter(range(RECORDED_LOOKS))
 
     async def look(inbox: StoredInbox) -> dict[str, Any] | None:
         answer = await run_in_threadpool(inbox.answer_to, request.request_id)
         if answer is not None and answer.outcome != "done":
             return told(request.request_id, answer)
         refused = await run_in_threadpool(_refused_by_sender, here, request.request_id)
-        if refused is None:
+        if refused is None or (answer is None and next(more_looks, None) is not None):
             return None
         position = answer.position if answer else 0
         outcome = "refused" if refused else "done"

@@ -17,6 +17,7 @@ from portcullis.api.meters import Meters
 from portcullis.api.problems import Problem
 from portcullis.api.seen import Seen
 from portcullis.api.sessions import Sessions
+from portcullis.api.shut import Shutting
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
 from portcullis.errors import PortcullisError
@@ -104,6 +105,7 @@ class Here(NamedTuple):
     meters: Meters
     sessions: Sessions
     links: dict[str, Any]
+    shutting: Shutting
     stopping: threading.Event
     started: int
     now: Callable[[], int]
@@ -122,6 +124,7 @@ def make_here(settings: Settings, say: Callable[[str], None] = lambda _: None) -
         Meters(settings.home_path, lambda: _reader(settings), now),
         Sessions(keys, now),
         {},
+        Shutting(),
         threading.Event(),
         now(),
         now,

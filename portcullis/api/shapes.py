@@ -57,6 +57,11 @@ class Health(Shape):
     status: Literal["healthy", "degraded", "unhealthy"]
     mode: str = Field(examples=["ACTIVE"])
     uptime: int = Field(description="Seconds of the worker; 0 while none runs", examples=[86400])
+    shut: dict[str, Any] | None = Field(
+        description="What shut the gate: `at`, `by` (a person, or empty), `why`, `evidence`, and "
+        "the event's `position`; null while it is open",
+        examples=[None],
+    )
     accounts_monitored: int = Field(examples=[2])
     venues: dict[str, Venue]
     database_accessible: bool
@@ -202,39 +207,6 @@ class Agents(Shape):
     agents: list[dict[str, Any]]
 
 
-class Alert(Shape):
-    """What a person must know."""
-
-    alertId: str = Field(examples=["a-17"])  # noqa: N815 - a published name
-    timestamp: str | None
-    severity: Literal["CRITICAL", "WARNING", "INFO"]
-    title: str
-    message: str
-    rootCause: str  # noqa: N815
-    recommendedAction: str  # noqa: N815
-    metadata: dict[str, Any]
-    acknowledged: bool
-    topic: str
-    account: str | None
-    fingerprint: str
-    state: str
-    count: int
-    runbook: str
-    traceId: str  # noqa: N815
-
-
-class Alerts(Shape):
-    """Alerts, newest first."""
-
-    alerts: list[Alert]
-
-
-class Silences(Shape):
-    """Silences that are in force or to come."""
-
-    silences: list[dict[str, Any]]
-
-
 # --- control --------------------------------------------------------------------------------------
 
 REASON = Field(
@@ -267,17 +239,6 @@ class LockBody(WithReason):
         pattern=PRINTED,
         description="One instrument; null: the whole account",
     )
-
-
-class SilenceBody(WithReason):
-    """What is kept back, by at least one of alert, kind, topic and account; and for how long."""
-
-    seconds: int = Field(ge=1, le=30 * 86400, examples=[3600])
-    alert: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
-    kind: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
-    topic: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
-    account: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
-    critical: bool = Field(False, description="What is critical too, for four hours at most")
 
 
 class FlattenBody(WithReason):
@@ -352,4 +313,6 @@ class MetricsShown(Shape):
 class Objectives(Shape):
     """The objectives, and how they stand since the processes started."""
 
-    slos: list[dict[str, Any]]
+    slos: list[dict[str, Any]] = Field(
+        description="`current` is null where there is no figure, and `why` says why"
+    )
