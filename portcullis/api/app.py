@@ -32,6 +32,7 @@ from portcullis.api.gatekeeper import Gatekeeper
 from portcullis.api.guard import Asked, Guard, GuardTerms
 from portcullis.api.here import Here
 from portcullis.api.wrong_keys import WrongKeys
+from portcullis.trace_context import PARENT, STATE, Record
 
 ROUTERS = (
     health.router,
@@ -45,6 +46,7 @@ ROUTERS = (
     key_routes.router,
     pages.router,
 )
+TRACE = (PARENT, STATE)
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 DESCRIPTION = (
     "Looking at Portcullis, and asking it for something. What changes anything needs a reason, "
@@ -84,8 +86,8 @@ def routes() -> FastAPI:
     return app
 
 
-def build(here: Here, log: Callable[[Asked], None]) -> ASGIApp:
-    """The whole application for one process."""
+def build(here: Here, log: Callable[[Asked], None], record: Record | None = None) -> ASGIApp:
+    """The whole application for one process. `record` hears of the steps of traces."""
     app = routes()
     app.state.here = here
     known = here.settings
@@ -105,12 +107,12 @@ def build(here: Here, log: Callable[[Asked], None]) -> ASGIApp:
             CORSMiddleware,
             allow_origins=known.api_origin_list,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
-            expose_headers=["X-Request-Id", "Retry-After"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", *TRACE],
+            expose_headers=["X-Request-Id", "Retry-After", PARENT],
         )
     terms = GuardTerms(names, frozenset(known.api_origin_list), known.api_body_max)
     app.state.gatekeeper, app.state.boards = gatekeeper, {}
-    return Guard(app, terms, gatekeeper, here.sessions, log, time.monotonic)
+    return Guard(app, terms, gatekeeper, here.sessions, log, time.monotonic, here.now, record)
 
 
 @asynccontextmanager

@@ -22,14 +22,16 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from portcullis.api import spans
 from portcullis.api.app import build
 from portcullis.api.guard import Asked
-from portcullis.api.here import make_here
-from portcullis.api.meters import Answered, Meters
+from portcullis.api.here import Here, make_here
+from portcullis.api.meters import Answered
 from portcullis.api.problems import MEDIA_TYPE, Problem
 from portcullis.api.request_log import RequestLog
 from portcullis.config.settings import Settings
 from portcullis.errors import PortTaken, UsageError
+from portcullis.trace_context import Record
 
 HEADER_SECONDS = 10.0
 IDLE_SECONDS = 15
@@ -152,10 +154,18 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     secured = refuse_plain(settings)
     if sys.platform != "win32":
         os.nice(NICE)
-    here = make_here(settings, say)
-    with contextlib.closing(RequestLog(settings.home_path / "logs", here.now)) as log:
+    with contextlib.ExitStack() as stack:
+        export = spans.opened(settings, say)
+        if export is not None:
+            stack.callback(export.close)
+        here = make_here(settings, say)
+        log = stack.enter_context(
+            contextlib.closing(RequestLog(settings.home_path / "logs", here.now))
+        )
+        record = None if export is None else export.record
+        scheme = "https" if secured else "http"
         config = uvicorn.Config(
-            build(here, lambda asked: _note(asked, log, here.meters)),
+            build(here, _noting(log, here, record, scheme), record),
             host=settings.api_host,
             port=settings.api_port,
             http=PatientNoLonger,
@@ -178,17 +188,25 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
                 f"the API's address {settings.api_host}:{settings.api_port} is taken",
                 remedy="stop what listens there, or set PORTCULLIS_API_PORT to a free port",
             ) from error
-        form = "https" if secured else "http"
-        where = f"the API listens on {form}://{settings.api_host}:{settings.api_port}"
+        where = f"the API listens on {scheme}://{settings.api_host}:{settings.api_port}"
         Server(config, lambda: say(where), here.stopping.set).run([listening])
 
 
-def _note(asked: Asked, log: RequestLog, meters: Meters) -> None:
-    """Keep a request, and count it."""
-    log.write(asked)
-    meters.answered(
-        Answered(asked.method, asked.route, asked.status, asked.took, asked.sent, asked.request_id)
-    )
+def _noting(
+    log: RequestLog, here: Here, record: Record | None, scheme: str
+) -> Callable[[Asked], None]:
+    """Keep a request, count it and, where somebody collects them, tell of it as a span."""
+
+    def note(asked: Asked) -> None:
+        log.write(asked)
+        trace = asked.trace.trace_id
+        here.meters.answered(
+            Answered(asked.method, asked.route, asked.status, asked.took, asked.sent, trace)
+        )
+        if record is not None:
+            record(spans.span_of(asked, here.now(), scheme))
+
+    return note
 
 
 def refuse_plain(settings: Settings) -> dict[str, Any]:

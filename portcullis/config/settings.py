@@ -76,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True):
     snapshot_every: Count = 20_000
     operations: bool = True
     heartbeat_lasts: Span = 120 * SECOND
+    otlp_url: str = ""
     dead_man: str = ""
     dead_man_every: Span = 60 * SECOND
     log_level: Literal["debug", "info", "warning", "error"] = "info"
