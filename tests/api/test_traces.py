@@ -222,6 +222,7 @@ def test_the_line_of_the_log_names_the_trace(tmp_path):
 
     with running(settings_of(tmp_path)) as api:
         assert api.get("/livez", traceparent=GIVEN)[0] == 200
+        assert api.end() == 0
         text = (api.settings.home_path / "logs" / "api.jsonl").read_text()
     line = json.loads(text.splitlines()[-1])
     assert (line["trace_id"], line["parent_id"], line["asked"]) == (TRACE, SPAN, "")
