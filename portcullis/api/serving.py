@@ -29,6 +29,7 @@ from portcullis.api.here import Here, make_here
 from portcullis.api.meters import Answered
 from portcullis.api.problems import MEDIA_TYPE, Problem
 from portcullis.api.request_log import RequestLog
+from portcullis.config.certificate import LOOPBACK, read_certificate
 from portcullis.config.settings import Settings
 from portcullis.errors import PortTaken, UsageError
 from portcullis.trace_context import Record
@@ -160,7 +161,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
             stack.callback(export.close)
         here = make_here(settings, say)
         log = stack.enter_context(
-            contextlib.closing(RequestLog(settings.home_path / "logs", here.now))
+            contextlib.closing(RequestLog(settings.request_log_path.parent, here.now))
         )
         record = None if export is None else export.record
         scheme = "https" if secured else "http"
@@ -203,6 +204,8 @@ def _noting(
         here.meters.answered(
             Answered(asked.method, asked.route, asked.status, asked.took, asked.sent, trace)
         )
+        if asked.caller.key_id and asked.caller.role is None:
+            here.meters.ended_key_used()
         if record is not None:
             record(spans.span_of(asked, here.now(), scheme))
 
@@ -210,22 +213,16 @@ def _noting(
 
 
 def refuse_plain(settings: Settings) -> dict[str, Any]:
-    """What TLS needs; raises UsageError where keys would go over a network in clear."""
-    files = (settings.api_certificate, settings.api_certificate_key)
-    if any(files) and not all(files):
-        raise UsageError(
-            "TLS needs a certificate and its key",
-            remedy="set both PORTCULLIS_API_CERTIFICATE and PORTCULLIS_API_CERTIFICATE_KEY",
-        )
-    if not any(files):
-        if settings.api_host not in ("127.0.0.1", "::1", "localhost"):
+    """What TLS needs. Raises UsageError where keys would go over a network in clear, and for a
+    certificate that cannot be used.
+    """
+    if read_certificate(settings) is None:
+        if settings.api_host not in LOOPBACK:
             raise UsageError(
                 f"keys would go to {settings.api_host} in clear",
                 remedy="set PORTCULLIS_API_CERTIFICATE and PORTCULLIS_API_CERTIFICATE_KEY",
             )
         return {}
-    for name in files:
-        if not Path(name).expanduser().is_file():
-            raise UsageError(f"{name}: there is no such file", remedy="name a file in PEM form")
+    files = (settings.api_certificate, settings.api_certificate_key)
     certificate, key = (str(Path(name).expanduser()) for name in files)
     return {"ssl_certfile": certificate, "ssl_keyfile": key}

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Protocol
 
 from portcullis.api.guard import Asked
-from portcullis.config.scalars import UNITS, Unreadable
+from portcullis.config.collector import collector
 from portcullis.config.settings import Settings
-from portcullis.errors import UsageError
 from portcullis.trace_context import Span
-
-NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
-REMEDY = "pip install 'portcullis[telemetry]', or in a checkout: make install"
 
 
 class Export(Protocol):
@@ -24,30 +19,6 @@ class Export(Protocol):
 
     def close(self) -> None:
         """Send what is left, in a bounded time."""
-
-
-def collector(settings: Settings) -> str:
-    """The collector's address, empty where none is set. Raises UsageError for one that is none,
-    and where the extra `telemetry` is missing.
-    """
-    if not settings.otlp_url:
-        return ""
-    try:
-        url = str(UNITS["url"].read(settings.otlp_url))
-    except Unreadable as error:
-        raise UsageError(
-            f"PORTCULLIS_OTLP_URL: {error}",
-            remedy=f"give {error.allowed}, as http://localhost:4318",
-        ) from error
-    try:
-        missing = [name for name in NEEDED if find_spec(name) is None]
-    except ModuleNotFoundError as error:  # of what the module lies in
-        missing = [error.name or NEEDED[0]]
-    if missing:
-        raise UsageError(
-            f"PORTCULLIS_OTLP_URL is set, and {missing[0]} is not installed", remedy=REMEDY
-        )
-    return url
 
 
 def opened(settings: Settings, say: Callable[[str], None]) -> Export | None:

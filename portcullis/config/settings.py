@@ -149,6 +149,11 @@ class Settings(msgspec.Struct, frozen=True):
         return self.home_path / "snapshots"
 
     @property
+    def request_log_path(self) -> Path:
+        """A line for each request to the API."""
+        return self.home_path / "logs" / "api.jsonl"
+
+    @property
     def keys_path(self) -> Path:
         return self.home_path / "keys"
 
