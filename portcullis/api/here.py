@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from portcullis.api.ending import Ending
 from portcullis.api.keys import KeyFile, standing
 from portcullis.api.meters import Meters
 from portcullis.api.problems import Problem
@@ -125,8 +126,9 @@ def make_here(settings: Settings, say: Callable[[str], None] = lambda _: None) -
             settings.home_path,
             lambda: _reader(settings),
             now,
-            lambda: standing(keys.all(), now()),
-            None if certificate is None else certificate.expires_at,
+            Ending(
+                lambda: standing(keys.all(), now()), certificate.expires_at if certificate else None
+            ),
         ),
         Sessions(keys, now),
         {},

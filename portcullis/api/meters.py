@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from portcullis.alerts.alert_reader import AlertReader, is_begun
 from portcullis.alerts.kinds import SEVERITIES
-from portcullis.api.keys import Standing
+from portcullis.api.ending import Ending
 from portcullis.domain.events import BreachFound, CommandConcluded, decode
 from portcullis.domain.model import MICRO
 from portcullis.errors import StoreError
@@ -27,7 +27,6 @@ HTTP_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 FLAT_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 60.0)
 DELIVERY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 300.0, 3600.0)
 ROUTES_MAX = 200
-KEYS_SHOWN = 50
 _READ = EventFilter(kinds=("breach_found", "command_concluded"))
 
 
@@ -50,13 +49,13 @@ class Meters:
         home: Path,
         open_ledger: Callable[[], LedgerReader | None],
         now: Callable[[], int],
-        keys: Callable[[], Standing] = lambda: Standing((), (), ()),
-        certificate_ends: int | None = None,
+        ending: Ending,
     ) -> None:
         """`open_ledger` gives a reader that is closed here, or None while there is no ledger; `now`
-        and `certificate_ends`, of the one that is served, are in microseconds.
+        is in microseconds.
         """
         self.registry = CollectorRegistry()
+        self.ending = ending
         self._home, self._open_ledger = home, open_ledger
         self._position: int | None = None
         self._delivered_to: int | None = None
@@ -99,17 +98,12 @@ class Meters:
             buckets=DELIVERY_BUCKETS,
             registry=self.registry,
         )
-        self._ended_keys = Counter(
-            "portcullis_api_ended_keys_used_total",
-            "Requests with a key that has expired or was revoked.",
-            registry=self.registry,
-        )
         for severity in SEVERITIES:
             self._delivery.labels(severity)
         for outcome in ("confirmed", "refused", "unconfirmed", "superseded"):
             self._commands.labels(outcome)
         self.registry.register(_Home(home, now))
-        self.registry.register(_Access(keys, certificate_ends))
+        self.registry.register(ending)
 
     def answered(self, request: Answered) -> None:
         """Count a request."""
@@ -120,10 +114,6 @@ class Meters:
         exemplar = {"trace_id": request.trace[:64]} if request.trace else None
         self._seconds.labels(route).observe(request.seconds, exemplar)
         self._sizes.observe(request.size)
-
-    def ended_key_used(self) -> None:
-        """Somebody sent a key that holds no more."""
-        self._ended_keys.inc()
 
     def follow(self) -> None:
         """Take in what is new of the ledger and of the deliveries. Raises StoreError."""
@@ -218,40 +208,6 @@ class _Home(Collector):
         for severity, seconds in waiting.items():
             family.add_metric([severity], seconds)
         yield family
-
-
-class _Access(Collector):
-    """Until when the certificate and the keys hold."""
-
-    def __init__(self, keys: Callable[[], Standing], certificate_ends: int | None) -> None:
-        self._keys, self._certificate_ends = keys, certificate_ends
-
-    def describe(self) -> list[Metric]:
-        """Nothing is read while registering."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        if self._certificate_ends is not None:
-            yield GaugeMetricFamily(
-                "portcullis_certificate_expiry_timestamp_seconds",
-                "When the certificate that the API serves ends.",
-                value=self._certificate_ends / MICRO,
-            )
-        try:
-            found = self._keys()
-        except StoreError:
-            return  # its absence says so
-        yield GaugeMetricFamily(
-            "portcullis_api_keys", "API keys that hold.", value=len(found.valid)
-        )
-        ends = _gauge(
-            "portcullis_api_key_expiry_timestamp_seconds",
-            "When an API key ends that nothing replaces; those that end first.",
-            "key",
-        )
-        for key in found.ending[:KEYS_SHOWN]:
-            ends.add_metric([key.id], key.expires_at / MICRO)
-        yield ends
 
 
 def _gauge(name: str, words: str, label: str) -> GaugeMetricFamily:

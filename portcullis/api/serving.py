@@ -205,7 +205,7 @@ def _noting(
             Answered(asked.method, asked.route, asked.status, asked.took, asked.sent, trace)
         )
         if asked.caller.key_id and asked.caller.role is None:
-            here.meters.ended_key_used()
+            here.meters.ending.used()
         if record is not None:
             record(spans.span_of(asked, here.now(), scheme))
 

@@ -23,6 +23,8 @@ from portcullis.config.settings import Settings
 from portcullis.doctor.access import Keys, examine
 from portcullis.doctor.row import Row
 from portcullis.domain.model import DAY, HOUR
+from tests.api.home import settings_of
+from tests.api.test_manners import running, self_signed
 
 NOW = 1_780_000_000_000_000
 NAMES = (x509.DNSName("gate.example"), x509.DNSName("*.lan.example"))
@@ -103,6 +105,18 @@ def test_a_key_that_has_ended_and_is_still_sent_is_named(tmp_path):
     row = keys_row(tmp_path, NOW + 2 * DAY)
     assert (row.state, f"board ({gone.id})" in row.says) == ("warn", True)
     assert "phone" not in row.says
+
+
+def test_a_revoked_key_that_the_real_api_refuses_is_counted_and_found(tmp_path):
+    settings = settings_of(tmp_path)
+    with running(settings) as api:
+        gone = KeyFile(tmp_path).create("board", "readonly", SystemClock().now())
+        KeyFile(tmp_path).revoke(gone.key.id, SystemClock().now())
+        assert api.get("/api/v1/locks", Authorization=f"Bearer {gone.text}")[0] == 401
+        assert b"portcullis_api_ended_keys_used_total 1.0" in api.get("/metrics?part=api")[1]
+        assert api.end() == 0
+    row = keys_row(tmp_path, SystemClock().now())
+    assert (row.state, f"board ({gone.key.id})" in row.says) == ("warn", True), row
 
 
 # --- the certificate ------------------------------------------------------------------------------
@@ -222,9 +236,6 @@ def test_without_one_only_loopback_is_served(tmp_path):
 
 
 def test_an_api_that_still_serves_the_one_before_is_found(tmp_path):
-    from tests.api.home import settings_of
-    from tests.api.test_manners import running, self_signed
-
     certificate, key = self_signed(tmp_path)
     files = {"api_certificate": certificate, "api_certificate_key": key}
     settings = settings_of(tmp_path / "home", **files)

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from portcullis.alerts.outbox import Outbox
+from portcullis.api.ending import Ending
 from portcullis.api.keys import KeyFile, standing
 from portcullis.api.meters import Answered
 from portcullis.api.meters import Meters as ApiMeters
@@ -81,10 +82,8 @@ def texts(tmp_path: Path) -> list[str]:
         tmp_path,
         lambda: None,
         SystemClock().now,
-        lambda: standing(KeyFile(tmp_path).all(), now),
-        now + 90 * DAY,
+        Ending(lambda: standing(KeyFile(tmp_path).all(), now), now + 90 * DAY),
     )
-    api.ended_key_used()
     api.answered(Answered("GET", "/api/v1/accounts", 200, 0.01, 900, "trace-2"))
     api.follow()
     return [exposed(worker.registry), exposed(api.registry)]
