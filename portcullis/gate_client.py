@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from portcullis import trace_context
 from portcullis.config.settings import Settings
 from portcullis.ports import LEDGER_HEADER
 
@@ -39,16 +40,30 @@ def ask(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """One request, `seconds` for each step of it. Raises NoAnswer."""
+    """One request, `seconds` for each step of it, as a step of the trace that is under way. Raises
+    NoAnswer.
+    """
     connection = http.client.HTTPConnection(settings.host, settings.gate_port, timeout=seconds)
-    try:
-        connection.request(method, path, body, dict(headers or {}))
-        answer = connection.getresponse()
-        return Reply(answer.status, answer.read(), answer.getheader(LEDGER_HEADER, ""))
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise NoAnswer(str(error)) from error
-    finally:
-        connection.close()
+    with trace_context.asking(f"{method} {path}", **_described(settings, method, path)) as step:
+        try:
+            connection.request(method, path, body, {**(headers or {}), **step.headers})
+            answer = connection.getresponse()
+            step.attributes["http.response.status_code"] = answer.status
+            return Reply(answer.status, answer.read(), answer.getheader(LEDGER_HEADER, ""))
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise NoAnswer(str(error)) from error
+        finally:
+            connection.close()
+
+
+def _described(settings: Settings, method: str, path: str) -> dict[str, str | int]:
+    """The request in the words of OpenTelemetry's conventions."""
+    return {
+        "http.request.method": method,
+        "url.full": f"http://{settings.host}:{settings.gate_port}{path}",
+        "server.address": settings.host,
+        "server.port": settings.gate_port,
+    }
 
 
 def health(settings: Settings, seconds: float) -> dict[str, Any]:

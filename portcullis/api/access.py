@@ -82,7 +82,9 @@ REPEATED = frozenset(("kind",))
 
 
 class Caller(NamedTuple):
-    """Who asks. `role` is None without a key; `refusal` says why a key that was sent is none."""
+    """Who asks. `role` is None without a key; `refusal` says why a key that was sent is none;
+    `key_id` is then that of one that holds no more, if it was.
+    """
 
     address: str
     is_local: bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -33,6 +33,7 @@ from portcullis.api.gatekeeper import Gatekeeper
 from portcullis.api.guard import Asked, Guard, GuardTerms
 from portcullis.api.here import Here
 from portcullis.api.wrong_keys import WrongKeys
+from portcullis.trace_context import PARENT, STATE, Record
 
 ROUTERS = (
     health.router,
@@ -47,6 +48,7 @@ ROUTERS = (
     key_routes.router,
     pages.router,
 )
+TRACE = (PARENT, STATE)
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 DESCRIPTION = (
     "Looking at Portcullis, and asking it for something. What changes anything needs a reason, "
@@ -86,8 +88,8 @@ def routes() -> FastAPI:
     return app
 
 
-def build(here: Here, log: Callable[[Asked], None]) -> ASGIApp:
-    """The whole application for one process."""
+def build(here: Here, log: Callable[[Asked], None], record: Record | None = None) -> ASGIApp:
+    """The whole application for one process. `record` hears of the steps of traces."""
     app = routes()
     app.state.here = here
     known = here.settings
@@ -107,12 +109,12 @@ def build(here: Here, log: Callable[[Asked], None]) -> ASGIApp:
             CORSMiddleware,
             allow_origins=known.api_origin_list,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
-            expose_headers=["X-Request-Id", "Retry-After"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", *TRACE],
+            expose_headers=["X-Request-Id", "Retry-After", PARENT],
         )
     terms = GuardTerms(names, frozenset(known.api_origin_list), known.api_body_max)
     app.state.gatekeeper, app.state.boards = gatekeeper, {}
-    return Guard(app, terms, gatekeeper, here.sessions, log, time.monotonic)
+    return Guard(app, terms, gatekeeper, here.sessions, log, time.monotonic, here.now, record)
 
 
 @asynccontextmanager
@@ -129,11 +131,22 @@ def _with_keys(schema: dict[str, Any]) -> dict[str, Any]:
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
             _only_problems(operation["responses"])
+            _only_texts(operation.get("parameters", ()))
             level = MATRIX[method.upper(), path]
             operation["x-role"] = level
             if level not in ("anyone", "local"):
                 operation["security"] = [{"key": []}]
     return schema
+
+
+def _only_texts(parameters: Iterable[dict[str, Any]]) -> None:
+    """What may be left out of an address has no null for that: `since=null` is a text."""
+    for parameter in parameters:
+        schema = parameter["schema"]
+        forms = [form for form in schema.get("anyOf", ()) if form != {"type": "null"}]
+        if len(forms) == 1:
+            del schema["anyOf"]
+            schema.update(forms[0])
 
 
 def _only_problems(responses: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from starlette.concurrency import run_in_threadpool
 
+from portcullis import trace_context
 from portcullis.alerts.alert_reader import AlertReader, is_begun
 from portcullis.api.access import Caller
 from portcullis.api.here import Here, in_ledger
@@ -23,7 +24,7 @@ from portcullis.store import credential
 from portcullis.store.inbox import StoredInbox
 from portcullis.store.opening import has_ledger, open_inbox
 from portcullis.store.reading import EventFilter, LedgerReader
-from portcullis.worker.requests import Asked, signed_text
+from portcullis.worker.requests import Asked, signed_text, with_trace
 
 Look = Callable[[StoredInbox], Awaitable[dict[str, Any] | None]]
 
@@ -135,19 +136,30 @@ async def _ask(here: Here, caller: Caller, request: Request, look: Look) -> dict
         )
     inbox = await run_in_threadpool(open_inbox, here.settings)
     try:
-        body, role = msgspec.msgpack.encode(request.asked), caller.role or "readonly"
-        await run_in_threadpool(
-            inbox.ask, request.request_id, request.verb, caller.by, role, body, here.now()
-        )
-        deadline = here.monotonic() + ANSWER_SECONDS
-        while here.monotonic() < deadline and not here.stopping.is_set():
-            found = await look(inbox)
-            if found is not None:
-                return found
-            await asyncio.sleep(POLL_SECONDS)
-        return told(request.request_id, None)
+        trace_context.note("asked", request.request_id)
+        with trace_context.asking(
+            f"inbox {request.verb}", **{"portcullis.request_id": request.request_id}
+        ):
+            return await _asked_and_answered(here, caller, request, look, inbox)
     finally:
         await run_in_threadpool(inbox.close)
+
+
+async def _asked_and_answered(
+    here: Here, caller: Caller, request: Request, look: Look, inbox: StoredInbox
+) -> dict[str, Any]:
+    role, trace = caller.role or "readonly", trace_context.current()
+    body = with_trace(request.asked, trace.trace_id if trace else "")
+    await run_in_threadpool(
+        inbox.ask, request.request_id, request.verb, caller.by, role, body, here.now()
+    )
+    deadline = here.monotonic() + ANSWER_SECONDS
+    while here.monotonic() < deadline and not here.stopping.is_set():
+        found = await look(inbox)
+        if found is not None:
+            return found
+        await asyncio.sleep(POLL_SECONDS)
+    return told(request.request_id, None)
 
 
 def told(request_id: str, answer: InboxAnswer | None) -> dict[str, Any]:

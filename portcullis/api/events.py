@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -29,6 +29,7 @@ LIMIT, LIMIT_MAX = 100, 1_000
 KINDS_MAX = 20
 EXPORTS_MAX = 2
 TIME = "ISO form, UTC unless a zone is named"
+MOMENT: dict[str, JsonValue] = {"format": "date-time"}
 _exporting = threading.BoundedSemaphore(EXPORTS_MAX)
 
 
@@ -38,10 +39,18 @@ class Filters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     since: str | None = Field(
-        None, max_length=40, description=f"From then on; {TIME}", examples=["2026-03-02T14:30:00Z"]
+        None,
+        max_length=40,
+        description=f"From then on; {TIME}",
+        examples=["2026-03-02T14:30:00Z"],
+        json_schema_extra=MOMENT,
     )
     until: str | None = Field(
-        None, max_length=40, description=f"Before then; {TIME}", examples=["2026-03-02T15:00:00Z"]
+        None,
+        max_length=40,
+        description=f"Before then; {TIME}",
+        examples=["2026-03-02T15:00:00Z"],
+        json_schema_extra=MOMENT,
     )
     account: str | None = Field(
         None, min_length=1, max_length=128, pattern=PRINTED, examples=["DEMO-50K"]

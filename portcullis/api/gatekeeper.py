@@ -70,7 +70,8 @@ class Gatekeeper:
             self.failed(address)
             self._count(self._per_address, address)
             named = "" if key is None else f" {key.id}"
-            return caller._replace(refusal=f"the key{named} is {state}")
+            known = "" if key is None else key.id
+            return caller._replace(key_id=known, refusal=f"the key{named} is {state}")
         self._count(self._per_key, key.id)
         return caller._replace(name=key.name, key_id=key.id, role=key.role)
 

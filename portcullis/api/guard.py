@@ -10,11 +10,13 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from portcullis import trace_context
 from portcullis.api.access import NOBODY, Caller
 from portcullis.api.gatekeeper import Gatekeeper
 from portcullis.api.problems import Problem, of_ours
 from portcullis.api.sessions import Sessions
 from portcullis.errors import PortcullisError
+from portcullis.trace_context import Active, Record, TraceContext
 
 TARGET_MAX = 4_096
 PARAMETERS_MAX = 32
@@ -46,7 +48,8 @@ class GuardTerms(NamedTuple):
 
 class Asked(NamedTuple):
     """A line of the request log. `took` in seconds; `sent` in bytes; `route` is the pattern that
-    the path fitted, if any.
+    the path fitted, if any; `parent` is the caller's span; `asked` is the id of what was left for
+    the worker in the inbox.
     """
 
     request_id: str
@@ -58,13 +61,24 @@ class Asked(NamedTuple):
     sent: int
     took: float
     refusal: str
+    trace: TraceContext
     route: str = "none"
+    parent: str = ""
+    asked: str = ""
 
 
 class _Exchange:
     """One request and what was answered so far."""
 
-    def __init__(self, send: Send, address: str) -> None:
+    def __init__(self, scope: Scope, send: Send, *, sampled: bool) -> None:
+        address = (scope.get("client") or ("", 0))[0]
+        found = trace_context.adopted(
+            _every(scope, trace_context.PARENT), _every(scope, trace_context.STATE)
+        )
+        self.parent = found.span_id if found else ""
+        begun = trace_context.begun(sampled=sampled)
+        self.trace = found._replace(span_id=begun.span_id) if found else begun
+        self.notes: dict[str, str] = {}
         self.request_id = secrets.token_hex(16)
         self.caller = NOBODY._replace(address=address)
         self.status, self.sent, self.refusal = 0, 0, ""
@@ -77,6 +91,7 @@ class _Exchange:
             have = {name.lower() for name, _ in given}
             given += [row for row in HEADERS if row[0] not in have]
             given.append((b"x-request-id", self.request_id.encode()))
+            given.append((trace_context.PARENT.encode(), self.trace.parent.encode()))
             message = {**message, "headers": given}
         elif message["type"] == "http.response.body":
             self.sent += len(message.get("body", b""))
@@ -96,7 +111,11 @@ class Guard:
         sessions: Sessions,
         log: Callable[[Asked], None],
         monotonic: Callable[[], float],
+        now: Callable[[], int],
+        record: Record | None = None,
     ) -> None:
+        """`record` hears of the spans that requests ask others in; `log` of every request."""
+        self._now, self._record = now, record
         self._app, self._terms, self._gatekeeper = app, terms, gatekeeper
         self._sessions = sessions
         self._log, self._monotonic = log, monotonic
@@ -106,7 +125,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         began = self._monotonic()
-        exchange = _Exchange(send, (scope.get("client") or ("", 0))[0])
+        exchange = _Exchange(scope, send, sampled=self._record is not None)
         try:
             await self._answer(scope, receive, exchange)
         except TimeoutError:  # the other side takes nothing off the line: it is let go of
@@ -134,7 +153,9 @@ class Guard:
             return
         scope["portcullis.caller"] = exchange.caller
         scope["portcullis.request_id"] = exchange.request_id
-        await self._app(scope, _replayed(body, receive), exchange.send)
+        active = Active(exchange.trace, self._record or _unrecorded, self._now, exchange.notes)
+        with trace_context.under_way(active):
+            await self._app(scope, _replayed(body, receive), exchange.send)
 
     def _refuse(self, scope: Scope, headers: Mapping[str, str]) -> None:
         """What is refused by its first line and its headers alone."""
@@ -205,6 +226,15 @@ def _headers(scope: Scope) -> dict[str, str]:
     return found
 
 
+def _every(scope: Scope, name: str) -> list[str]:
+    wanted = name.encode()
+    return [value.decode("latin-1") for key, value in scope["headers"] if key.lower() == wanted]
+
+
+def _unrecorded(_: trace_context.Span) -> None:
+    """Nobody wants to know."""
+
+
 def _host(text: str) -> str:
     """The name without its port, in small letters."""
     if text.startswith("["):
@@ -246,5 +276,8 @@ def _line(scope: Scope, exchange: _Exchange, took: float) -> Asked:
         exchange.sent,
         took,
         exchange.refusal[:LOGGED_MAX],
+        exchange.trace,
         getattr(scope.get("route"), "path", "none"),
+        exchange.parent,
+        exchange.notes.get("asked", ""),
     )

@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from portcullis.api.keys import KeyFile
+from portcullis.api.ending import Ending
+from portcullis.api.keys import KeyFile, standing
 from portcullis.api.meters import Meters
 from portcullis.api.problems import Problem
 from portcullis.api.seen import Seen
 from portcullis.api.sessions import Sessions
 from portcullis.api.shut import Shutting
 from portcullis.clock import SystemClock
+from portcullis.config.certificate import read_certificate
 from portcullis.config.settings import Settings
 from portcullis.errors import PortcullisError
 from portcullis.store.opening import has_ledger, open_reader
@@ -114,14 +116,22 @@ class Here(NamedTuple):
 
 
 def make_here(settings: Settings, say: Callable[[str], None] = lambda _: None) -> Here:
+    """Raises UsageError for a certificate that cannot be used."""
     now = SystemClock().now
-    keys = KeyFile(settings.home_path)
+    keys, certificate = KeyFile(settings.home_path), read_certificate(settings)
     return Here(
         settings,
         keys,
         Seen(settings, time.monotonic),
         Readers(settings),
-        Meters(settings.home_path, lambda: _reader(settings), now),
+        Meters(
+            settings.home_path,
+            lambda: _reader(settings),
+            now,
+            Ending(
+                lambda: standing(keys.all(), now()), certificate.expires_at if certificate else None
+            ),
+        ),
         Sessions(keys, now),
         {},
         Shutting(),

@@ -14,7 +14,7 @@ import secrets
 import string
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -36,6 +36,7 @@ KEYS_MAX = 1_000
 NAME_MAX = 64
 LASTS = 90 * DAY
 LASTS_MAX = 366 * DAY
+SHORT = 14 * DAY
 OVERLAP_MAX = 30 * DAY
 KEPT = 90 * DAY
 LOCK_SECONDS = 5.0
@@ -76,11 +77,33 @@ class Made(NamedTuple):
     text: str
 
 
+class Standing(NamedTuple):
+    """Keys that hold; of these the ones that are to be replaced, what ends first before the others;
+    and those that hold no more.
+    """
+
+    valid: tuple[Key, ...]
+    ending: tuple[Key, ...]
+    ended: tuple[Key, ...]
+
+
+def standing(keys: Iterable[Key], now: int) -> Standing:
+    """How keys stand. One with a successor, or made for `SHORT` at most, is meant to end."""
+    known = tuple(keys)
+    valid = tuple(key for key in known if key.state(now) == "valid")
+    replaced = {key.replaces for key in valid}
+    ending = (
+        key for key in valid if key.id not in replaced and key.expires_at - key.created_at > SHORT
+    )
+    first = tuple(sorted(ending, key=lambda key: key.expires_at))
+    return Standing(valid, first, tuple(key for key in known if key.state(now) != "valid"))
+
+
 class KeyFile:
     """The keys of a home. Any process may change them, one at a time; each sees changes at once."""
 
     def __init__(self, home: Path) -> None:
-        self._path, self._lock = home / FILE, home / LOCK_FILE
+        self.path, self._lock = home / FILE, home / LOCK_FILE
         self._stamp: tuple[int, int, int] | None = None
         self._keys: dict[str, Key] = {}
 
@@ -141,19 +164,19 @@ class KeyFile:
 
     def _read(self) -> dict[str, Key]:
         try:
-            found = self._path.stat()
+            found = self.path.stat()
         except FileNotFoundError:
             self._keys, self._stamp = {}, None
             return self._keys
         stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
         if stamp != self._stamp:
-            with explained(self._path):
-                data = self._path.read_bytes()
+            with explained(self.path):
+                data = self.path.read_bytes()
             try:
                 keys = msgspec.json.decode(data, type=list[Key])
             except msgspec.MsgspecError as error:
                 raise StoreError(
-                    f"{self._path}: this is no file of keys: {error}",
+                    f"{self.path}: this is no file of keys: {error}",
                     remedy="put it back from a backup, or remove it and make new keys",
                 ) from error
             self._keys, self._stamp = {key.id: key for key in keys}, stamp
@@ -169,7 +192,7 @@ class KeyFile:
                 raise UsageError(
                     f"there are {KEYS_MAX} keys already", remedy="revoke those nobody uses"
                 )
-            _write(self._path, msgspec.json.format(msgspec.json.encode([*keys.values()])))
+            _write(self.path, msgspec.json.format(msgspec.json.encode([*keys.values()])))
 
 
 def signing_id(now: int) -> str:

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from portcullis.alerts.alert_reader import AlertReader, is_begun
 from portcullis.alerts.kinds import SEVERITIES
+from portcullis.api.ending import Ending
 from portcullis.domain.events import BreachFound, CommandConcluded, decode
 from portcullis.domain.model import MICRO
 from portcullis.errors import StoreError
@@ -44,12 +45,17 @@ class Meters:
     """The API's meters. For one thread at a time."""
 
     def __init__(
-        self, home: Path, open_ledger: Callable[[], LedgerReader | None], now: Callable[[], int]
+        self,
+        home: Path,
+        open_ledger: Callable[[], LedgerReader | None],
+        now: Callable[[], int],
+        ending: Ending,
     ) -> None:
-        """`open_ledger` gives a reader that is closed here, or None while there is no ledger;
-        `now` is in microseconds.
+        """`open_ledger` gives a reader that is closed here, or None while there is no ledger; `now`
+        is in microseconds.
         """
         self.registry = CollectorRegistry()
+        self.ending = ending
         self._home, self._open_ledger = home, open_ledger
         self._position: int | None = None
         self._delivered_to: int | None = None
@@ -97,6 +103,7 @@ class Meters:
         for outcome in ("confirmed", "refused", "unconfirmed", "superseded"):
             self._commands.labels(outcome)
         self.registry.register(_Home(home, now))
+        self.registry.register(ending)
 
     def answered(self, request: Answered) -> None:
         """Count a request."""

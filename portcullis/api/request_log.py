@@ -39,6 +39,10 @@ class RequestLog:
             {
                 "at": rfc3339(now),
                 "request_id": asked.request_id,
+                "trace_id": asked.trace.trace_id,
+                "span_id": asked.trace.span_id,
+                "parent_id": asked.parent,
+                "asked": asked.asked,
                 "method": asked.method,
                 "path": asked.path,
                 "query": asked.query,

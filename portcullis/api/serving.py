@@ -22,14 +22,17 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from portcullis.api import spans
 from portcullis.api.app import build
 from portcullis.api.guard import Asked
-from portcullis.api.here import make_here
-from portcullis.api.meters import Answered, Meters
+from portcullis.api.here import Here, make_here
+from portcullis.api.meters import Answered
 from portcullis.api.problems import MEDIA_TYPE, Problem
 from portcullis.api.request_log import RequestLog
+from portcullis.config.certificate import LOOPBACK, read_certificate
 from portcullis.config.settings import Settings
 from portcullis.errors import PortTaken, UsageError
+from portcullis.trace_context import Record
 
 HEADER_SECONDS = 10.0
 IDLE_SECONDS = 15
@@ -152,10 +155,18 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     secured = refuse_plain(settings)
     if sys.platform != "win32":
         os.nice(NICE)
-    here = make_here(settings, say)
-    with contextlib.closing(RequestLog(settings.home_path / "logs", here.now)) as log:
+    with contextlib.ExitStack() as stack:
+        export = spans.opened(settings, say)
+        if export is not None:
+            stack.callback(export.close)
+        here = make_here(settings, say)
+        log = stack.enter_context(
+            contextlib.closing(RequestLog(settings.request_log_path.parent, here.now))
+        )
+        record = None if export is None else export.record
+        scheme = "https" if secured else "http"
         config = uvicorn.Config(
-            build(here, lambda asked: _note(asked, log, here.meters)),
+            build(here, _noting(log, here, record, scheme), record),
             host=settings.api_host,
             port=settings.api_port,
             http=PatientNoLonger,
@@ -178,36 +189,40 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
                 f"the API's address {settings.api_host}:{settings.api_port} is taken",
                 remedy="stop what listens there, or set PORTCULLIS_API_PORT to a free port",
             ) from error
-        form = "https" if secured else "http"
-        where = f"the API listens on {form}://{settings.api_host}:{settings.api_port}"
+        where = f"the API listens on {scheme}://{settings.api_host}:{settings.api_port}"
         Server(config, lambda: say(where), here.stopping.set).run([listening])
 
 
-def _note(asked: Asked, log: RequestLog, meters: Meters) -> None:
-    """Keep a request, and count it."""
-    log.write(asked)
-    meters.answered(
-        Answered(asked.method, asked.route, asked.status, asked.took, asked.sent, asked.request_id)
-    )
+def _noting(
+    log: RequestLog, here: Here, record: Record | None, scheme: str
+) -> Callable[[Asked], None]:
+    """Keep a request, count it and, where somebody collects them, tell of it as a span."""
+
+    def note(asked: Asked) -> None:
+        log.write(asked)
+        trace = asked.trace.trace_id
+        here.meters.answered(
+            Answered(asked.method, asked.route, asked.status, asked.took, asked.sent, trace)
+        )
+        if asked.caller.key_id and asked.caller.role is None:
+            here.meters.ending.used()
+        if record is not None:
+            record(spans.span_of(asked, here.now(), scheme))
+
+    return note
 
 
 def refuse_plain(settings: Settings) -> dict[str, Any]:
-    """What TLS needs; raises UsageError where keys would go over a network in clear."""
-    files = (settings.api_certificate, settings.api_certificate_key)
-    if any(files) and not all(files):
-        raise UsageError(
-            "TLS needs a certificate and its key",
-            remedy="set both PORTCULLIS_API_CERTIFICATE and PORTCULLIS_API_CERTIFICATE_KEY",
-        )
-    if not any(files):
-        if settings.api_host not in ("127.0.0.1", "::1", "localhost"):
+    """What TLS needs. Raises UsageError where keys would go over a network in clear, and for a
+    certificate that cannot be used.
+    """
+    if read_certificate(settings) is None:
+        if settings.api_host not in LOOPBACK:
             raise UsageError(
                 f"keys would go to {settings.api_host} in clear",
                 remedy="set PORTCULLIS_API_CERTIFICATE and PORTCULLIS_API_CERTIFICATE_KEY",
             )
         return {}
-    for name in files:
-        if not Path(name).expanduser().is_file():
-            raise UsageError(f"{name}: there is no such file", remedy="name a file in PEM form")
+    files = (settings.api_certificate, settings.api_certificate_key)
     certificate, key = (str(Path(name).expanduser()) for name in files)
     return {"ssl_certfile": certificate, "ssl_keyfile": key}

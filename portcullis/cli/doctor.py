@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 import typer
 
+from portcullis.api.keys import KeyFile, standing
 from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, console, show, table
 from portcullis.clock import SystemClock
+from portcullis.config.collector import collector
 from portcullis.config.settings import Settings
-from portcullis.doctor import alerting, gateway, machine, services
+from portcullis.doctor import access, alerting, gateway, machine, services
 from portcullis.doctor.row import Row, failed
 from portcullis.errors import PortcullisError
 from portcullis.venues.projectx.observed import ObservedGateway
@@ -29,14 +31,27 @@ def doctor(
     """
     settings = context.settings()
     found = machine.examine(settings)
-    found += services.examine(settings, SystemClock().now())
+    now = SystemClock().now()
+    found += services.examine(settings, now)
     found.append(alerting.examine(settings))
+    found += access.examine(
+        settings,
+        lambda: _keys(settings, now),
+        lambda: collector(settings),
+        now,
+    )
     found += [] if offline else _venue(settings)
     failures = sum(row.state == "fail" for row in found)
     body = {"rows": [msgspec.to_builtins(row) for row in found], "failures": failures}
     show(body, output, _draw)
     if failures:
         raise typer.Exit(1)
+
+
+def _keys(settings: Settings, now: int) -> access.Keys:
+    file = KeyFile(settings.home_path)
+    found = standing(file.all(), now)
+    return access.Keys(file.path, settings.request_log_path, found.valid, found.ending, found.ended)
 
 
 def _venue(settings: Settings) -> list[Row]:

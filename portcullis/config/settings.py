@@ -76,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True):
     snapshot_every: Count = 20_000
     operations: bool = True
     heartbeat_lasts: Span = 120 * SECOND
+    otlp_url: str = ""
     dead_man: str = ""
     dead_man_every: Span = 60 * SECOND
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -146,6 +147,11 @@ class Settings(msgspec.Struct, frozen=True):
     def snapshots_path(self) -> Path:
         """The daily record of every account, for people and spreadsheets."""
         return self.home_path / "snapshots"
+
+    @property
+    def request_log_path(self) -> Path:
+        """A line for each request to the API."""
+        return self.home_path / "logs" / "api.jsonl"
 
     @property
     def keys_path(self) -> Path:

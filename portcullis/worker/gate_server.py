@@ -17,6 +17,7 @@ import msgspec
 import psutil
 from aiohttp import web
 
+from portcullis import trace_context
 from portcullis.domain import mode
 from portcullis.domain.engine import Engine
 from portcullis.domain.events import AnyDecision, ProposalAnswered, ProposalReceived
@@ -26,6 +27,7 @@ from portcullis.domain.overview import account_overview, capital_overview, syste
 from portcullis.domain.state import State
 from portcullis.errors import PortTaken
 from portcullis.ports import LEDGER_HEADER
+from portcullis.trace_context import PARENT, TraceContext
 from portcullis.worker.core import Core
 from portcullis.worker.meters import Meters
 
@@ -179,13 +181,19 @@ class GateServer:
             return self._refused(422, f"the proposal cannot be understood: {error}")
         if len(self._waiting) >= WAITING_MAX:
             return self._refused(503, "too many proposals wait for the ledger; send it again")
-        return await self._judged(proposal, order, began)
+        caller = trace_context.adopted(request.headers.getall(PARENT, ()))
+        return await self._judged(proposal, order, began, caller)
 
     def _refused(self, status: int, why: str) -> web.Response:
         self._meters.refused(status)
         return _problem(status, why)
 
-    async def _judged(self, proposal: Proposal, order: OrderRequest, began: float) -> web.Response:
+    async def _judged(
+        self, proposal: Proposal, order: OrderRequest, began: float, caller: TraceContext | None
+    ) -> web.Response:
+        """`caller`: the trace that the proposal belongs to, which is named to monitors and in the
+        answer; the ledger has a trace of its own for every proposal.
+        """
         self._number += 1
         trace = f"{self._core.engine.world.system.ledger}-p{self._core.last_position + 1}"
         proposal_id = proposal.id or trace
@@ -205,8 +213,11 @@ class GateServer:
             self._meters.decided("unanswered", perf_counter() - began, trace)
             return _problem(503, "the decision is not durable yet; nothing was sent")
         answered = "approved" if decision.approved else "denied"
-        self._meters.decided(answered, perf_counter() - began, trace)
-        return _json(self._as_answer(decision, trace, position))
+        self._meters.decided(answered, perf_counter() - began, trace, caller)
+        reply = _json(self._as_answer(decision, trace, position))
+        if caller is not None:
+            reply.headers[PARENT] = caller._replace(span_id=trace_context.span_id()).parent
+        return reply
 
     def _as_answer(self, decision: ProposalAnswered, trace: str, position: int) -> dict[str, Any]:
         engine, now = self._core.engine, self._core.time.now()

@@ -13,6 +13,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from portcullis.trace_context import TraceContext
+
 MODES = ("STARTING", "ACTIVE", "OBSERVE_ONLY", "SHUTDOWN")
 DECISION_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 5.0)
 CYCLE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.12, 0.15, 0.5, 1.0, 5.0)
@@ -50,9 +52,16 @@ class Meters:
         )
         self.registry.register(_Asked(figures))
 
-    def decided(self, decision: str, seconds: float, trace: str) -> None:
-        """A proposal was answered `approved` or `denied`, or went `unanswered`."""
-        self._decisions[decision].observe(seconds, {"trace_id": trace[:64]})
+    def decided(
+        self, decision: str, seconds: float, trace: str, caller: TraceContext | None = None
+    ) -> None:
+        """A proposal was answered `approved` or `denied`, or went `unanswered`. `trace` is the
+        ledger's; `caller` the one that the proposal came with.
+        """
+        exemplar = {"trace_id": trace[:64]}
+        if caller is not None:
+            exemplar = {"trace_id": caller.trace_id, "ledger_trace": trace[:64]}
+        self._decisions[decision].observe(seconds, exemplar)
 
     def refused(self, status: int) -> None:
         """A proposal was not taken."""

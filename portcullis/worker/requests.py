@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from portcullis.domain.events import (
     AnyDecision,
@@ -34,6 +35,20 @@ class Asked(msgspec.Struct, frozen=True):
     account: str | None = None
     arguments: Mapping[str, str | int | float | bool | None] = {}
     signature: str = ""
+
+
+class Traced(msgspec.Struct, frozen=True):
+    """What a body may have beside what is asked, and nobody signs: the id of the trace, of 32
+    hexadecimal signs, that the request belongs to.
+    """
+
+    trace: Annotated[str, Meta(pattern="^([0-9a-f]{32})?$")] = ""
+
+
+def with_trace(asked: Asked, trace: str) -> bytes:
+    """The body of a request that belongs to a trace; empty: to none."""
+    whole = msgspec.structs.asdict(asked) | ({"trace": trace} if trace else {})
+    return msgspec.msgpack.encode(whole)
 
 
 def signed_text(request_id: str, verb: str, asked: Asked) -> bytes:
@@ -131,6 +146,7 @@ class InboxTaker:
 
     def _take_asked(self, request: InboxRequest) -> None:
         asked = msgspec.msgpack.decode(request.body, type=Asked)
+        trace = msgspec.msgpack.decode(request.body, type=Traced).trace
         text = signed_text(request.request_id, request.verb, asked)
         signed = bool(asked.signature) and self._is_administrator(text, asked.signature)
         role = "admin" if signed else ("readonly" if request.role == "readonly" else "operator")
@@ -152,5 +168,6 @@ class InboxTaker:
                 asked.reason,
                 asked.account,
                 arguments,
-            )
+            ),
+            trace,
         )

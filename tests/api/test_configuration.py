@@ -14,6 +14,7 @@ from portcullis.api.guard import Asked
 from portcullis.api.request_log import KEPT, RequestLog
 from portcullis.config.settings import SECRETS, Settings, origins, read_settings
 from portcullis.domain.model import DAY
+from portcullis.trace_context import TraceContext
 from portcullis.wiring import prepare_home
 from tests.api.home import RunningWorker, asked, settings_of
 
@@ -86,7 +87,8 @@ class Day:
         return START + self.number * DAY
 
 
-LINE = Asked("r", "GET", "/health", "a=1", NOBODY, 200, 5, 0.0123, "")
+TRACE = TraceContext("1" * 32, "2" * 16, sampled=False)
+LINE = Asked("r", "GET", "/health", "a=1", NOBODY, 200, 5, 0.0123, "", TRACE)
 
 
 def test_the_log_has_a_file_a_day_packs_the_rest_and_keeps_thirty(tmp_path):

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -303,7 +304,12 @@ def test_with_tls_nothing_goes_in_clear(tmp_path):
         )
         with contextlib.closing(connection):
             connection.request("GET", "/healthz")
-            assert connection.getresponse().status == 200
+            alive = connection.getresponse()
+            assert (alive.status, bool(alive.read())) == (200, True)
+            connection.request("GET", "/metrics?part=api")
+            measured = connection.getresponse().read().decode()
+        (ends,) = re.findall(r"^portcullis_certificate_expiry_\w+ (\S+)$", measured, re.MULTILINE)
+        assert abs(float(ends) - time.time() - 86_400) < 600
         assert b"200" not in api.say(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
 
 

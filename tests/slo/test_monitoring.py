@@ -15,9 +15,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from portcullis.alerts.outbox import Outbox
+from portcullis.api.ending import Ending
+from portcullis.api.keys import KeyFile, standing
 from portcullis.api.meters import Answered
 from portcullis.api.meters import Meters as ApiMeters
 from portcullis.clock import SystemClock
+from portcullis.domain.model import DAY
 from portcullis.slo.current import standings
 from portcullis.slo.dashboard import board, expressions
 from portcullis.slo.objectives import OBJECTIVES
@@ -73,7 +76,14 @@ def texts(tmp_path: Path) -> list[str]:
     worker.cycled(0.0004)
     worker.refused(422)
     Outbox(tmp_path).close()
-    api = ApiMeters(tmp_path, lambda: None, SystemClock().now)
+    now = SystemClock().now()
+    KeyFile(tmp_path).create("grafana", "readonly", now)
+    api = ApiMeters(
+        tmp_path,
+        lambda: None,
+        SystemClock().now,
+        Ending(lambda: standing(KeyFile(tmp_path).all(), now), now + 90 * DAY),
+    )
     api.answered(Answered("GET", "/api/v1/accounts", 200, 0.01, 900, "trace-2"))
     api.follow()
     return [exposed(worker.registry), exposed(api.registry)]
