@@ -12,6 +12,9 @@ from portcullis.api.shut import Shut
 Tone = Literal["good", "warn", "bad"]
 TONES: tuple[Tone, ...] = ("good", "warn", "bad")
 RELEASE = "portcullis mode release --reason …"
+MUCH, NEARLY_FULL, FULL = 70, 90, 100
+"""Percent of a limit; the bars of the page turn at the first two."""
+
 LOOK_AT_VENUE = "Watch the accounts on the venue's own platform."
 NOT_PROTECTED = "NOT PROTECTED"
 
@@ -175,9 +178,10 @@ def _nearest(seen: Mapping[str, Any]) -> Tile:
     if not found:
         return Tile("Nearest limit", "none", "no free account has one", "good", "#accounts")
     used, account, row = max(found, key=lambda each: each[0])
-    tone: Tone = "bad" if used >= 90 else ("warn" if used >= 70 else "good")
+    tone: Tone = "bad" if used >= NEARLY_FULL else ("warn" if used >= MUCH else "good")
     note = f"{row['rule'].replace('_', ' ')}, {account}"
-    return Tile("Nearest limit", f"{used} % used", note, tone, "#accounts")
+    value = "reached" if used >= FULL else f"{used} % used"
+    return Tile("Nearest limit", value, note, tone, "#accounts")
 
 
 def _alerts(alerts: Sequence[Mapping[str, Any]]) -> Tile:

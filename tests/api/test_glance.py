@@ -102,6 +102,8 @@ def test_the_nearest_limit_is_that_of_an_account_that_may_still_trade():
     found = head(accounts=[account("A", 130, locked=True), account("B", 75, locked=False)])
     assert tiles(found)["Nearest limit"] == ("75 % used", "warn")
     assert tiles(found)["Accounts"] == ("1 locked", "bad")
+    full = head(accounts=[account("B", 100, locked=False)])
+    assert tiles(full)["Nearest limit"] == ("reached", "bad")
 
 
 def test_alerts_that_somebody_has_seen_are_not_new():
