@@ -215,6 +215,9 @@ def test_a_looser_limit_waits_for_who_may_agree_and_anybody_withdraws_it(own, tm
         ("A", "2", "3"),
         ("B", "2", "3"),
     ]
+    page = own.get("/board", "readonly").text
+    assert "Limits to be loosened" in page
+    assert "the session after" in page
     by_admin = signed(own.settings, "approve", "I say so myself")
     reply = own.post("/config/approve", "admin", **by_admin)
     assert (reply.status_code, "signature of an approver" in reply.json()["detail"]) == (409, True)
