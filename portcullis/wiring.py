@@ -39,6 +39,7 @@ from portcullis.venues.simulated.token import token_in
 from portcullis.worker.dead_man import DeadManTerms
 from portcullis.worker.last_words import LastWords
 from portcullis.worker.ping_targets import targets
+from portcullis.worker.rule_loading import UNCHANGED
 from portcullis.worker.service import Ports, Terms, Worker
 
 DEAD_MAN_LEAST = 5 * SECOND
@@ -283,7 +284,7 @@ async def derive_base(settings: Settings, through: int) -> bytes:
 async def _begun(worker: Worker, last_words: LastWords, say: Callable[[str], None]) -> None:
     """Once the start is durable: say what it did with the rules, forget the words of the last."""
     await worker.begun.wait()
-    if not worker.recovered.is_new:
+    if not worker.recovered.is_new and worker.loaded != UNCHANGED:
         say(f"rules: {worker.loaded}")
     if not worker.core.failed.done():
         last_words.clear()

@@ -103,9 +103,14 @@ class Supervisor:
         """Start, watch, stop; raises GaveUp when the worker was given up."""
         # Only now: circus sets up logging when it is imported, and is not installed everywhere.
         from circus.arbiter import Arbiter
+        from circus.exc import ConflictError
         from circus.watcher import Watcher
 
         logging.getLogger("circus").setLevel(logging.ERROR)
+        # On a slow machine its look at the children falls into their start; it looks again soon.
+        logging.getLogger("tornado.application").addFilter(
+            lambda record: not (record.exc_info and record.exc_info[0] is ConflictError)
+        )
         self._watchers = {
             name: Watcher(**self._terms(child)) for name, child in self._children.items()
         }

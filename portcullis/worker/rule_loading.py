@@ -10,6 +10,7 @@ from portcullis.domain.plan import Plan, decode_plan, digest, encode_plan
 from portcullis.domain.plan_difference import differences
 from portcullis.worker.core import Core
 
+UNCHANGED = "nothing changed"
 LOOK_EVERY = 1.0
 """Seconds between two looks at whether something that waits has come of age."""
 
@@ -32,7 +33,7 @@ def load(core: Core, wanted: Plan, by: str, reason: str) -> str:
     held = differences(merged, wanted)
     if held:
         told.append(_hold(core, wanted, name, held, by, reason))
-    return "; ".join(told) or "nothing changed"
+    return "; ".join(told) or UNCHANGED
 
 
 def _enter(core: Core, before: Plan, after: Plan) -> str:
