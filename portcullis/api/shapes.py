@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 HEX32 = r"^[0-9a-f]{32}$"
 PRINTED = r"^[^\x00-\x1f\x7f]+$"
@@ -269,8 +269,18 @@ class LockBody(WithReason):
     )
 
 
+ONE_OF: dict[str, JsonValue] = {
+    "anyOf": [
+        {"required": [name], "properties": {name: {"type": "string"}}}
+        for name in ("alert", "kind", "topic", "account")
+    ]
+}
+
+
 class SilenceBody(WithReason):
     """What is kept back, by at least one of alert, kind, topic and account; and for how long."""
+
+    model_config = ConfigDict(json_schema_extra=ONE_OF)
 
     seconds: int = Field(ge=1, le=30 * 86400, examples=[3600])
     alert: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
