@@ -179,10 +179,7 @@ async def _work(
             f"venue {settings.venue} {'up' if connected else 'DOWN'}: {reason}"
         )
     )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):  # Windows: Control-C ends it anyway
-            loop.add_signal_handler(number, worker.stop)
+    _heed_signals(worker, say)
     if settings.role == "observe":
         say("this worker only observes: breaches are told as alerts, nothing is sent to the venue")
     watched = f"watching {len(configured_plan(settings).accounts)} accounts"
@@ -196,7 +193,17 @@ async def _work(
     gc.freeze()
     gc.enable()
     gc.set_threshold(*GC_THRESHOLD)
-    await _run(worker, last_words)
+    await _run(worker, last_words, say)
+
+
+def _heed_signals(worker: Worker, say: Callable[[str], None]) -> None:
+    """Stop, or read the files again: which tightens, since nobody knows who sent the signal."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows: Control-C ends it anyway
+            loop.add_signal_handler(number, worker.stop)
+    with contextlib.suppress(NotImplementedError, AttributeError):  # Windows has no such signal
+        loop.add_signal_handler(signal.SIGHUP, lambda: say(f"reload: {worker.reload()}"))
 
 
 def dead_man(settings: Settings) -> DeadManTerms | None:
@@ -223,9 +230,9 @@ def _said_before(last_words: LastWords) -> str:
         return last_words.prepare()
 
 
-async def _run(worker: Worker, last_words: LastWords) -> None:
+async def _run(worker: Worker, last_words: LastWords, say: Callable[[str], None]) -> None:
     """Run the worker; what ends it is said once more at the next start."""
-    clearing = asyncio.create_task(_clear(worker, last_words), name="last words")
+    clearing = asyncio.create_task(_begun(worker, last_words, say), name="begun")
     try:
         await worker.run()
     except Exception as error:  # whatever it is, it must not be forgotten
@@ -273,8 +280,11 @@ async def derive_base(settings: Settings, through: int) -> bytes:
     return body
 
 
-async def _clear(worker: Worker, last_words: LastWords) -> None:
+async def _begun(worker: Worker, last_words: LastWords, say: Callable[[str], None]) -> None:
+    """Once the start is durable: say what it did with the rules, forget the words of the last."""
     await worker.begun.wait()
+    if not worker.recovered.is_new:
+        say(f"rules: {worker.loaded}")
     if not worker.core.failed.done():
         last_words.clear()
 

@@ -72,11 +72,19 @@ class Told(msgspec.Struct):
     over: bool = False
 
 
+class Checkpoint(msgspec.Struct, frozen=True):
+    """The ledger's newest signed head: the number of events, and their root in hex."""
+
+    position: int
+    root: str
+
+
 class Alert(msgspec.Struct, kw_only=True):
     """Something a person must know. Times in microseconds, 0 where it was not yet.
 
     `due`: when a channel is to be told next. `held_back`: the channels that quiet hours, a silence
-    or a storm keep it from; they are told later whatever became of it.
+    or a storm keep it from; they are told later whatever became of it. `checkpoint`: the newest
+    when it was raised.
     """
 
     id: str
@@ -112,13 +120,14 @@ class Alert(msgspec.Struct, kw_only=True):
     due: dict[str, int] = {}
     told: dict[str, Told] = {}
     held_back: dict[str, None] = {}
+    checkpoint: Checkpoint | None = None
 
     @property
     def is_open(self) -> bool:
         return self.state != "resolved"
 
 
-def alert_of(signal: Signal) -> Alert:
+def alert_of(signal: Signal, checkpoint: Checkpoint | None = None) -> Alert:
     """The alert that a first signal begins. The same signal always gives the same id."""
     kind = BY_NAME[signal.kind]
     return Alert(
@@ -146,6 +155,7 @@ def alert_of(signal: Signal) -> Alert:
         link=signal.link,
         excluded=signal.excluded,
         only=signal.only,
+        checkpoint=checkpoint,
     )
 
 

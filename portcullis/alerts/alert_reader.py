@@ -99,6 +99,39 @@ class AlertReader:
         )
         return [delivery_of(row) for row in rows]
 
+    def found(
+        self,
+        *,
+        state: str | None = None,
+        channel: str | None = None,
+        alert: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Delivery]:
+        """Messages that match, the newest first; what is None does not narrow."""
+        wanted: list[tuple[str, object]] = [
+            (clause, value)
+            for clause, value in (
+                ("state = ?", state),
+                ("channel = ?", channel),
+                (TELLS_OF, alert),
+                ("number < ?", before),
+            )
+            if value is not None
+        ]
+        where = " AND ".join(clause for clause, _ in wanted) or "1"
+        rows = self._rows(
+            f"SELECT {DELIVERY} FROM deliveries WHERE {where} ORDER BY number DESC LIMIT ?",
+            *(value for _, value in wanted),
+            limit,
+        )
+        return [delivery_of(row) for row in rows]
+
+    def delivery(self, number: int) -> Delivery | None:
+        """One message by its number."""
+        rows = self._rows(f"SELECT {DELIVERY} FROM deliveries WHERE number = ?", number)
+        return delivery_of(rows[0]) if rows else None
+
     def kept(self) -> Kept:
         """Subscriptions and silences, and how far the ledger was read."""
         rows = self._rows("SELECT body FROM memory WHERE name = 'kept'")

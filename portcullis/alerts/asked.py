@@ -38,13 +38,23 @@ class Request(msgspec.Struct, frozen=True):
     position: int = 0
 
 
+class Again(msgspec.Struct, frozen=True):
+    """What was given up and is to be sent again: one delivery by its number, or all of an alert on
+    one channel or (None) on every.
+    """
+
+    alert: str | None = None
+    channel: str | None = None
+    delivery: int | None = None
+
+
 class Effect(msgspec.Struct):
     """What is to be done besides: alerts whose messages are to be changed, what is to be sent
-    again (alert, channel or all), and what could not be done.
+    again, and what could not be done.
     """
 
     seen: list[Alert] = []
-    again: list[tuple[str, str | None]] = []
+    again: list[Again] = []
     refused: str = ""
 
 
@@ -110,7 +120,8 @@ def _unsilence(policy: Policy, request: Request, now: int, _effect: Effect) -> N
 
 
 def _redeliver(_policy: Policy, request: Request, _now: int, effect: Effect) -> None:
-    effect.again.append((request.arguments["alert"], request.arguments.get("channel")))
+    given = request.arguments
+    effect.again.append(Again(given.get("alert"), given.get("channel"), given.get("delivery")))
 
 
 def _subscribe(policy: Policy, request: Request, _now: int, effect: Effect) -> None:

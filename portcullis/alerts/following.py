@@ -16,7 +16,7 @@ from portcullis.domain.events import (
     decode,
 )
 from portcullis.domain.model import HOUR, SECOND
-from portcullis.ports import StoredEvent
+from portcullis.ports import Head, StoredEvent
 from portcullis.store.reading import EventFilter, LedgerReader
 
 READ_AT_ONCE = 5_000
@@ -33,14 +33,14 @@ _READ = EventFilter(kinds=(*signals.KINDS_READ, *REQUESTS))
 
 class Batch(NamedTuple):
     """What is new: the events with where they are, how far that is, the time of the newest event
-    of the ledger, and a name of its head. `before`: what must be known of the time before.
+    of the ledger, and its signed head. `before`: what must be known of the time before.
     """
 
     events: list[tuple[StoredEvent, Event]]
     before: list[tuple[StoredEvent, Event]]
     progress: Progress
     seen_at: int
-    head: str
+    head: Head
 
 
 class Following:
@@ -72,8 +72,7 @@ class Following:
         ]
         at = progress if through == start and progress else _progress(reader, through)
         seen_at = reader.last_at() if through == head.position else _time_of(reader, through)
-        name = f"Ledger: {head.position} {head.root.hex()[:16]}"
-        return Batch(events, before, at, seen_at, name)
+        return Batch(events, before, at, seen_at, head)
 
     def _ledger(self, now: int) -> LedgerReader:
         if self._reader is None or now - self._opened_at > REOPEN_EVERY or now < self._opened_at:

@@ -239,6 +239,15 @@ KINDS: tuple[Kind, ...] = (
         "nothing, if it was meant",
         "itself",
     ),
+    Kind(
+        "loosening_held",
+        "warning",
+        "worker",
+        "A limit is to be loosened",
+        "an administrator asked for a looser limit",
+        "not meant: `portcullis config withdraw --reason ...`; any person here may",
+        "itself",
+    ),
     # --- the operations side --------------------------------------------------------------------
     Kind(
         "operations_silent",

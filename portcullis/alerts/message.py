@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,31 @@ class Message(msgspec.Struct, frozen=True):
     alerts: tuple[str, ...] = ()
     answerable: bool = False
     changes: str = ""
+
+
+class KnownChannel(msgspec.Struct, frozen=True):
+    """A channel as the sender publishes it: nothing of it lets anybody send. `fault`: why its
+    address cannot be used; the rest is as in `Described`, and empty where there is a fault.
+    """
+
+    service: str = ""
+    shown: str = ""
+    pace: int = 0
+    best_effort: bool = False
+    fault: str = ""
+
+
+class Channel(NamedTuple):
+    """A channel that can be sent to; `pace` in microseconds."""
+
+    address: str
+    described: Described
+    pace: int
+
+    def published(self) -> KnownChannel:
+        """As others may see it."""
+        known = self.described
+        return KnownChannel(known.service, known.shown, self.pace, known.best_effort)
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from portcullis.alerts.alert import Alert, Terms
-from portcullis.alerts.asked import Request
+from portcullis.alerts.asked import Again, Request
 from portcullis.alerts.book import Book
 from portcullis.alerts.memory import Memory
-from portcullis.alerts.message import Outcome
+from portcullis.alerts.message import KnownChannel, Outcome
 from portcullis.alerts.retries import Next
 from portcullis.domain.judge import Severity
 from portcullis.domain.model import DAY, MINUTE
@@ -91,6 +91,7 @@ class Kept(msgspec.Struct):
     `asked`: requests of which the ledger has not said yet whether they were taken. `applied`:
     those that were carried out, each with why it was refused, if it was. `offsets`:
     how far each bot was listened to. `terms`: those last in force. `at`: when that was.
+    `channels`: those there are, for whoever must not read their addresses.
     """
 
     progress: Progress | None = None
@@ -101,6 +102,7 @@ class Kept(msgspec.Struct):
     asked: dict[str, Request] = {}
     applied: dict[str, str] = {}
     offsets: dict[str, int] = {}
+    channels: dict[str, KnownChannel] = {}
 
 
 class Outbox:
@@ -141,11 +143,9 @@ class Outbox:
         kept: Kept,
         planned: Sequence[Planned],
         now: int,
-        again: Sequence[tuple[str, str | None]] = (),
+        again: Sequence[Again] = (),
     ) -> None:
-        """Everything of a turn, or nothing of it. `again`: alerts and channels (None: all) of which
-        what was given up waits again.
-        """
+        """Everything of a turn, or nothing of it. `again`: what was given up and waits again."""
         changed = [kept.book.alerts[name] for name in kept.book.changed if name in kept.book.alerts]
         with self._writing():
             for alert in changed:
@@ -168,8 +168,8 @@ class Outbox:
                 "ON CONFLICT (name) DO UPDATE SET body = excluded.body",
                 (body,),
             )
-            for alert_id, channel in again:
-                self._let_wait(alert_id, channel, now)
+            for wanted in again:
+                self._let_wait(wanted, now)
         kept.book.changed.clear()
 
     def _replace_waiting(self, planned: Planned, now: int) -> int:
@@ -249,12 +249,17 @@ class Outbox:
         row = self._one(f"SELECT {DELIVERY} FROM deliveries WHERE number = ?", number)
         return None if row is None else delivery_of(row)
 
-    def _let_wait(self, alert: str, channel: str | None, now: int) -> None:
-        self._driver.execute(
+    def _let_wait(self, wanted: Again, now: int) -> None:
+        waits = (
             "UPDATE deliveries SET state = 'waiting', due_at = ?, created_at = ?, "
-            "ended_at = NULL WHERE state = 'dead' AND (channel = ? OR ? IS NULL) "
-            f"AND {TELLS_OF}",
-            (now, now, channel, channel, alert),
+            "ended_at = NULL WHERE state = 'dead' AND "
+        )
+        if wanted.delivery is not None:
+            self._driver.execute(f"{waits} number = ?", (now, now, wanted.delivery))
+            return
+        self._driver.execute(
+            f"{waits} (channel = ? OR ? IS NULL) AND {TELLS_OF}",
+            (now, now, wanted.channel, wanted.channel, wanted.alert),
         )
 
     def receipts(self, alert: str) -> list[Delivery]:

@@ -14,6 +14,7 @@ from portcullis.alerts import sparing
 from portcullis.alerts.alert import (
     TEXTS,
     Alert,
+    Checkpoint,
     Signal,
     Silence,
     Subscription,
@@ -26,6 +27,7 @@ from portcullis.alerts.alert import (
 )
 from portcullis.alerts.book import Book, Telling, Unknown, Why
 from portcullis.alerts.kinds import BY_NAME, GATE_KINDS
+from portcullis.alerts.subscribed import without
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.model import DAY, HOUR, MINUTE, SECOND
 
@@ -43,14 +45,18 @@ LOOK_EVERY = 64
 """So many alerts between two looks for what can leave the book: a look passes all of them."""
 
 SILENCES_MAX = 1_000
+NOTE_MAX = 2_000
+"""Letters of what people said to an alert; the newest are kept."""
+
 LATELY_MAX = 2_000
 
 
 class Policy:
-    """The policy over a book. Every method returns at once and tells nobody."""
+    """The policy over a book; it tells nobody. What is raised gets the newest `checkpoint`."""
 
     def __init__(self, book: Book, terms: Terms) -> None:
         self.book, self.terms = book, terms
+        self.checkpoint: Checkpoint | None = None
 
     @property
     def subscriptions(self) -> list[Subscription]:
@@ -79,7 +85,7 @@ class Policy:
         return alert
 
     def _begin(self, signal: Signal, now: int) -> Alert:
-        alert = alert_of(signal)
+        alert = alert_of(signal, self.checkpoint)
         self.book.alerts[alert.id] = alert
         self.book.changed[alert.id] = None
         self._announce(alert, now)
@@ -202,6 +208,8 @@ class Policy:
         if not alert.is_open:
             return alert
         self.book.changed[name] = None
+        if alert.state == "acknowledged":  # what was said before stays readable
+            note = f"{alert.note}; {by}: {note}"[-NOTE_MAX:]
         alert.acknowledged_by, alert.acknowledged_at, alert.note = by, now, note
         alert.state = "acknowledged"
         _tell_nobody(alert)
@@ -236,15 +244,9 @@ class Policy:
             self.book.subscriptions.append(subscription)
 
     def unsubscribe(self, channel: str, account: str | None) -> int:
-        """Drop what was subscribed by request, of an account or (None) all; how many went."""
-        before = list(self.book.subscriptions)
-        self.book.subscriptions = [
-            each
-            for each in before
-            if each.channel != channel
-            or (account is not None and account not in (each.accounts or ()))
-        ]
-        return len(before) - len(self.book.subscriptions)
+        """Drop what was subscribed by request, of one account or all; how many rows change."""
+        self.book.subscriptions, touched = without(self.book.subscriptions, channel, account)
+        return touched
 
     def _alert(self, name: str) -> Alert:
         alert = self.book.alerts.get(name)

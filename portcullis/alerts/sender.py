@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from queue import SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
 from portcullis.alerts import asked, signals, sparing, vouching, words
-from portcullis.alerts.alert import Alert, Signal, Terms, rank
+from portcullis.alerts.alert import Alert, Checkpoint, Signal, Terms, rank
 from portcullis.alerts.book import Telling
 from portcullis.alerts.couriers import Carried, Couriers
 from portcullis.alerts.following import Following
 from portcullis.alerts.memory import Place
-from portcullis.alerts.message import Described, Message
+from portcullis.alerts.message import Channel, KnownChannel, Message
 from portcullis.alerts.outbox import CHANGE, Delivery, Outbox, Planned
 from portcullis.alerts.policy import Policy
 from portcullis.alerts.retries import after
@@ -59,14 +59,6 @@ class Surroundings(Protocol):
         """Leave the sender's own verdict. Raises StoreError, and UsageError in a full inbox."""
 
 
-class Channel(NamedTuple):
-    """A channel that can be sent to; `pace` in microseconds."""
-
-    address: str
-    described: Described
-    pace: int
-
-
 class Sender:
     """The whole of it, a turn at a time. Times come from `now`, in microseconds."""
 
@@ -86,12 +78,11 @@ class Sender:
         self._known: Collection[str] | None = None
         self._planned: list[Planned] = []
         self._may_send: dict[str, int] = {}
-        self._head = ""
         self._committed_at = self._looked_at = self._vouched_at = self._tidied_at = 0
         self._heard_at = now()
         self._dirty = False
         self._may_be_gone = False
-        self._again: list[tuple[str, str | None]] = []
+        self._again: list[asked.Again] = []
         self._seen: list[Alert] = []
         self._ended: list[Carried] = []
         self._heard: SimpleQueue[tuple[str, int]] = SimpleQueue()
@@ -101,12 +92,20 @@ class Sender:
         self.policy.terms = self.kept.terms = terms
         self._dirty = True
 
-    def use_channels(self, channels: Mapping[str, Channel], faulty: Collection[str] = ()) -> None:
-        """Send to these. What waits for a `faulty` one goes on waiting, for any other is given up;
-        before this was called the first time, everything waits.
+    def use_channels(
+        self, channels: Mapping[str, Channel], faulty: Mapping[str, str] | None = None
+    ) -> None:
+        """Send to these. What waits for a `faulty` one (with why) goes on waiting, for any other is
+        given up; before this was called the first time, everything waits.
         """
-        self._channels, self._known = channels, {*channels, *faulty}
+        faults = faulty or {}
+        self._channels, self._known = channels, {*channels, *faults}
         self._may_be_gone = True
+        self.kept.channels = {
+            **{name: each.published() for name, each in channels.items()},
+            **{name: KnownChannel(fault=why) for name, why in faults.items()},
+        }
+        self._dirty, self._committed_at = True, 0
 
     def turn(self, wait: float, trouble: str = "") -> str:
         """Everything that is due, then `wait` seconds for attempts to end; what is wrong, if
@@ -175,17 +174,15 @@ class Sender:
     def _read(self, now: int) -> None:
         batch = self._following.read(self.kept.progress, now)
         memory = self.kept.memory
-        for row, event in batch.before:
-            self._take(signals.observe(memory, _place(row), event), now)
-            self._hear(row, event)
-        for row, event in batch.events:
+        self.policy.checkpoint = Checkpoint(batch.head.position, batch.head.root.hex())
+        for row, event in (*batch.before, *batch.events):
             self._take(signals.observe(memory, _place(row), event), now)
             self._hear(row, event)
         if batch.progress != self.kept.progress:
             self._heard_at = now
         memory.seen_at = max(memory.seen_at, batch.seen_at)
         self._dirty = self._dirty or bool(batch.events)
-        self.kept.progress, self._head = batch.progress, batch.head
+        self.kept.progress = batch.progress
 
     def _take(self, found: Sequence[Signal], now: int) -> None:
         for signal in found:
@@ -250,7 +247,8 @@ class Sender:
     def _message(self, telling: Telling, now: int) -> Planned:
         channel = self._channels.get(telling.channel)
         limit = channel.described.limit if channel else UNCONNECTED_LIMIT
-        text = words.text_of(telling, limit, self._head, self.kept.memory.accounts)
+        head = words.head_of(self.policy.checkpoint)
+        text = words.text_of(telling, limit, head, self.kept.memory.accounts)
         first = max(telling.alerts, key=lambda alert: rank(alert.severity))
         names = tuple(alert.id for alert in telling.alerts)
         return Planned(

@@ -35,6 +35,7 @@ def as_shown(alert: Alert) -> dict[str, Any]:
         "lastSeen": clock(alert.last_at),
         "runbook": BY_NAME[alert.kind].runbook,
         "traceId": alert.trace,
+        "checkpoint": fields["checkpoint"],
         "told": {channel: told["times"] for channel, told in fields["told"].items()},
         "due": {channel: clock(at) for channel, at in alert.due.items()},
     }

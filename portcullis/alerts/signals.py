@@ -24,6 +24,7 @@ from portcullis.domain.events import (
     Event,
     LedgerRestored,
     LockSet,
+    LooseningHeld,
     ModeChanged,
     Reconciled,
     RulesLoaded,
@@ -268,9 +269,19 @@ def _rules(memory: Memory, place: Place, event: RulesLoaded) -> Found:
     memory.accounts = tuple(each.account for each in plan.accounts)
     if is_first or not event.difference:
         return []
-    more = len(event.difference) - CHANGES_TOLD
-    told = "; ".join(event.difference[:CHANGES_TOLD]) + (f"; and {more} more" if more > 0 else "")
+    told = _some(event.difference)
     return [signal("rules_loaded", place, subject=event.digest[:12], message=told)]
+
+
+def _loosening(_memory: Memory, place: Place, event: LooseningHeld) -> Found:
+    told = f"{event.by} asked, {event.reason}: {_some(event.held)}"
+    until = "the account's next session begins, an approver agrees, or somebody withdraws it"
+    return [signal("loosening_held", place, subject=event.digest[:12], message=told, until=until)]
+
+
+def _some(changes: tuple[str, ...]) -> str:
+    more = len(changes) - CHANGES_TOLD
+    return "; ".join(changes[:CHANGES_TOLD]) + (f"; and {more} more" if more > 0 else "")
 
 
 _HANDLERS: dict[Any, Callable[[Memory, Place, Any], Found]] = {
@@ -291,6 +302,7 @@ _HANDLERS: dict[Any, Callable[[Memory, Place, Any], Found]] = {
     BoundReached: _bound,
     LedgerRestored: _restored,
     RulesLoaded: _rules,
+    LooseningHeld: _loosening,
 }
 
 KINDS_READ: tuple[str, ...] = tuple(sorted(str(event.__struct_config__.tag) for event in _HANDLERS))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from portcullis.alerts.alert import Alert
+from portcullis.alerts.alert import Alert, Checkpoint
 from portcullis.alerts.book import Telling
 from portcullis.alerts.kinds import BY_NAME
 from portcullis.domain.model import MICRO
@@ -40,6 +40,11 @@ def text_of(telling: Telling, limit: int, head: str, accounts: Iterable[str] = (
     body = f"{body}\n{head}" if head else body
     title, body = masked_in(title, names), masked_in(body, names)
     return Text(title, body if len(body) <= limit else body[: max(0, limit - len(CUT))] + CUT)
+
+
+def head_of(checkpoint: Checkpoint | None) -> str:
+    """The ledger's head as a message names it; empty where none is known."""
+    return f"Ledger: {checkpoint.position} {checkpoint.root[:16]}" if checkpoint else ""
 
 
 def masked(account: str) -> str:

@@ -14,11 +14,13 @@ from portcullis.alerts.asked import silence_name
 from portcullis.alerts.shown import as_shown
 from portcullis.api import asking
 from portcullis.api.access import GuardedRoute, caller_of
+from portcullis.api.alert_shapes import Alert, Alerts, SilenceBody, Silences
 from portcullis.api.answers import answer, described, rfc3339
+from portcullis.api.channel_routes import delivery_row
 from portcullis.api.control import CHANGES, told
 from portcullis.api.here import Here, here_of
 from portcullis.api.problems import Problem
-from portcullis.api.shapes import PRINTED, Alert, Alerts, SilenceBody, Silences, WithReason
+from portcullis.api.shapes import PRINTED, WithReason
 from portcullis.domain.model import SECOND
 
 router = APIRouter(route_class=GuardedRoute, tags=["alerts"])
@@ -72,7 +74,9 @@ async def show(request: Request, alert: AlertName) -> Response:
             return None
         with AlertReader(home) as store:
             found = store.alert(alert)
-            told = [] if found is None else [row._asdict() for row in store.deliveries(found.id)]
+            told = (
+                [] if found is None else [delivery_row(row) for row in store.deliveries(found.id)]
+            )
         return None if found is None else {**_published(found), "deliveries": told}
 
     body = await run_in_threadpool(look)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from portcullis import __version__
 from portcullis.api import (
     alert_routes,
+    channel_routes,
     configuration,
     control,
     events,
@@ -41,6 +42,7 @@ ROUTERS = (
     lately.router,
     monitors.router,
     alert_routes.router,
+    channel_routes.router,
     control.router,
     configuration.router,
     key_routes.router,
@@ -74,7 +76,7 @@ def routes() -> FastAPI:
         lifespan=_life,
     )
     app.router.redirect_slashes = False
-    problems.install(app)
+    problems.install(app, pages.problem_page)
     for router in (*ROUTERS, own):
         app.include_router(router)
     made = app.openapi

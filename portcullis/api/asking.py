@@ -32,6 +32,8 @@ SIGNED_WITHIN = 15 * MINUTE
 CLOCKS_DIFFER = 2 * MINUTE
 ANSWER_SECONDS = 10.0
 POLL_SECONDS = 0.05
+RECORDED_LOOKS = 10
+"""The sender reads the ledger: where it has, the worker's answer follows within moments."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -59,11 +61,9 @@ def make(
     return Request(verb, asked, request_id or uuid.uuid4().hex)
 
 
-def refuse_unsigned(here: Here, request: Request) -> None:
-    """Raises Problem 403 for a signature that is not the administrator's; the worker looks again.
-
-    This process knows the public half only: whoever takes it over can loosen nothing. What was
-    signed longer ago than `SIGNED_WITHIN` is refused too, so that no copy of it serves later.
+def refuse_old(here: Here, request: Request) -> None:
+    """Raises Problem 403 for what was signed longer ago than `SIGNED_WITHIN`, so that no copy of it
+    serves later.
     """
     signed_at = signing_time(request.request_id)
     if not -CLOCKS_DIFFER < here.now() - signed_at < SIGNED_WITHIN:
@@ -72,6 +72,13 @@ def refuse_unsigned(here: Here, request: Request) -> None:
             f"this was not signed within the last {SIGNED_WITHIN // MINUTE} minutes",
             remedy="make the body anew with `portcullis key sign`",
         )
+
+
+def refuse_unsigned(here: Here, request: Request) -> None:
+    """Raises Problem 403 for a signature that is old or not the administrator's; the worker looks
+    again. This process knows the public half only: whoever takes it over can loosen nothing.
+    """
+    refuse_old(here, request)
     text = signed_text(request.request_id, request.verb, request.asked)
     if not credential.verify(here.settings.home_path, text, request.asked.signature):
         raise Problem(
@@ -104,13 +111,14 @@ async def ask_sender(here: Here, caller: Caller, request: Request) -> dict[str, 
     fault = alert_requests.wrong(request.verb, request.asked.arguments, here.now())
     if fault:
         raise Problem(422, fault)
+    more_looks = iter(range(RECORDED_LOOKS))
 
     async def look(inbox: StoredInbox) -> dict[str, Any] | None:
         answer = await run_in_threadpool(inbox.answer_to, request.request_id)
         if answer is not None and answer.outcome != "done":
             return told(request.request_id, answer)
         refused = await run_in_threadpool(_refused_by_sender, here, request.request_id)
-        if refused is None:
+        if refused is None or (answer is None and next(more_looks, None) is not None):
             return None
         position = answer.position if answer else 0
         outcome = "refused" if refused else "done"

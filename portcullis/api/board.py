@@ -7,10 +7,11 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from portcullis.alerts import configured
 from portcullis.alerts.alert_reader import AlertReader, is_begun
+from portcullis.alerts.channel_rows import channel_rows
 from portcullis.alerts.shown import as_shown
 from portcullis.api.drawing import curve, strip
+from portcullis.api.glance import glance
 from portcullis.api.here import Here
 from portcullis.api.monitors import families
 from portcullis.api.problems import Problem
@@ -79,6 +80,8 @@ def gather(here: Here, seen: dict[str, Any]) -> dict[str, Any]:
         "prefect": prefect_address(here.settings) if here.settings.operations else "",
         "missing": missing,
         **{name: [] for name in ("alerts", "channels", "enforced", "drills", "slos")},
+        "has_sender": True,
+        "shut": None,
         "beats": "",
         "beat_at": 0,
     }
@@ -92,6 +95,7 @@ def gather(here: Here, seen: dict[str, Any]) -> dict[str, Any]:
             body |= look()
         except (PortcullisError, Problem) as error:
             missing.append(f"{name}: {error}")
+    body["glance"] = glance(seen, body["shut"], body["alerts"])
     return body
 
 
@@ -119,6 +123,7 @@ def _newest(reader: LedgerReader, where: EventFilter, most: int) -> list[tuple[S
 
 def _of_ledger(here: Here) -> dict[str, Any]:
     with here.readers.one() as reader:
+        shut = here.shutting.look(reader)
         verdicts = [
             event.verdict
             for _, event in _newest(
@@ -137,6 +142,7 @@ def _of_ledger(here: Here) -> dict[str, Any]:
                            "last": found[-1]})  # fmt: skip
     shown = [("good" if v.passed else "bad", v.summary) for v in beats]
     return {
+        "shut": shut,
         "beats": strip(shown, "heartbeats, newest last"),
         "beat_at": beats[-1].checked_at if beats else 0,
         "drills": drills,
@@ -166,20 +172,16 @@ def _enforced(row: StoredEvent, event: CommandConcluded) -> dict[str, Any]:
 
 def _of_alerts(here: Here) -> dict[str, Any]:
     home = here.settings.home_path
-    addresses = configured.read_addresses(here.settings)
     if not is_begun(home):
-        return {"channels": [{"channel": name, "figures": None} for name in sorted(addresses)]}
+        return {"has_sender": False}
     with AlertReader(home) as store:
         alerts, figures = store.alerts(limit=ALERTS_SHOWN), store.figures()
+        kept = store.kept()
     rank = {"critical": 0, "warning": 1, "info": 2}
     alerts.sort(key=lambda a: (a.state == "acknowledged", rank[a.severity], -a.first_at))
-    names = sorted({*addresses, *figures})
     return {
         "alerts": [{**as_shown(a), "first_at": a.first_at} for a in alerts],
-        "channels": [
-            {"channel": name, "connected": name in addresses, "figures": figures.get(name)}
-            for name in names
-        ],
+        "channels": channel_rows(kept, figures, here.now()),
     }
 
 
@@ -193,6 +195,7 @@ def gather_account(here: Here, seen: dict[str, Any], name: str) -> dict[str, Any
         return None
     stream = f"account/{name}"
     with here.readers.one() as reader:
+        shut = here.shutting.look(reader)
         timeline = _newest(reader, EventFilter(stream, TIMELINE_KINDS), TIMELINE)
         money = _newest(reader, EventFilter(stream, ("account_reported", "day_rolled")), POINTS)
     points = [
@@ -202,6 +205,7 @@ def gather_account(here: Here, seen: dict[str, Any], name: str) -> dict[str, Any
     ]
     return {
         "seen": seen,
+        "shut": None if seen["gate_open"] else shut,
         "account": row,
         "curve": curve(points, f"balance of {name}"),
         "curve_from": points[0] if points else None,

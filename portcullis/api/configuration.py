@@ -14,9 +14,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from portcullis.api.access import GuardedRoute
-from portcullis.api.answers import answer, described
+from portcullis.api.answers import answer, described, rfc3339
+from portcullis.api.configuration_shapes import EffectiveConfiguration, Pending
 from portcullis.api.here import here_of
-from portcullis.api.shapes import EffectiveConfiguration
 from portcullis.config.files import FILES, read_configuration
 from portcullis.config.settings import PREFIX, SECRETS, Settings, origins
 from portcullis.domain.plan import digest, encode_plan
@@ -34,8 +34,19 @@ async def configuration(request: Request) -> Response:
     seen = await here.seen.status()
     found = await run_in_threadpool(_effective, here.settings)
     plan = found.pop("digest")
+    waits = (seen["loosening"] or {}).get("plan")
     return answer({**found, "plan_in_force": seen["plan"], "plan_of_files": plan,
-                   "reload_needed": plan not in (None, seen["plan"])})  # fmt: skip
+                   "reload_needed": plan not in (None, seen["plan"], waits)})  # fmt: skip
+
+
+@router.get("/config/pending", operation_id="pending_loosening", responses=described(Pending))
+async def pending(request: Request) -> Response:
+    """Looser limits that were asked for and are not in force yet, and who may agree to them."""
+    seen = await here_of(request).seen.status()
+    asked = seen["loosening"]
+    dated = None if asked is None else {**asked, "asked_at": rfc3339(asked["asked_at"])}
+    approvers = [{**row, "enrolled_at": rfc3339(row["enrolled_at"])} for row in seen["approvers"]]
+    return answer({"live": seen["live"], "loosening": dated, "approvers": approvers})
 
 
 def _effective(known: Settings) -> dict[str, Any]:

@@ -114,6 +114,22 @@ async def reload(request: Request, body: Signed) -> Response:
     return await _carry_out_signed(request, asked)
 
 
+@router.post("/config/approve", operation_id="approve_loosening", responses=CHANGES)
+async def approve(request: Request, body: Signed) -> Response:
+    """Agree, as a second person, to the looser limits that wait. Signed by an approver."""
+    asked = asking.make(
+        "approve", body.reason, request_id=body.request_id, signature=body.signature
+    )
+    asking.refuse_old(here_of(request), asked)
+    return await _carry_out(request, asked)
+
+
+@router.post("/config/withdraw", operation_id="withdraw_loosening", responses=CHANGES)
+async def withdraw(request: Request, body: WithReason) -> Response:
+    """Let nothing of what waits come into force. Tightens."""
+    return await _carry_out(request, asking.make("withdraw", body.reason))
+
+
 @router.get(
     "/api/v1/requests/{request_id}",
     operation_id="request_outcome",

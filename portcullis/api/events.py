@@ -79,7 +79,7 @@ class Filters(BaseModel):
             of = kinds_of(self.severity)
             kinds = tuple(kind for kind in of if not kinds or kind in kinds) or ("none",)
         since, until = instant(self.since, "since"), instant(self.until, "until")
-        return Wanted(self.account, kinds, self.trace, since, until)
+        return Wanted(self.account, kinds, self.trace, since, until, self.severity)
 
 
 class PageFilters(Filters):

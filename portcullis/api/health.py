@@ -14,6 +14,7 @@ from portcullis.api.answers import answer, described, rfc3339
 from portcullis.api.here import Here, here_of, in_ledger
 from portcullis.api.problems import Problem
 from portcullis.api.shapes import Alive, ApiHealth, Health, LastSnapshot, Ready, Uptime
+from portcullis.api.shut import Shut
 from portcullis.domain.events import VenueLinked, decode
 from portcullis.domain.model import MICRO, SECOND
 from portcullis.domain.money import duration
@@ -42,7 +43,7 @@ async def health(request: Request) -> Response:
 
 async def health_of(here: Here) -> dict[str, Any]:
     seen = await here.seen.status()
-    store = await _ledger_end(here)
+    store, shut = await _ledger_end(here), await _shut(here, seen)
     readable = store is not None and seen["live"]
     fine = seen["gate_open"] and bool(seen["venues"]) and all(seen["venues"].values())
     figures = seen.get("worker", {})
@@ -51,6 +52,7 @@ async def health_of(here: Here) -> dict[str, Any]:
         "mode": seen["mode"],
         "gate_open": seen["gate_open"],
         "why": seen.get("away") or seen["why"],
+        "shut": shut and {**shut._asdict(), "at": rfc3339(shut.at)},
         "lacking": seen["lacking"],
         "uptime": figures.get("uptime_s", 0),
         "accounts_monitored": len(seen["accounts"]),
@@ -118,7 +120,8 @@ async def ready(request: Request) -> Response:
     """Whether it can be used, with every check. OBSERVE_ONLY warns and is no reason to restart."""
     here = here_of(request)
     seen, store = await here.seen.status(), await _ledger_end(here)
-    checks = [_worker(seen), _ledger(store), _disk(here), *_gate(seen), *_links(seen)]
+    shut = await _shut(here, seen)
+    checks = [_worker(seen), _ledger(store), _disk(here), *_gate(here, seen, shut), *_links(seen)]
     is_ready = all(row["status"] != "fail" for row in checks) and not here.stopping.is_set()
     if here.stopping.is_set():
         checks.append(_check("api", "fail", "it is stopping", "ask the next one"))
@@ -154,10 +157,21 @@ def _disk(here: Here) -> dict[str, str]:
     return _check("disk", "pass" if free > DISK_LEAST else "fail", observed, "free space on it")
 
 
-def _gate(seen: dict[str, Any]) -> list[dict[str, str]]:
+async def _shut(here: Here, seen: dict[str, Any]) -> Shut | None:
+    """What shut the gate; None while it is open, or where the ledger cannot tell."""
+    if seen["gate_open"]:
+        return None
+    try:
+        found: Shut | None = await in_ledger(here, here.shutting.look)
+    except (PortcullisError, Problem):
+        return None
+    return found
+
+
+def _gate(here: Here, seen: dict[str, Any], shut: Shut | None) -> list[dict[str, str]]:
     how = "pass" if seen["gate_open"] else "warn"
-    remedy = "`portcullis mode release --reason ...` once nothing is lacking"
-    rows = [_check("mode", how, f"{seen['mode']}: {seen['why']}", remedy)]
+    why = shut.told(here.now()) if shut else seen["why"]
+    rows = [_check("mode", how, f"{seen['mode']}: {why}", _opens(seen))]
     for row in seen["evidence"]:
         if row["required"]:
             holds = row["state"] == "passing"
@@ -167,6 +181,14 @@ def _gate(seen: dict[str, Any]) -> list[dict[str, str]]:
                 _check(f"evidence/{row['name']}", "pass" if holds else "warn", observed, remedy)
             )
     return rows
+
+
+def _opens(seen: dict[str, Any]) -> str:
+    """What opens a gate that is shut."""
+    if seen["mode"] == "STARTING":
+        return "wait for the checks of the start; then it is as it was before"
+    first = "mend what lacks, then " if seen["lacking"] else "nothing is lacking: "
+    return f"{first}`portcullis mode release --reason ...`"
 
 
 def _links(seen: dict[str, Any]) -> list[dict[str, str]]:

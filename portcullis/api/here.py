@@ -18,6 +18,7 @@ from portcullis.api.meters import Meters
 from portcullis.api.problems import Problem
 from portcullis.api.seen import Seen
 from portcullis.api.sessions import Sessions
+from portcullis.api.shut import Shutting
 from portcullis.clock import SystemClock
 from portcullis.config.certificate import read_certificate
 from portcullis.config.settings import Settings
@@ -106,6 +107,7 @@ class Here(NamedTuple):
     meters: Meters
     sessions: Sessions
     links: dict[str, Any]
+    shutting: Shutting
     stopping: threading.Event
     started: int
     now: Callable[[], int]
@@ -132,6 +134,7 @@ def make_here(settings: Settings, say: Callable[[str], None] = lambda _: None) -
         ),
         Sessions(keys, now),
         {},
+        Shutting(),
         threading.Event(),
         now(),
         now,

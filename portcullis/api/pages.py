@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from portcullis import __version__
+from portcullis.api import wording
 from portcullis.api.access import GuardedRoute, caller_of
 from portcullis.api.answers import described
 from portcullis.api.board import Board, gather_account, money_of
@@ -45,8 +46,18 @@ def _drawn() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["clock"] = _clock
-    made.filters["money"] = money_of
+    made.filters.update(
+        clock=_clock,
+        money=money_of,
+        breakable=wording.breakable,
+        spaced=wording.spaced,
+        standing=wording.standing,
+        coded=wording.coded,
+        size=wording.size,
+        ends=wording.ends,
+        sentence=wording.sentence,
+        ticker=wording.ticker,
+    )
     return made
 
 
@@ -112,7 +123,8 @@ async def account(request: Request, account: AccountName) -> Response:
     seen = await here.seen.status()
     body = await run_in_threadpool(gather_account, here, seen, account)
     if body is None:
-        raise Problem(404, "there is no such account here", remedy="see the dashboard")
+        known = ", ".join(row["account"] for row in seen["accounts"]) or "none yet"
+        raise Problem(404, f"there is no account {account} here", remedy=f"known are: {known}")
     return _page("account.html", request, **body)
 
 
@@ -124,6 +136,18 @@ async def static(name: str) -> Response:
         raise Problem(404, "there is no such file")
     headers = {"Cache-Control": "max-age=60", "Content-Security-Policy": POLICY}
     return Response(known[name].read_bytes(), media_type=KINDS[known[name].suffix], headers=headers)
+
+
+# --- what cannot be shown -------------------------------------------------------------------------
+
+
+def problem_page(request: Request, problem: Problem) -> Response:
+    """A problem for a person who came by browser: what it is, and the way back."""
+    if problem.status == 401 and request.method == "GET":
+        return RedirectResponse("/signin", 303, HEADERS)
+    page = _page("problem.html", request, problem.status, problem={"remedy": "", **problem.body()})
+    page.headers.update(problem.headers)
+    return page
 
 
 # --- signing in -----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -92,25 +92,34 @@ def of_validation(error: RequestValidationError) -> Problem:
     return Problem(422, f"the request cannot be understood: {what}"[: 4 * SHOWN_MAX], faults=faults)
 
 
-def install(app: FastAPI) -> None:
-    """Have every error of the application leave as a problem."""
+def wants_page(request: Request) -> bool:
+    """Whether it is a browser that goes to a page: a program asks for anything, or for JSON."""
+    accepted = request.headers.get("accept", "")
+    return request.method == "GET" and "text/html" in accepted
 
-    async def known(_: Request, error: Exception) -> Response:
+
+def install(app: FastAPI, page: Callable[[Request, Problem], Response]) -> None:
+    """Have every error of the application leave as a problem; to a browser as a `page`."""
+
+    def leave(request: Request, problem: Problem) -> Response:
+        return page(request, problem) if wants_page(request) else problem.response()
+
+    async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
-        return error.response()
+        return leave(request, error)
 
-    async def ours(_: Request, error: Exception) -> Response:
+    async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, PortcullisError)
-        return of_ours(error).response()
+        return leave(request, of_ours(error))
 
-    async def invalid(_: Request, error: Exception) -> Response:
+    async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return of_validation(error).response()
+        return leave(request, of_validation(error))
 
-    async def of_http(_: Request, error: Exception) -> Response:
+    async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         detail = str(error.detail)[:SHOWN_MAX]
-        return Problem(error.status_code, detail, headers=error.headers).response()
+        return leave(request, Problem(error.status_code, detail, headers=error.headers))
 
     async def unforeseen(_: Request, _error: Exception) -> Response:
         remedy = "look into the log of the API; the request's id is in its log of requests"

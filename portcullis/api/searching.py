@@ -16,8 +16,8 @@ import msgspec
 
 from portcullis.api.answers import EPOCH
 from portcullis.api.problems import Problem
-from portcullis.api.severity import severity_of
-from portcullis.domain.events import RulesLoaded, decode
+from portcullis.api.severity import Severity, severity_of
+from portcullis.domain.events import LooseningHeld, RulesLoaded, decode
 from portcullis.ports import StoredEvent
 from portcullis.store.reading import EventFilter, LedgerReader
 
@@ -35,12 +35,17 @@ class Wanted(NamedTuple):
     trace: str | None = None
     since: int | None = None
     until: int | None = None
+    severity: Severity | None = None
 
     @property
     def where(self) -> EventFilter:
         """Times are left out: they are found as positions first."""
         stream = None if self.account is None else f"account/{self.account}"
         return EventFilter(stream, self.kinds, self.trace)
+
+    def fits(self, row: StoredEvent) -> bool:
+        """Whether an event that `where` lets through is of the severity that is wanted."""
+        return self.severity in (None, severity_of(row.kind, decode(row.payload)))
 
     def positions(self, reader: LedgerReader) -> tuple[int, int]:
         """Behind the one and up to the other lies what was asked for."""
@@ -74,6 +79,8 @@ def page(
     while high > low:
         after = max(low, high - window)
         for event in reader.events(wanted.where, after=after, through=high, newest_first=True):
+            if not wanted.fits(event):
+                continue
             found.append(event)
             if len(found) == limit:
                 position = event.position
@@ -87,7 +94,7 @@ def page(
 def in_order(reader: LedgerReader, wanted: Wanted) -> Iterator[StoredEvent]:
     """Everything that was asked for, oldest first, up to where the ledger ends now."""
     low, high = wanted.positions(reader)
-    return reader.events(wanted.where, after=low, through=high)
+    return filter(wanted.fits, reader.events(wanted.where, after=low, through=high))
 
 
 def cursor_of(position: int, wanted: Wanted) -> str:
@@ -114,7 +121,7 @@ def shown(row: StoredEvent) -> dict[str, Any]:
     """An event as it is published; a plan of rules as its size."""
     event = decode(row.payload)
     payload = msgspec.to_builtins(event, enc_hook=str)
-    if isinstance(event, RulesLoaded):
+    if isinstance(event, RulesLoaded | LooseningHeld):
         payload["plan"] = f"{len(event.plan)} bytes"
     name = row.stream.partition("/")[2]
     at = (EPOCH + timedelta(microseconds=row.at)).isoformat(timespec="microseconds")
@@ -122,7 +129,7 @@ def shown(row: StoredEvent) -> dict[str, Any]:
         "position": row.position,
         "timestamp": at.replace("+00:00", "Z"),
         "kind": row.kind,
-        "severity": severity_of(row.kind),
+        "severity": severity_of(row.kind, event),
         "account": name or None,
         "stream": row.stream,
         "seq": row.seq,

@@ -125,7 +125,7 @@ def _recorded(known: Settings) -> dict[str, Any]:
     nothing: dict[str, Any] = {
         "mode": "STARTING", "why": "there is no ledger yet", "lacking": [], "venues": {},
         "venue_reasons": {}, "evidence": [], "accounts": [], "pools": [], "strategies": [],
-        "position": 0, "plan": "", "as_of": 0, "ledger": "",
+        "position": 0, "plan": "", "as_of": 0, "ledger": "", "loosening": None, "approvers": [],
     }  # fmt: skip
     try:
         if not has_ledger(known):

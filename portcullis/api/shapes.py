@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
 HEX32 = r"^[0-9a-f]{32}$"
 PRINTED = r"^[^\x00-\x1f\x7f]+$"
@@ -57,6 +57,11 @@ class Health(Shape):
     status: Literal["healthy", "degraded", "unhealthy"]
     mode: str = Field(examples=["ACTIVE"])
     uptime: int = Field(description="Seconds of the worker; 0 while none runs", examples=[86400])
+    shut: dict[str, Any] | None = Field(
+        description="What shut the gate: `at`, `by` (a person, or empty), `why`, `evidence`, and "
+        "the event's `position`; null while it is open",
+        examples=[None],
+    )
     accounts_monitored: int = Field(examples=[2])
     venues: dict[str, Venue]
     database_accessible: bool
@@ -202,39 +207,6 @@ class Agents(Shape):
     agents: list[dict[str, Any]]
 
 
-class Alert(Shape):
-    """What a person must know."""
-
-    alertId: str = Field(examples=["a-17"])  # noqa: N815 - a published name
-    timestamp: str | None
-    severity: Literal["CRITICAL", "WARNING", "INFO"]
-    title: str
-    message: str
-    rootCause: str  # noqa: N815
-    recommendedAction: str  # noqa: N815
-    metadata: dict[str, Any]
-    acknowledged: bool
-    topic: str
-    account: str | None
-    fingerprint: str
-    state: str
-    count: int
-    runbook: str
-    traceId: str  # noqa: N815
-
-
-class Alerts(Shape):
-    """Alerts, newest first."""
-
-    alerts: list[Alert]
-
-
-class Silences(Shape):
-    """Silences that are in force or to come."""
-
-    silences: list[dict[str, Any]]
-
-
 # --- control --------------------------------------------------------------------------------------
 
 REASON = Field(
@@ -269,27 +241,6 @@ class LockBody(WithReason):
     )
 
 
-ONE_OF: dict[str, JsonValue] = {
-    "anyOf": [
-        {"required": [name], "properties": {name: {"type": "string"}}}
-        for name in ("alert", "kind", "topic", "account")
-    ]
-}
-
-
-class SilenceBody(WithReason):
-    """What is kept back, by at least one of alert, kind, topic and account; and for how long."""
-
-    model_config = ConfigDict(json_schema_extra=ONE_OF)
-
-    seconds: int = Field(ge=1, le=30 * 86400, examples=[3600])
-    alert: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
-    kind: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
-    topic: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
-    account: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)
-    critical: bool = Field(False, description="What is critical too, for four hours at most")
-
-
 class FlattenBody(WithReason):
     wait: int = Field(10, ge=0, le=25, description="Seconds to wait for the venue's confirmation")
 
@@ -319,21 +270,6 @@ class Outcome(Shape):
     detail: str = Field(examples=["lock 3 set"])
     request_id: str = Field(examples=["0" * 32])
     position: int | None = Field(description="The event that records it", examples=[4711])
-
-
-class EffectiveConfiguration(Shape):
-    """The configuration, without any secret."""
-
-    settings: list[dict[str, Any]]
-    folder: str
-    files: list[dict[str, Any]]
-    faults: list[str]
-    plan_in_force: str
-    plan_of_files: str | None
-    reload_needed: bool
-
-
-# --- keys -----------------------------------------------------------------------------------------
 
 
 class KeyRow(Shape):
@@ -377,4 +313,6 @@ class MetricsShown(Shape):
 class Objectives(Shape):
     """The objectives, and how they stand since the processes started."""
 
-    slos: list[dict[str, Any]]
+    slos: list[dict[str, Any]] = Field(
+        description="`current` is null where there is no figure, and `why` says why"
+    )

@@ -37,6 +37,14 @@ class Best(msgspec.Struct):
     opened_at: int
 
 
+def _trails_within(plan: dict[str, Any]) -> bool:
+    """Whether a drawdown trails within the day."""
+    return any(
+        rule["rule"] == "trailing_drawdown" and rule["trail"] == "intraday"
+        for rule in plan["rules"]
+    )
+
+
 class Account:
     """One watched account: its plan, its book, its locks, its commands, its day."""
 
@@ -56,6 +64,8 @@ class Account:
         self.is_planned = False
         self.is_lost = False
         self.is_compared = False
+        self.is_current = False  # compared since the worker started
+        self.awaited: set[str] = set()
         self.pardoned: set[str] = set()
         self.day_base: int | None = None
         self.moved: dict[str, int] = {}
@@ -69,10 +79,15 @@ class Account:
         self.complained: set[tuple[str, str | None]] = set()
         self.due = 0
         self._realized: int | None = None
+        self.plan = plan
         self.take(plan)
 
     def take(self, plan: dict[str, Any]) -> None:
         """The account's part of a configuration."""
+        if _trails_within(plan) and not _trails_within(self.plan):
+            # From now on the highs of every moment count, and before this those of closed days.
+            base = self.day_base
+            self.highs = self.closes or (None if base is None else (base, base))
         self.plan = plan
         self.rules: dict[str, dict[str, Any]] = {r["rule"]: r for r in plan["rules"]}
         self.max_age: int = plan["quote_max_age"]

@@ -22,13 +22,18 @@ def compare(a: Account, moment: Moment, findings: Iterable[Finding], judged: Ite
         if event is not None:
             moment.report.breaches += 1
             _confirm(a, moment, finding, event)
-        elif finding.must and finding.rule not in a.pardoned and not _stands(a, moment, finding):
+        elif finding.must and not _is_excused(a, finding) and not _stands(a, moment, finding):
             _complain(a, moment, finding)
     for key, event in announced.items():
         if key[0] != "lockout" and not _is_found(key, found):
             _unjustified(a, moment, event)
     unknown = {key for key in a.standing if _is_unknown(a, moment, key)}
     _remember(a, found, announced, set(judged), unknown)
+
+
+def _is_excused(a: Account, finding: Finding) -> bool:
+    """A released lock, or rules that were read before the venue was compared: for a while each."""
+    return finding.rule in a.pardoned or finding.rule in a.awaited
 
 
 def _by_account(finding: Finding, announced: dict[tuple[str, str | None], Event]) -> Event | None:
@@ -118,6 +123,10 @@ def _stands(a: Account, moment: Moment, finding: Finding) -> bool:
     """
     if finding.lock is not None and a.locks.satisfies(finding.rule, finding.lock):
         return True
+    if finding.rule == "session_block_outside" and a.locks.of_rule(
+        finding.rule, finding.instrument
+    ):
+        return True  # set by the hours of then; when it ends, those of now are asked
     known = a.standing.get(finding.key) or a.standing.get((finding.rule, None))
     if not known or finding.act == "none":
         return False

@@ -203,6 +203,7 @@ class Inquiry:
         """Fold a fact of the account; answers a fill that is news, and whether its order is."""
         fact, body = moment.fact, moment.fact.body
         _pardon(a, fact)
+        _await(a, fact)
         if fact.kind == "authorization_lost":
             a.is_lost = True
         if fact.kind == "venue_linked" and body["connected"]:
@@ -254,6 +255,16 @@ def _pardon(a: Account, fact: Event) -> None:
         a.pardoned &= {"auth_loss_guard"}
     elif fact.kind == "order_reported":
         a.pardoned -= {"session_block_outside", "symbol_blocks", "no_stop_loss_grace"}
+
+
+def _await(a: Account, fact: Event) -> None:
+    """Rules that a start brings are asked after the venue was: the books may be old till then."""
+    if fact.kind == "worker_started":
+        a.is_current = False
+    elif fact.kind == "rules_loaded" and not a.is_current:
+        a.awaited = set(a.rules)
+    elif fact.kind == "reconciled" and fact.body["ok"] and fact.body["account"] == a.name:
+        a.is_current, a.awaited = True, set()
 
 
 def _account_of(event: Event) -> str | None:

@@ -41,8 +41,7 @@ def follow(a: Account, market: Market, fact: Event) -> bool:
     between two rows of the venue the sum of positions and trades may be of no moment at all.
     """
     at = fact.at
-    if "trade_management" in a.rules or "max_unrealized_profit" in a.rules:
-        rules_automation.follow(a, market, at)
+    rules_automation.follow(a, market, at)  # rules that come later look back to the opening
     if "trailing_drawdown" in a.rules:
         seen = a.equities(market, at)
         if seen:

@@ -11,15 +11,15 @@ import typer
 from portcullis.alerts import configured
 from portcullis.alerts.alert import Subscription
 from portcullis.alerts.alert_reader import AlertReader, ChannelFigures, is_begun
+from portcullis.alerts.channel_rows import told_of
 from portcullis.alerts.kinds import SEVERITIES, TOPICS
-from portcullis.alerts.quiet_hours import NotHours, quiet_hours, shown
+from portcullis.alerts.quiet_hours import NotHours, quiet_hours
 from portcullis.alerts.words import clock
 from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, console, show, table
 from portcullis.clock import SystemClock
 from portcullis.config.reader import parse
 from portcullis.config.scalars import Unreadable
-from portcullis.domain.money import duration
 from portcullis.domain.units import SpanOrZero
 from portcullis.errors import NotFound, PortcullisError, UsageError
 
@@ -221,7 +221,7 @@ def _channels() -> list[dict[str, Any]]:
             row |= {"address": described.shown if described else "not connected"}
         except PortcullisError as error:
             row |= {"service": None, "address": f"faulty: {error}"}
-        row["told_of"] = [_told_of(each) for each in subscriptions if each.channel == name]
+        row["told_of"] = [told_of(each) for each in subscriptions if each.channel == name]
         row |= _numbers(figures.get(name))
         row["spared_until"] = clock(spared[name]) if name in spared else None
         found.append(row)
@@ -239,15 +239,6 @@ def _numbers(figures: ChannelFigures | None) -> dict[str, Any]:
         "last_success": last,
         "last_detail": figures.last_detail,
     }
-
-
-def _told_of(each: Subscription) -> str:
-    topics = ", ".join(each.topics) or "everything"
-    accounts = ALL if each.accounts is None else ", ".join(each.accounts) or NONE
-    parts = [f"{each.severity} and worse of {topics}", f"accounts: {accounts}"]
-    parts += [f"after {duration(each.after)}"] if each.after else []
-    parts += [f"quiet {shown(each.quiet)}"] if each.quiet else []
-    return "; ".join(parts)
 
 
 def _says(row: dict[str, Any]) -> str:

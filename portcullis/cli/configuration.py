@@ -8,10 +8,12 @@ from typing import Any
 import typer
 
 from portcullis.alerts.configured import Configured, read_alerts
+from portcullis.alerts.words import clock
 from portcullis.cli import context
-from portcullis.cli.output import Form, FormOption, console, show
+from portcullis.cli.output import Form, FormOption, ReasonOption, console, show, table
 from portcullis.config.files import Configuration, read_configuration
-from portcullis.domain.plan import digest, encode_plan
+from portcullis.domain.plan import decode_plan, digest, encode_plan
+from portcullis.domain.rule_changes import rule_changes
 from portcullis.errors import ConfigError
 from portcullis.wiring import defaults_folder
 
@@ -81,10 +83,57 @@ def _draw(body: dict[str, Any]) -> None:
 
 
 @app.command("reload")
-def reload(
-    reason: str = typer.Option(..., "--reason", help="why; kept in the ledger"),
+def reload(reason: str = ReasonOption, output: Form = FormOption) -> None:
+    """Have the worker read the files again. What is stricter is in force at once, what is looser
+    waits for the account's next session or an approver. Needs the administrator's credential.
+    """
+    show(context.request("reload", reason)._asdict(), output, _tell)
+
+
+@app.command("pending")
+def pending(output: Form = FormOption) -> None:
+    """What waits to be loosened, and what the files have that nobody has asked for."""
+    known, asked = context.settings(), context.status()["loosening"]
+    recorded = decode_plan(context.recorded_engine().world.plan)
+    found = rule_changes(recorded.accounts, read_configuration(known.config_path).plan.accounts)
+    waiting = asked["changes"] if asked else ()
+    asked_for = [(row["account"], row["rule"], row["setting"]) for row in waiting]
+    unasked = [row._asdict() for row in found if row[:3] not in asked_for]
+    show({"asked": asked, "unasked": unasked}, output, _draw_pending)
+
+
+@app.command("approve")
+def approve(
+    reason: str = ReasonOption,
+    key: Path | None = typer.Option(None, "--key", help="the approver's key file"),
     output: Form = FormOption,
 ) -> None:
-    """Have the worker read the files again. Needs the administrator's credential."""
-    answer = context.request("reload", reason)
-    show(answer._asdict(), output, lambda body: console.print(body["detail"], markup=False))
+    """Agree, as a second person, to what an administrator asked for: it need not wait any more."""
+    answer = context.request("approve", reason, loosens=True, signed_with=key)
+    show(answer._asdict(), output, _tell)
+
+
+@app.command("withdraw")
+def withdraw(reason: str = ReasonOption, output: Form = FormOption) -> None:
+    """Let nothing of what waits come into force. Tightens: needs no credential."""
+    show(context.request("withdraw", reason)._asdict(), output, _tell)
+
+
+def _tell(body: dict[str, Any]) -> None:
+    console.print(body["detail"], markup=False)
+
+
+def _draw_pending(body: dict[str, Any]) -> None:
+    asked, columns = body["asked"], ("account", "rule", "setting", "recorded", "new")
+    if asked:
+        agreed = f", {asked['approved_by']} agreed" if asked["approved_by"] else ""
+        rows = ([row[each] for each in (*columns, "waits_for")] for row in asked["changes"])
+        title = (
+            f"Asked for by {asked['by']} at {clock(asked['asked_at'])}{agreed}: {asked['reason']}"
+        )
+        console.print(table(title, (*columns, "waits for"), rows))
+    if body["unasked"]:
+        rows = ([row[each] for each in columns] for row in body["unasked"])
+        console.print(table("In the files, and not asked for: `config reload`", columns, rows))
+    if not asked and not body["unasked"]:
+        console.print("nothing waits; what the files say is in force")

@@ -6,6 +6,7 @@ import getpass
 import json
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from portcullis.domain import alert_requests
 from portcullis.domain.engine import Engine
 from portcullis.domain.events import CommandConcluded, decode
 from portcullis.domain.overview import overview
+from portcullis.domain.requests import LOOSENING
 from portcullis.errors import NotFound, UsageError
 from portcullis.ports import InboxAnswer
 from portcullis.store import credential
@@ -29,7 +31,6 @@ from portcullis.worker.requests import Asked, signed_text
 
 ANSWER_SECONDS = 10.0
 POLL_SECONDS = 0.05
-LOOSENING = frozenset(("release", "open", "reload"))
 
 
 def settings() -> Settings:
@@ -115,11 +116,13 @@ def request(
     *,
     account: str | None = None,
     loosens: bool = False,
+    signed_with: Path | None = None,
     **arguments: Any,
 ) -> InboxAnswer:
     """Ask the worker through the inbox and wait for the ledger's answer.
 
-    `loosens`: sign it, as the verbs that always loosen are; raises NotPermitted without the key.
+    `loosens`: sign it, as the verbs that always loosen are, with the key file `signed_with` or the
+    administrator's; raises NotPermitted where there is none.
     """
     known = settings()
     if not has_ledger(known):
@@ -130,7 +133,8 @@ def request(
     request_id = uuid.uuid4().hex
     asked = Asked(reason, account, {k: v for k, v in arguments.items() if v is not None})
     if loosens or verb in LOOSENING:
-        asked = msgspec.structs.replace(asked, signature=signature(known, request_id, verb, asked))
+        signed = signature(known, request_id, verb, asked, signed_with)
+        asked = msgspec.structs.replace(asked, signature=signed)
     inbox = open_inbox(known)
     try:
         body = msgspec.msgpack.encode(asked)
@@ -220,18 +224,16 @@ def concluded(account: str, answer: InboxAnswer) -> CommandConcluded:
     )
 
 
-def signature(known: Settings, request_id: str, verb: str, asked: Asked) -> str:
-    """The administrator's, over a request; raises NotPermitted where the key is not at hand."""
-    from pathlib import Path
-
-    path = (
-        Path(known.administrator_key).expanduser()
-        if known.administrator_key
-        else known.home_path / credential.PRIVATE_FILE
-    )
+def signature(
+    known: Settings, request_id: str, verb: str, asked: Asked, key: Path | None = None
+) -> str:
+    """Over a request, by a key file or the administrator's; raises NotPermitted without it."""
+    own = Path(known.administrator_key or known.home_path / credential.PRIVATE_FILE)
+    path = (key or own).expanduser()
+    whose = "an approver's key" if verb == "approve" else "the administrator's credential"
     if not path.exists():
         raise NotPermitted(
-            f"`{verb}` loosens and needs the administrator's credential; there is none at {path}",
-            remedy="set PORTCULLIS_ADMINISTRATOR_KEY to the path of the key file",
+            f"`{verb}` loosens and needs {whose}; there is none at {path}",
+            remedy="give the path of the key file (PORTCULLIS_ADMINISTRATOR_KEY, or --key)",
         )
     return credential.sign(path, signed_text(request_id, verb, asked))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,11 +32,12 @@ class RoleName(StrEnum):
 
 
 class Loosening(StrEnum):
-    """What the API takes with the administrator's signature alone."""
+    """What the API takes with a signature alone: the administrator's, or an approver's."""
 
     RELEASE = "release"
     OPEN = "open"
     RELOAD = "reload"
+    APPROVE = "approve"
 
 
 def _file() -> KeyFile:
@@ -97,12 +99,13 @@ def revoke(
 
 @app.command("sign")
 def sign(
-    verb: Loosening = typer.Argument(help="release (locks), open (the gate) or reload"),
+    verb: Loosening = typer.Argument(help="release (locks), open (the gate), reload, or approve"),
     reason: str = ReasonOption,
     account: str | None = typer.Option(None, "--account", help="for release: whose locks"),
     row: int | None = typer.Option(
         None, "--row", help="for release: one lock; without: all of them"
     ),
+    key: Path | None = typer.Option(None, "--key", help="the key file, if not the administrator's"),
 ) -> None:
     """Print the body of a request to the API that loosens, signed by the administrator."""
     of_account = verb is Loosening.RELEASE
@@ -117,7 +120,7 @@ def sign(
         "reason": reason,
         **arguments,
         "request_id": request_id,
-        "signature": context.signature(context.settings(), request_id, verb.value, asked),
+        "signature": context.signature(context.settings(), request_id, verb.value, asked, key),
     }
     print(msgspec.json.encode(body).decode())
 

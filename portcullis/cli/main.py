@@ -10,6 +10,7 @@ from portcullis import __version__
 from portcullis.cli import (
     accounts,
     alerts,
+    approvers,
     archive,
     audit,
     backup,
@@ -64,6 +65,7 @@ app.command("explain")(explain.explain)
 app.command("what-if")(what_if.what_if_command)
 app.command("audit")(audit.audit)
 app.add_typer(configuration.app, name="config")
+app.add_typer(approvers.app, name="approver")
 app.add_typer(accounts.app, name="account")
 app.add_typer(rules.app, name="rule")
 app.add_typer(alerts.app, name="alert")

@@ -24,7 +24,8 @@ from portcullis.store.inbox import WAITING_MOST
 from portcullis.store.opening import has_ledger, open_inbox, open_reader
 
 if TYPE_CHECKING:
-    from portcullis.alerts.sender import Channel, Sender
+    from portcullis.alerts.message import Channel
+    from portcullis.alerts.sender import Sender
     from portcullis.alerts.telegram_poller import Poller
 
 TURN_SECONDS = 0.1
@@ -144,8 +145,8 @@ class Files:
         except PortcullisError as error:
             return [str(error)]
         self._channels, faults = _channels(addresses, self._paces)
-        sender.use_channels(self._channels, addresses)
-        return faults
+        sender.use_channels(self._channels, faults)
+        return [f"channel {name}: {fault}" for name, fault in faults.items()]
 
     def _listen(self, sender: Sender, channels: Mapping[str, Channel]) -> None:
         """One poller for each bot, where anybody may answer it."""
@@ -177,17 +178,17 @@ class Files:
 
 def _channels(
     addresses: Mapping[str, str], paces: Mapping[str, int]
-) -> tuple[dict[str, Channel], list[str]]:
+) -> tuple[dict[str, Channel], dict[str, str]]:
     """The channels whose address can be used, and what is wrong with the others."""
     from portcullis.alerts.channels import describe
-    from portcullis.alerts.sender import Channel
+    from portcullis.alerts.message import Channel
 
-    found, faults = {}, []
+    found, faults = {}, {}
     for name, address in addresses.items():
         try:
             described = describe(address)
         except UsageError as error:
-            faults.append(f"channel {name}: {error}")
+            faults[name] = str(error)
             continue
         found[name] = Channel(address, described, paces.get(name, described.pace))
     return found, faults

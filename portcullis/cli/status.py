@@ -117,6 +117,13 @@ def _gate(found: dict[str, Any]) -> RenderableType:
                 line.append(f"\n  {venue}: {found['venue_reasons'].get(venue, '')}", style="red")
         for each in found["lacking"]:
             line.append(f"\n  lacking {each}", style="red")
+    if found["loosening"]:
+        waits = found["loosening"]
+        line.append(
+            f"\n{len(waits['changes'])} looser settings wait, asked for by {waits['by']}: "
+            "see `config pending`",
+            style="yellow",
+        )
     told = datetime.fromtimestamp(found["as_of"] / 1_000_000, UTC)
     away = f"Portcullis: the worker is away; this was so at {told:%Y-%m-%d %H:%M:%S} UTC"
     title = "Portcullis" if found["live"] else away

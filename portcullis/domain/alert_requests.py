@@ -18,6 +18,7 @@ SEVERITIES = ("critical", "warning", "info")
 NAME_MAX = 64
 LIST_MAX = 512
 TEXT_MAX = 2_000
+NUMBER_MAX = 2**53
 SILENCE_MAX = 30 * DAY
 AHEAD_MAX = 366 * DAY
 """As far ahead as a silence may begin."""
@@ -105,6 +106,11 @@ def _begins(value: Any, now: int) -> str:
     return f"whole microseconds since 1970 UTC, no more than {duration(AHEAD_MAX)} ahead"
 
 
+def _number(value: Any, _now: int) -> str:
+    fits = _is_whole(value) and 0 < value <= NUMBER_MAX
+    return "" if fits else f"a whole number from 1 to {NUMBER_MAX}"
+
+
 def _yes_or_no(value: Any, _now: int) -> str:
     return "" if isinstance(value, bool) else "true or false"
 
@@ -142,7 +148,9 @@ VERBS: dict[str, Takes] = {
         one_of=("alert", "topic", "account", "kind"),
     ),
     "unsilence": Takes({"silence": _NAME}, required=("silence",)),
-    "redeliver": Takes({"alert": _NAME, "channel": _NAME}, required=("alert",)),
+    "redeliver": Takes(
+        {"alert": _NAME, "channel": _NAME, "delivery": _number}, one_of=("alert", "delivery")
+    ),
     "subscribe": Takes(_SUBSCRIPTION, required=("channel",)),
     "unsubscribe": Takes(_SUBSCRIPTION, required=("channel",)),
     "alert": Takes(

@@ -39,6 +39,8 @@ from portcullis.domain.events import (
     LedgerCreated,
     LedgerRestored,
     LedgerRetired,
+    LooseningDropped,
+    LooseningHeld,
     OrderGone,
     OrderReported,
     PositionReported,
@@ -96,6 +98,8 @@ class Engine:
             RequestReceived: self._on_request,
             CommandConcluded: self._on_concluded,
             RulesLoaded: self._on_rules,
+            LooseningHeld: self._system.on_loosening_held,
+            LooseningDropped: self._system.on_loosening_dropped,
             WorkerStarted: self._system.on_started,
             LedgerCreated: self._system.on_created,
             ClockStepped: self._system.on_clock,
@@ -319,6 +323,7 @@ class Engine:
         self._holders.catch_up_all()
         state.plan, state.plan_digest = fact.plan, fact.digest
         self.plan = self.judge.plan = decode_plan(fact.plan)
+        self._system.on_rules(fact)
         self.watches = {each.account: AccountWatch(each) for each in self.plan.accounts}
         for each in self.plan.accounts:
             if each.account not in state.accounts:

@@ -231,6 +231,26 @@ class RulesLoaded(Fact, frozen=True, tag="rules_loaded"):
     difference: tuple[str, ...] = ()
 
 
+class LooseningHeld(Fact, frozen=True, tag="loosening_held"):
+    """Looser settings were asked for and wait; the ones that were stricter are in force already.
+
+    `plan` as in `RulesLoaded`; `held` is what waits, in words.
+    """
+
+    digest: str
+    plan: bytes
+    by: str
+    reason: str
+    held: tuple[str, ...]
+
+
+class LooseningDropped(Fact, frozen=True, tag="loosening_dropped"):
+    """What waited will not come into force; `why` in words."""
+
+    digest: str
+    why: str
+
+
 class TimePassed(Fact, frozen=True, tag="time_passed"):
     """A deadline was reached and nothing else happened."""
 
@@ -256,8 +276,8 @@ class VerdictRecorded(Fact, frozen=True, tag="verdict_recorded"):
 class RequestReceived(Fact, frozen=True, tag="request_received"):
     """A request of a person or a program, taken once from the inbox.
 
-    `verb` is one of lock, release, flatten, observe, open, shutdown, reload, retire, strategy, or
-    one about alerts (`portcullis.domain.alert_requests`).
+    `verb` is one of lock, release, flatten, observe, open, shutdown, reload, approve, withdraw,
+    enrol, dismiss, retire, strategy, or one about alerts (`portcullis.domain.alert_requests`).
     """
 
     request_id: str
@@ -429,6 +449,8 @@ AnyFact = (
     | LedgerRestored
     | LedgerRetired
     | RulesLoaded
+    | LooseningHeld
+    | LooseningDropped
     | TimePassed
     | ClockStepped
     | BoundReached

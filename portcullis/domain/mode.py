@@ -13,6 +13,9 @@ from portcullis.domain.state import Mode, SystemState
 LEDGER = "ledger"
 """The evidence that events become durable."""
 
+STARTED = "the worker started"
+"""Why the mode is STARTING, where nothing else shut the gate."""
+
 
 def lacking(system: SystemState, required: Sequence[Requirement], now: int) -> tuple[str, ...]:
     """What the required evidence lacks, each as `name: why`; empty when all of it holds."""
@@ -116,7 +119,7 @@ def start(system: SystemState, now: int, plan: Plan, last_at: int, *, clean: boo
     """
     before = system.resumes if system.mode == "STARTING" else system.mode
     silent = now - last_at
-    why = "the worker started"
+    why = STARTED
     if before == "ACTIVE" and last_at and not clean and silent > plan.silence_allowance:
         before, why = "OBSERVE_ONLY", f"the worker was silent for {duration(silent)}"
     if (

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from portcullis.domain import capital, gate, mode, strategies
+from portcullis.domain import capital, gate, loosening, mode, strategies
 from portcullis.domain.engine import Engine
 from portcullis.domain.model import BUY, SELL, Lock
 from portcullis.domain.money import duration, money, price
@@ -27,6 +27,11 @@ def system_overview(engine: Engine, now: int) -> dict[str, Any]:
         "lacking": list(mode.lacking(system, plan.required, now)),
         "position": state.position,
         "plan": state.plan_digest,
+        "loosening": loosening.waiting(state, plan),
+        "approvers": [
+            {"name": name, **msgspec.structs.asdict(each)}
+            for name, each in system.approvers.items()
+        ],
         "venues": dict(system.venues),
         "venue_reasons": dict(system.venue_reasons),
         "as_of": state.now,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from portcullis.domain.plan import AccountPlan, Plan
+from portcullis.domain.rule_changes import hints_of, shown
 
 
 def differences(before: Plan, after: Plan) -> tuple[str, ...]:
@@ -55,8 +54,14 @@ def _account(before: AccountPlan, after: AccountPlan) -> list[str]:
 
 
 def _fields(where: str, before: Any, after: Any, but: tuple[str, ...]) -> list[str]:
-    return [
-        f"{where}: {field.name} {getattr(before, field.name)!r} -> {getattr(after, field.name)!r}"
-        for field in msgspec.structs.fields(type(after))
-        if field.name not in but and getattr(before, field.name) != getattr(after, field.name)
-    ]
+    """The settings that differ, as people write them."""
+    hints = hints_of(type(after))
+    found = []
+    for name in after.__struct_fields__:
+        old, new = getattr(before, name), getattr(after, name)
+        if name not in but and old != new:
+            texts = [shown(hints[name], each) for each in (old, new)]
+            if texts[0] == texts[1]:  # too long to be told whole
+                texts = [repr(old), repr(new)]
+            found.append(f"{where}: {name} {texts[0]} -> {texts[1]}")
+    return found

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from portcullis.domain import alert_requests, capital, enforcement, locks, mode, strategies
+from portcullis.domain import (
+    alert_requests,
+    capital,
+    enforcement,
+    locks,
+    loosening,
+    mode,
+    strategies,
+)
 from portcullis.domain.bounds import forget_oldest
 from portcullis.domain.breach import LockSpec
 from portcullis.domain.commands import Flatten
@@ -16,9 +24,11 @@ from portcullis.domain.state import AccountState, State
 ANSWERED_MAX = 10_000
 FAULTS_TOLD = 3
 LOCK_MAX = 366 * 24 * HOUR
-LOOSENING = frozenset(("release", "open", "reload"))
-TIGHTENING = frozenset(("lock", "flatten", "observe", "shutdown"))
-"""`strategy` is neither: which way it goes is in the states it joins."""
+LOOSENING = frozenset(("release", "open", "reload", "enrol"))
+TIGHTENING = frozenset(("lock", "flatten", "observe", "shutdown", "withdraw", "dismiss"))
+"""`strategy` is neither: which way it goes is in the states it joins. Nor is `approve`: an approver
+signs it, and not the administrator.
+"""
 
 
 class Refused(Exception):
@@ -142,6 +152,42 @@ def _reload(request: RequestReceived, world: State, plan: Plan) -> Done:
     return [], request.arguments.get("outcome", "reloaded")
 
 
+def _approve(request: RequestReceived, world: State, plan: Plan) -> Done:
+    """The worker has found whose signature it is, and puts the rules in force after this."""
+    name = str(request.arguments.get("approver", ""))
+    why = loosening.refusal(world, name)
+    if why:
+        raise Refused(why)
+    asked = world.system.loosening
+    assert asked is not None
+    asked.approved_by = name
+    return [], f"{name} agrees to what {asked.by} asked for"
+
+
+def _withdraw(request: RequestReceived, world: State, plan: Plan) -> Done:
+    asked = world.system.loosening
+    if asked is None:
+        raise Refused("nothing waits to be loosened")
+    world.system.loosening = None
+    return [], f"what {asked.by} asked for will not come into force"
+
+
+def _enrol(request: RequestReceived, world: State, plan: Plan) -> Done:
+    name, key = (str(request.arguments.get(each, "")) for each in ("name", "key"))
+    why = request.arguments.get("refusal") or loosening.enrol(world, name, key, request.by)
+    if why:
+        raise Refused(str(why))
+    hours = loosening.ENROLLED_FOR // HOUR
+    return [], f"{name} is an approver, and may agree to something in {hours} hours"
+
+
+def _dismiss(request: RequestReceived, world: State, plan: Plan) -> Done:
+    name = str(request.arguments.get("name", ""))
+    if world.system.approvers.pop(name, None) is None:
+        raise Refused(f"there is no approver {name!r}")
+    return [], f"{name} is no approver any more"
+
+
 def _retire(request: RequestReceived, world: State, plan: Plan) -> Done:
     """The worker looks at the age of the events first and begins after this."""
     refusal = request.arguments.get("refusal")
@@ -178,6 +224,10 @@ _VERBS: dict[str, Callable[[RequestReceived, State, Plan], Done]] = {
     "shutdown": _shutdown,
     "open": _open,
     "reload": _reload,
+    "approve": _approve,
+    "withdraw": _withdraw,
+    "enrol": _enrol,
+    "dismiss": _dismiss,
     "retire": _retire,
     "strategy": _strategy,
     **dict.fromkeys(alert_requests.VERBS, _of_alerts),

@@ -14,7 +14,7 @@ from portcullis.domain.events import OrderReported, Quote
 from portcullis.domain.model import Instrument, Lock, StrategyState, Verdict
 from portcullis.domain.session import TradingDay
 
-STATE_VERSION = 7
+STATE_VERSION = 8
 Mode = Literal["STARTING", "ACTIVE", "OBSERVE_ONLY", "SHUTDOWN"]
 
 
@@ -234,6 +234,29 @@ class Strategy(msgspec.Struct):
     probation_contracts: int = 1
 
 
+class Loosening(msgspec.Struct):
+    """A plan of which the looser settings wait: for a session of each account that began after it
+    was asked for, or for the approver who has agreed to it.
+    """
+
+    plan: bytes
+    digest: str
+    by: str
+    reason: str
+    asked_at: int
+    approved_by: str = ""
+
+
+class Approver(msgspec.Struct):
+    """A second person, who may agree to what an administrator has asked for. `key`: the public half
+    of an Ed25519 key, base64.
+    """
+
+    key: str
+    enrolled_at: int
+    enrolled_by: str
+
+
 class SystemState(msgspec.Struct):
     """Mode, evidence and the connections. `resumes` is the mode that STARTING leads to.
 
@@ -252,6 +275,8 @@ class SystemState(msgspec.Struct):
     venue_reasons: dict[str, str] = {}
     answered: dict[str, int] = {}
     proposals: dict[str, int] = {}
+    loosening: Loosening | None = None
+    approvers: dict[str, Approver] = {}
 
 
 class State(msgspec.Struct):

@@ -10,13 +10,16 @@ from portcullis.domain.events import (
     ClockStepped,
     LedgerCreated,
     LedgerRestored,
+    LooseningDropped,
+    LooseningHeld,
+    RulesLoaded,
     VerdictRecorded,
     WorkerFailed,
     WorkerStarted,
 )
 from portcullis.domain.judge import Judge
 from portcullis.domain.model import SECOND
-from portcullis.domain.state import AccountState
+from portcullis.domain.state import AccountState, Loosening
 
 
 class SystemFacts:
@@ -86,6 +89,20 @@ class SystemFacts:
             remedy = "see `portcullis capital`; verify and replay the ledger, keep it"
             self._judge.alert("capital_inconsistent", "critical", None, why, remedy)
             self._arm()
+
+    def on_rules(self, fact: RulesLoaded) -> None:
+        """Nothing waits any more once the plan that was waited for is in force as a whole."""
+        asked = self._world.system.loosening
+        if asked is not None and asked.digest == fact.digest:
+            self._world.system.loosening = None
+
+    def on_loosening_held(self, fact: LooseningHeld) -> None:
+        self._world.system.loosening = Loosening(
+            fact.plan, fact.digest, fact.by, fact.reason, self._world.now
+        )
+
+    def on_loosening_dropped(self, _fact: LooseningDropped) -> None:
+        self._world.system.loosening = None
 
     def on_clock(self, fact: ClockStepped) -> None:
         self._judge.alert(

@@ -79,7 +79,11 @@ class AccountWatch:
             (rule.next_check, params) for rule, params in by_calendar
         )
         self._calendar: tuple[int, int, int | None] = (0, 0, None)
-        self.everything = tuple(RuleWatch(r.NAME, r.evaluate, params) for r, params in rules)
+        self.everything = tuple(
+            RuleWatch(rule.NAME, rule.evaluate, params)
+            for rule, params in rules
+            if not getattr(rule, "OF_A_FILL", False)
+        )
         self.allowances: tuple[tuple[ModuleType, Allowance, Any], ...] = tuple(
             (rule, rule.allowance, params)
             for rule, params in rules

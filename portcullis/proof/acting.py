@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from portcullis.domain.events import AnyDecision, ProposalAnswered, ProposalReceived
-from portcullis.domain.model import OrderRequest
+from portcullis.domain.model import SECOND, OrderRequest
 from portcullis.errors import PortcullisError, VenueRefused
 from portcullis.proof import story
 from portcullis.proof.notes import Answered
@@ -99,6 +99,22 @@ def _ask(stage: Stage, act: story.Ask) -> None:
     stage.ask(act.verb, asked, 2 if act.twice else 1)
 
 
+def _write(stage: Stage, act: story.Write) -> None:
+    stage.files = msgspec.structs.replace(stage.files, accounts=act.accounts)
+    if act.asked:
+        asked = Asked("asked in a run", signature=ADMINISTRATOR)
+        stage.later(SECOND, lambda: stage.ask("reload", asked))
+    if act.signalled:
+        stage.later(SECOND, lambda: _signal(stage))
+
+
+def _signal(stage: Stage) -> None:
+    process = stage.process
+    if process is not None and process.worker is not None and process.worker.begun.is_set():
+        with suppress(PortcullisError):  # a failed store takes nothing
+            process.worker.reload()
+
+
 def _move_strategy(stage: Stage, act: story.MoveStrategy) -> None:
     arguments = {"strategy": act.strategy, "to": act.to}
     signature = ADMINISTRATOR if act.admin else ""
@@ -177,6 +193,7 @@ _ACTS: dict[type, Callable[[Stage, Any], None]] = {
     story.CloseOut: _close_out,
     story.Propose: _propose,
     story.Ask: _ask,
+    story.Write: _write,
     story.MoveStrategy: _move_strategy,
     story.Jump: _jump,
     story.Silence: _silence,

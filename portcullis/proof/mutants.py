@@ -197,6 +197,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "            recount(account, fact.order_id, world.now)\n",
         "            _known(account, fact.trade_id)\n",
     ),
+    Mutant(
+        "a limit loosened in the session in which it was asked for",
+        "domain/loosening.py",
+        "or account.day.start >= asked.asked_at",
+        "or account.day.start >= 0",
+    ),
+    Mutant(
+        "a start that puts looser limits in force",
+        "worker/rule_loading.py",
+        "    merged = tightened(now, wanted)\n",
+        "    merged = tightened(now, wanted) if by else wanted\n",
+    ),
 )
 
 

@@ -14,6 +14,7 @@ from portcullis.domain.events import (
     DayRolled,
     Event,
     LockEnded,
+    LooseningHeld,
     ModeChanged,
     ProposalAnswered,
     StrategyMoved,
@@ -49,6 +50,7 @@ DEMANDED: tuple[str, ...] = (
     *(f"mode {name}" for name in ("ACTIVE", "OBSERVE_ONLY", "STARTING")),
     *(f"call {kind}" for kind in CALL_KINDS),
     *(f"event {kind}" for kind in EVENT_KINDS),
+    "loosening held",
     "ended by kill",
     "ended by power",
     "ended by stop",
@@ -89,6 +91,7 @@ _NAMED: dict[type, Callable[[Any], str]] = {
     ModeChanged: lambda event: f"mode {event.after}",
     StrategyMoved: lambda event: f"strategy {event.after}",
     DayRolled: lambda _: "day rolled",
+    LooseningHeld: lambda _: "loosening held",
 }
 
 

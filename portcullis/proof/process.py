@@ -28,8 +28,10 @@ async def at_once(work: Callable[[], None]) -> None:
 class Process:
     """One life of the worker on the real ports but the wire, the clock and the thread."""
 
-    def __init__(self, story: Story, plan: Plan, ledger: Ledger, clock: VirtualClock) -> None:
-        self._story, self._plan, self._clock = story, plan, clock
+    def __init__(
+        self, story: Story, files: Callable[[], Plan], ledger: Ledger, clock: VirtualClock
+    ) -> None:
+        self._story, self._files, self._clock = story, files, clock
         self.ledger = ledger
         self.found: Head = ledger.head()
         self.began = clock.monotonic()
@@ -56,7 +58,7 @@ class Process:
             inbox,
             network,
             lambda _text, signature: signature == ADMINISTRATOR,
-            lambda: self._plan,
+            self._files,
             at_once,
         )
         self.worker = Worker(ports, self._terms())

@@ -70,6 +70,7 @@ class Stage:
         self.store = store_of(story.store, chance(story.seed, "disk"))
         self.notes = Notes()
         self.process: Process | None = None
+        self.files = story.plan
         self.is_ending = False
         self.silent: dict[str, int] = {}
         self.failing: dict[str, int] = {}
@@ -183,7 +184,7 @@ class Stage:
             self.notes.broken.append(f"the store does not open: {error}")
             self.silent["worker"] = self.clock.monotonic() + self.story.lasting
             return
-        process = self.process = Process(self.story, self.story.plan, ledger, self.machine)
+        process = self.process = Process(self.story, lambda: self.files, ledger, self.machine)
         try:
             network = network_to(self.gateway, self.exchange, self.faults, self.machine, self.spent)
             process.start(network, self.inbox, self.notes, self.disk_fails)

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from portcullis.domain.model import MINUTE, SECOND, OrderType, StrategyState
-from portcullis.domain.plan import Plan
+from portcullis.domain.plan import AccountPlan, Plan
 from portcullis.venues.simulated import Fault, Latency, Terms
 from portcullis.venues.simulated_gateway.terms import GatewayTerms
 
@@ -71,6 +71,16 @@ class Ask(Act, frozen=True):
     admin: bool = False
     twice: bool = False
     for_us: int | None = None
+
+
+class Write(Act, frozen=True):
+    """Somebody writes other accounts into the configuration, which nothing reads until it is asked
+    to. `asked`: an administrator has it read a second later; `signalled`: a signal does.
+    """
+
+    accounts: tuple[AccountPlan, ...]
+    asked: bool = False
+    signalled: bool = False
 
 
 class MoveStrategy(Act, frozen=True, tag="move_strategy"):
@@ -174,6 +184,7 @@ AnyAct = (
     | CloseOut
     | Propose
     | Ask
+    | Write
     | MoveStrategy
     | Jump
     | Silence
@@ -243,5 +254,6 @@ def told(story: Story) -> str:
 def _act(act: AnyAct) -> str:
     fields = msgspec.structs.asdict(act)
     fields.pop("at")
+    fields.pop("accounts", None)  # too long for a line; the story as a file has them
     words = ", ".join(f"{name} {value}" for name, value in fields.items() if value is not None)
     return f"{act.__struct_config__.tag} {words}"

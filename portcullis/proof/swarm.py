@@ -14,7 +14,14 @@ from portcullis.domain.model import MICRO, MINUTE, SECOND, OrderType
 from portcullis.domain.plan import AccountPlan, Plan, Requirement
 from portcullis.domain.rules import RuleParams
 from portcullis.domain.session import Calendar, CalendarDay
-from portcullis.proof import capital_drawn, faults_drawn, gateway_drawn, rules_drawn, story
+from portcullis.proof import (
+    capital_drawn,
+    faults_drawn,
+    files_drawn,
+    gateway_drawn,
+    rules_drawn,
+    story,
+)
 from portcullis.proof.story import AnyAct, Story
 from portcullis.venues.simulated import Costs, Latency, Terms
 from portcullis.venues.simulated.chance import chance
@@ -86,7 +93,8 @@ def _draw(seed: int, seconds: int, accounts: int | None) -> Story:
         snapshot_every=lot.choice((50, 500, 100_000) if _is_dense(lasting) else (1_000, 4_000)),
         acts=tuple(sorted(acts, key=lambda act: act.at)),
     )
-    return capital_drawn.with_capital(drawn, spread(lasting))
+    drawn = capital_drawn.with_capital(drawn, spread(lasting))
+    return files_drawn.with_other_files(drawn)
 
 
 def _is_dense(lasting: int) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from portcullis.domain.events import RulesLoaded, decode
+from portcullis.domain.events import LooseningHeld, RulesLoaded, decode
 from portcullis.ports import StoredEvent
 from portcullis.store.base import Base
 
@@ -19,7 +19,7 @@ def as_plain(row: StoredEvent, *, whole: bool = False) -> dict[str, Any]:
     moment = EPOCH + timedelta(microseconds=row.at)
     event = decode(row.payload)
     payload = msgspec.to_builtins(event, enc_hook=str)
-    if isinstance(event, RulesLoaded):
+    if isinstance(event, RulesLoaded | LooseningHeld):
         plan = msgspec.msgpack.decode(event.plan)
         payload["plan"] = plan if whole else f"{len(plan['accounts'])} accounts"
     return {

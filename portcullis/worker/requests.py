@@ -18,6 +18,7 @@ from portcullis.domain.events import (
 from portcullis.domain.evidence import EVIDENCE, OF_THE_WORKER
 from portcullis.domain.model import SECOND, Verdict
 from portcullis.ports import Inbox, InboxAnswer, InboxRequest
+from portcullis.store import credential
 from portcullis.worker.core import Core
 
 TAKE_MAX = 200
@@ -65,7 +66,7 @@ class InboxTaker:
         core: Core,
         inbox: Inbox,
         is_administrator: Callable[[bytes, str], bool],
-        reload: Callable[[], str],
+        reload: Callable[[str, str], str],
         retire: Callable[[object], str],
     ) -> None:
         self._core = core
@@ -137,6 +138,12 @@ class InboxTaker:
         self._core.enter(VerdictRecorded(bounded))
         self._answer(request.request_id, "done", f"verdict {verdict.name} recorded")
 
+    def _approver(self, text: bytes, signature: str) -> str:
+        """Whose signature it is; empty where it is no approver's."""
+        known = self._core.engine.world.system.approvers
+        fits = (name for name, each in known.items() if credential.fits(each.key, text, signature))
+        return next(fits, "")
+
     def _take_asked(self, request: InboxRequest) -> None:
         asked = msgspec.msgpack.decode(request.body, type=Asked)
         trace = msgspec.msgpack.decode(request.body, type=Traced).trace
@@ -145,7 +152,11 @@ class InboxTaker:
         role = "admin" if signed else ("readonly" if request.role == "readonly" else "operator")
         arguments: dict[str, Any] = dict(asked.arguments)
         if request.verb == "reload" and role == "admin" and asked.reason.strip():
-            arguments["outcome"] = self._reload()
+            arguments["outcome"] = self._reload(request.by, asked.reason)
+        if request.verb == "approve":
+            arguments["approver"] = self._approver(text, asked.signature)
+        if request.verb == "enrol":
+            arguments["refusal"] = credential.unreadable(arguments.get("key"))
         if request.verb == "retire" and role != "readonly" and asked.reason.strip():
             arguments["refusal"] = self._retire(arguments.get("through"))
         self._core.enter(

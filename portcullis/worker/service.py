@@ -16,17 +16,15 @@ from portcullis.clock import Clock
 from portcullis.domain.events import (
     HostStated,
     LedgerCreated,
-    RulesLoaded,
     WorkerFailed,
     WorkerStarted,
     WorkerStopped,
 )
-from portcullis.domain.plan import Plan, decode_plan, digest, encode_plan
-from portcullis.domain.plan_difference import differences
+from portcullis.domain.plan import Plan
 from portcullis.errors import PortcullisError
 from portcullis.ports import Inbox, Ledger, ObservedVenue, Venue
 from portcullis.store.writer import Commit
-from portcullis.worker import routine
+from portcullis.worker import routine, rule_loading
 from portcullis.worker.core import Core
 from portcullis.worker.dead_man import DeadMan, DeadManTerms
 from portcullis.worker.feed import Feed
@@ -116,6 +114,8 @@ class Worker:
         self.feed.when_ready.append(self.vouching.once)
         self.begun = asyncio.Event()
         """Set once the start is durable."""
+        self.loaded = ""
+        """What the start did with the plan, in words."""
         self._stopping = asyncio.Event()
 
     def _enforcer(self) -> Enforcer | Onlooker:
@@ -161,26 +161,21 @@ class Worker:
             self.core.enter(WorkerFailed(self.terms.last_words))
         if self.terms.host_stated is not None:
             self.core.enter(self.terms.host_stated)
-        self.load(plan)
+        self.loaded = self.load(plan)
         for issued, trace in left:
             self.enforcer.start(issued, trace, recovered=True)
 
-    def load(self, plan: Plan) -> str:
-        """Put a plan in force between two events; says what changed."""
-        data = encode_plan(plan)
-        name = digest(data)
-        state = self.core.engine.state
-        if name == state.plan_digest:
-            return "nothing changed"
-        before = decode_plan(state.plan) if state.plan else Plan(())
-        changes = differences(before, plan)
-        self.core.enter(RulesLoaded(name, data, changes))
-        return "; ".join(changes) or "loaded"
+    def load(self, plan: Plan, by: str = "", reason: str = "") -> str:
+        """Put a plan in force between two events; says what changed.
 
-    def reload(self) -> str:
+        What is looser waits where an administrator asks for it (`by`), and is left out otherwise.
+        """
+        return rule_loading.load(self.core, plan, by, reason)
+
+    def reload(self, by: str = "", reason: str = "") -> str:
         """Read the files again; a faulty configuration changes nothing and says why."""
         try:
-            return self.load(self.ports.read_plan())
+            return self.load(self.ports.read_plan(), by, reason)
         except PortcullisError as error:
             return f"not loaded: {error}"
 
@@ -194,6 +189,7 @@ class Worker:
             self.inbox.run(self.terms.inbox_every),
             self.snapshots.run(),
             self.retiring.run(),
+            rule_loading.loosen_when_due(self.core),
         ]
         tasks = [asyncio.create_task(loop, name=f"loop-{n}") for n, loop in enumerate(loops)]
         stopping = asyncio.create_task(self._stopping.wait(), name="stopping")

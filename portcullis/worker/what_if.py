@@ -41,11 +41,11 @@ from portcullis.domain.events import (
     encode,
 )
 from portcullis.domain.plan import AccountPlan, decode_plan, digest, encode_plan
+from portcullis.domain.rule_changes import RuleChange, rule_changes
 from portcullis.domain.rules import RULES
 from portcullis.domain.state import AccountState
 from portcullis.ports import Records
 from portcullis.worker.recovery import begin, fact_of
-from portcullis.worker.rule_changes import RuleChange, rule_changes
 from portcullis.worker.what_if_side import Answers, Ended, Side, Tally
 
 CONCLUSIONS_MAX = 20

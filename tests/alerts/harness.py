@@ -15,8 +15,9 @@ from portcullis.alerts.carrying import Carrier
 from portcullis.alerts.channels import describe
 from portcullis.alerts.couriers import Couriers, Send
 from portcullis.alerts.following import Following
+from portcullis.alerts.message import Channel
 from portcullis.alerts.outbox import Outbox
-from portcullis.alerts.sender import Channel, Sender
+from portcullis.alerts.sender import Sender
 from portcullis.clock import SystemClock
 from portcullis.domain.alert_requests import VERBS
 from portcullis.domain.events import Event, stream_of

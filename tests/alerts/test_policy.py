@@ -61,6 +61,29 @@ def test_an_acknowledged_alert_is_not_told_again_and_the_end_of_it_is() -> None:
     assert telling.alerts[0].acknowledged_by == "anna"
 
 
+def test_what_the_first_said_stays_when_a_second_acknowledges() -> None:
+    subject = policy()
+    alert = subject.take(signal(), NOW)
+    for by, note in (("anna", "calling the venue"), ("ben", "at the desk")):
+        subject.acknowledge(alert.id, by, note, NOW)
+    assert (alert.acknowledged_by, alert.note) == ("ben", "calling the venue; ben: at the desk")
+    subject.acknowledge(alert.id, "cleo", "x" * 1_990, NOW)
+    assert (len(alert.note), alert.note[:9]) == (2_000, "sk; cleo:")
+
+
+@pytest.mark.parametrize(
+    ("accounts", "left", "touched"),
+    [("A", [("B", "C")], 1), ("C", [("A", "B")], 1), (None, [], 1), ("D", [("A", "B", "C")], 0)],
+)
+def test_one_account_is_taken_out_of_a_row_and_the_others_are_told_on(
+    accounts: str | None, left: list[tuple[str, ...]], touched: int
+) -> None:
+    subject = policy()
+    subject.subscribe(Subscription("desk", "info", (), ("A", "B", "C")))
+    assert subject.unsubscribe("desk", accounts) == touched
+    assert [each.accounts for each in subject.book.subscriptions] == left
+
+
 def test_an_acknowledgement_lapses_while_the_cause_stays() -> None:
     subject = policy(critical=SeverityTerms(0, 15 * MINUTE, 2, 4 * HOUR))
     alert = subject.take(signal(), NOW)

@@ -11,6 +11,7 @@ import pytest
 
 from portcullis.alerts.alert import SeverityTerms, Subscription, Terms
 from portcullis.alerts.message import Message, Outcome
+from portcullis.alerts.shown import as_shown
 from portcullis.domain.events import (
     AlertRaised,
     LedgerRestored,
@@ -22,6 +23,7 @@ from portcullis.domain.events import (
 from portcullis.domain.model import HOUR, MINUTE, SECOND, Verdict
 from portcullis.domain.plan import AccountPlan, Plan, encode_plan
 from portcullis.store.ledger import SqliteLedger
+from portcullis.store.reading import LedgerReader
 from tests.alerts.harness import AT_ONCE, Desk
 from tests.alerts.sinks import HttpSink, addresses, http_sink
 
@@ -42,6 +44,21 @@ def json_to(sink: HttpSink, path: str = "/hook") -> str:
 
 def failed(account: str) -> AlertRaised:
     return AlertRaised("enforcement_failed", "critical", account, f"{account} is not flat", "now")
+
+
+def test_an_alert_keeps_the_signed_head_that_was_the_newest_when_it_was_raised(desk, sink) -> None:
+    desk.open({"desk": json_to(sink)})
+    desk.write(FELL)
+    desk.turn_until(lambda: len(sink.received) == 1)
+    head = desk.ledger.head()
+    desk.write(FELL)
+    desk.sender.turn(0)
+    with desk.reader() as store:
+        (alert,) = store.alerts()
+    assert (alert.count, head.position) == (2, 1)
+    assert as_shown(alert)["checkpoint"] == {"position": 1, "root": head.root.hex()}
+    with LedgerReader(desk.home) as reader:
+        assert reader.head() != head
 
 
 def test_what_the_ledger_says_arrives_once_with_what_a_person_needs(desk, sink) -> None:

@@ -12,10 +12,9 @@ import pytest
 from portcullis.alerts.alert import Signal, Subscription
 from portcullis.alerts.book import Book
 from portcullis.alerts.channels import describe
-from portcullis.alerts.message import Message, Outcome
+from portcullis.alerts.message import Channel, Message, Outcome
 from portcullis.alerts.outbox import INTERRUPTED
 from portcullis.alerts.policy import ENDED_MAX, LOOK_EVERY, Policy
-from portcullis.alerts.sender import Channel
 from portcullis.domain.events import (
     ModeChanged,
     RequestAnswered,
@@ -189,7 +188,7 @@ def test_before_the_channels_are_known_nothing_is_given_up(desk, sink) -> None:
     desk.sender.turn(0)
     assert desk.outbox.by_number(1).state == "waiting"
     address = json_to(sink)
-    desk.sender.use_channels({}, ("desk",))
+    desk.sender.use_channels({}, {"desk": "it is no URL"})
     desk.sender.turn(0)
     assert desk.outbox.by_number(1).state == "waiting"
     desk.sender.use_channels({"desk": Channel(address, describe(address), 0)})

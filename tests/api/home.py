@@ -69,13 +69,13 @@ class RunningWorker:
         ledger = SqliteLedger(known.home_path)
         writer, inbox = GroupCommit(ledger), open_inbox(known)
         rules = (max_contracts.Params(limit=2),)
-        plan = Plan(
+        self.plan = Plan(
             tuple(AccountPlan(name, rules, days=tuple(range(7))) for name in ("A", "B")),
             (Requirement("operations"),),
         )
         gate = ("127.0.0.1", known.gate_port, None)
         self.worker = Worker(
-            self._ports(ledger, writer, inbox, exchange, plan),
+            self._ports(ledger, writer, inbox, exchange),
             Terms("test", ledger.ledger_id[:8], 60 * MICRO, 20 * MICRO, 10**9, 0, gate),
         )
         self._loop = asyncio.get_running_loop()
@@ -93,7 +93,6 @@ class RunningWorker:
         writer: GroupCommit,
         inbox: StoredInbox,
         exchange: Exchange,
-        plan: Plan,
     ) -> Ports:
         home = self.settings.home_path
         return Ports(
@@ -103,7 +102,7 @@ class RunningWorker:
             inbox,
             LocalVenue(exchange),
             lambda text, signature: credential.verify(home, text, signature),
-            lambda: plan,
+            lambda: self.plan,
             asyncio.to_thread,
         )
 
@@ -125,6 +124,7 @@ class Api:
         self.app = build(self.here, self.lines.append)
         self.clients: dict[bool, TestClient] = {}
         self.stop_worker: Callable[[], None] = lambda: None
+        self.worker: RunningWorker | None = None
 
     def ask(
         self, method: str, path: str, role: str | None = "admin", *, local: bool = True, **more: Any

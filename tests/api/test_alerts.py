@@ -56,7 +56,7 @@ def test_an_alert_has_its_published_names_and_is_acknowledged(api):
     assert {
         "alertId", "timestamp", "severity", "title", "message", "rootCause", "recommendedAction",
         "metadata", "acknowledged", "topic", "account", "fingerprint", "state", "count", "runbook",
-        "traceId",
+        "traceId", "checkpoint",
     } <= set(alert)  # fmt: skip
     assert (alert["severity"], alert["acknowledged"]) == ("WARNING", False)
     assert datetime.fromisoformat(alert["timestamp"]).year > 2000

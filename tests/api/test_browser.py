@@ -129,7 +129,11 @@ def test_an_alert_appears_and_is_acknowledged_by_who_signed_in(
     assert page.text("header") != ""
     ask(api, "/api/v1/mode/observe", reason="a look")
     page.until("#banner", "Gate SHUT")
+    page.until("#banner", "Shut by key test (")
+    page.until("#banner", "a look")
     page.until("#alerts", "The gate is shut")
+    assert "Next" in page.text("#banner")
+    assert page.driver.title == "▼ Gate SHUT · Portcullis"
     page.until("#alerts", "Sign in to acknowledge")
 
     key = KeyFile(api.settings.home_path).create("anna", "operator", NOW()).text
@@ -191,7 +195,10 @@ def test_an_accounts_page(page: Page, api: Process) -> None:
     page.until("#account", "The gate is shut, so no order may open risk: a look")
     assert page.find("#account").get_attribute("class") == "banner warn"
     page.open("/accounts/nobody")
-    assert "there is no such account" in page.driver.page_source
+    page.until("main", "There is no account nobody here.")
+    page.until("main", "Known are: A, B.")
+    page.find("main a.button").click()
+    page.until("#accounts", "A")
 
 
 def test_the_page_works_by_keyboard_and_at_the_width_of_a_phone(page: Page, api: Process) -> None:
@@ -202,6 +209,65 @@ def test_the_page_works_by_keyboard_and_at_the_width_of_a_phone(page: Page, api:
     assert page.driver.execute_script(wide) is True
     page.find("body").send_keys("\ue004")
     assert page.driver.switch_to.active_element.text == "To the content"
+
+
+def test_what_has_the_focus_keeps_it_while_its_part_is_replaced(page: Page, api: Process) -> None:
+    page.open()
+    page.until("#glance", "Protection")
+    page.driver.execute_script("document.getElementById('tile-2').focus()")
+    page.driver.execute_script("document.querySelector('#glance').dataset.old = 'yes'")
+    ask(api, "/api/v1/accounts/B/lock", reason="a pause", seconds=60)
+    WebDriverWait(page.driver, 20, 0.1).until(
+        lambda _: page.driver.execute_script(
+            "return !document.querySelector('#glance').dataset.old"
+        )
+    )
+    page.until("#glance", "1 locked")
+    assert page.driver.execute_script("return document.activeElement.id") == "tile-2"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_name_breaks_within_a_word(page: Page, api: Process, width: int) -> None:
+    """A word that was broken stands in more than one box of its line's height."""
+    page.driver.set_window_size(width, 900)
+    page.open()
+    page.until("#accounts", "max contracts")
+    broken = """const named = document.querySelectorAll('.rule, .tile strong, .card h3 a');
+    return [...named].filter(e => {
+      const words = document.createTreeWalker(e, NodeFilter.SHOW_TEXT), found = [];
+      while (words.nextNode()) for (const m of words.currentNode.data.matchAll(/[^\\s-]+/g)) {
+        const range = document.createRange();
+        range.setStart(words.currentNode, m.index);
+        range.setEnd(words.currentNode, m.index + m[0].length);
+        found.push(new Set([...range.getClientRects()].map(r => Math.round(r.top))).size);
+      }
+      return found.some(lines => lines > 1);
+    }).map(e => e.innerText)"""
+    assert page.driver.execute_script(broken) == []
+
+
+def test_a_worker_that_is_gone_is_said_before_anything_else(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    alone = RunningWorker(settings_of(tmp_path_factory.mktemp("alone")))
+    process = Process(alone.settings).wait()
+    page = Page(f"http://127.0.0.1:{process.settings.api_port}")
+    try:
+        page.open()
+        page.until("#glance", "simulated connected")
+        alone.stop()
+        page.until("#banner", "NOT PROTECTED")
+        page.until("#banner", "no limit is enforced")
+        page.until("#banner", "portcullis up")
+        page.until("#glance", "NOT armed")
+        assert page.find("#banner").get_attribute("class") == "banner bad"
+        page.open("/accounts/A")
+        page.until("#account", "nothing is enforced")
+        assert page.errors() == []
+    finally:
+        page.driver.quit()
+        process.end()
+        alone.stop()
 
 
 def test_pages_say_what_may_run_in_them(api: Process) -> None:

@@ -138,14 +138,16 @@ def test_operation_ids_are_stable(description):
     """Programs are generated from these: one that changes breaks them."""
     assert sorted(op["operationId"] for op in operations(description)) == [
         "acknowledge_alert", "api_health", "api_health_last_snapshot", "api_health_status",
-        "api_health_uptime", "configuration", "create_key", "end_silence", "export_events",
-        "flatten_account",
+        "api_health_uptime", "approve_loosening", "configuration", "create_key", "end_silence",
+        "export_events", "flatten_account",
         "halt", "health", "healthz", "list_accounts", "list_agents", "list_alerts",
-        "list_drills", "list_events", "list_evidence", "list_keys", "list_locks", "list_rules",
+        "list_channels", "list_deliveries", "list_drills", "list_events", "list_evidence",
+        "list_keys", "list_locks", "list_rules",
         "list_silences", "livez", "lock_account", "logs", "metrics", "metrics_json", "observe",
-        "openapi", "ready", "readyz", "release_account", "release_mode", "reload_configuration",
+        "openapi", "pending_loosening", "ready", "readyz", "redeliver", "release_account",
+        "release_mode", "reload_configuration",
         "request_outcome", "revoke_key", "rotate_key", "show_account", "show_alert", "silence",
-        "slos",
+        "slos", "test_channel", "withdraw_loosening",
     ]  # fmt: skip
 
 

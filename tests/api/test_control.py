@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 
+import msgspec
 import pytest
 
 from portcullis.api.keys import KeyFile
 from portcullis.domain.events import RequestReceived, decode
 from portcullis.domain.model import MINUTE
+from portcullis.domain.plan import digest, encode_plan
+from portcullis.domain.rules import max_contracts
 from portcullis.store import credential
 from portcullis.store.opening import open_reader
 from tests.api.home import NOW, RunningWorker, asked, settings_of, signed
@@ -22,7 +25,7 @@ def own(tmp_path):
     """A worker and an API that a test may change and stop."""
     worker = RunningWorker(settings_of(tmp_path))
     with asked(worker.settings) as found:
-        found.stop_worker = worker.stop
+        found.stop_worker, found.worker = worker.stop, worker
         yield found
     worker.stop()
 
@@ -190,3 +193,37 @@ def test_a_refused_key_is_a_line_of_the_log_without_its_text(own):
     assert line.status == 401
     assert "revoked" in line.refusal
     assert key.split("_")[2] not in repr(line)
+
+
+def with_limit(worker, limit):
+    accounts = tuple(
+        msgspec.structs.replace(each, rules=(max_contracts.Params(limit=limit),))
+        for each in worker.plan.accounts
+    )
+    worker.plan = msgspec.structs.replace(worker.plan, accounts=accounts)
+
+
+def test_a_looser_limit_waits_for_who_may_agree_and_anybody_withdraws_it(own, tmp_path):
+    assert own.get("/config/pending").json()["loosening"] is None
+    with_limit(own.worker, 3)
+    body = signed(own.settings, "reload", "new plan")
+    assert "looser, and waits" in own.post("/config/reload", "admin", **body).json()["detail"]
+    found = own.get("/config/pending").json()["loosening"]
+    assert found["plan"] == digest(encode_plan(own.worker.plan))
+    assert (found["reason"], found["approved_by"]) == ("new plan", None)
+    assert [(row["account"], row["recorded"], row["new"]) for row in found["changes"]] == [
+        ("A", "2", "3"),
+        ("B", "2", "3"),
+    ]
+    page = own.get("/board", "readonly").text
+    assert "Limits to be loosened" in page
+    assert "the session after" in page
+    by_admin = signed(own.settings, "approve", "I say so myself")
+    reply = own.post("/config/approve", "admin", **by_admin)
+    assert (reply.status_code, "signature of an approver" in reply.json()["detail"]) == (409, True)
+    old = signed(own.settings, "approve", "seen", at=NOW() - 16 * MINUTE)
+    assert own.post("/config/approve", "admin", **old).status_code == 403
+    assert own.post("/config/withdraw", "readonly", reason="r").status_code == 403
+    assert own.post("/config/withdraw", "operator", reason="calm again").status_code == 200
+    assert own.get("/config/pending").json()["loosening"] is None
+    assert own.post("/config/withdraw", "operator", reason="again").status_code == 409

@@ -14,10 +14,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from portcullis.alerts.alert import Terms
+from portcullis.alerts.book import Book
+from portcullis.alerts.memory import Memory, Place
+from portcullis.alerts.policy import Policy
+from portcullis.alerts.signals import observe
 from portcullis.api.exporting import export
-from portcullis.api.searching import Wanted, cursor_of, page, position_in
-from portcullis.api.severity import CRITICAL, WARNING, severity_of
-from portcullis.domain.events import KINDS, DataFault, Quote, RequestAnswered, VenueLinked
+from portcullis.api.searching import Wanted, cursor_of, in_order, page, position_in
+from portcullis.api.severity import ALWAYS, NAMES, VARIES, WARNING, kinds_of, severity_of
+from portcullis.domain.events import (
+    KINDS,
+    AlertRaised,
+    BreachFound,
+    DataFault,
+    ModeChanged,
+    Quote,
+    RequestAnswered,
+    VenueLinked,
+    VerdictRecorded,
+    WorkerFailed,
+)
+from portcullis.domain.model import Reason, Verdict
 from portcullis.ports import Entry
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.reading import LedgerReader
@@ -176,9 +193,53 @@ def test_a_search_that_took_its_time_ends_with_where_it_goes_on(reader):
     assert page(reader, Wanted(trace="nowhere"), 10, one.next, lambda: 0.0).next is None
 
 
-def test_every_kind_has_a_severity_and_no_other_is_named():
-    assert set(KINDS) >= (CRITICAL | WARNING)
-    assert {severity_of(kind) for kind in KINDS} == {"CRITICAL", "WARNING", "INFO"}
+def test_no_other_kind_is_named():
+    assert set(KINDS) >= WARNING | VARIES | set(ALWAYS)
+    assert not VARIES & set(ALWAYS)
+    assert set(KINDS) == {kind for name in NAMES for kind in kinds_of(name)}
+
+
+BROKEN = Reason("max_contracts", "3 are more than 2")
+SEVERE = [
+    (BreachFound("A", "max_contracts", "RULE-001", None, BROKEN), "WARNING"),
+    (AlertRaised("enforcement_failed", "critical", "A", "not flat", "now"), "CRITICAL"),
+    (AlertRaised("daily_realized_loss_near", "warning", "A", "80 %", ""), "WARNING"),
+    (ModeChanged("ACTIVE", "SHUTDOWN", "the fail-safe", ("ledger: x",)), "CRITICAL"),
+    (ModeChanged("ACTIVE", "OBSERVE_ONLY", "evidence is missing", ("a: b",)), "CRITICAL"),
+    (ModeChanged("ACTIVE", "OBSERVE_ONLY", "a look", (), "anna"), "WARNING"),
+    (ModeChanged("OBSERVE_ONLY", "ACTIVE", "mended", (), "anna"), "WARNING"),
+    (VerdictRecorded(Verdict("backup", False, 1, 2, "x", "")), "WARNING"),
+    (VerdictRecorded(Verdict("capital", False, 1, 2, "x", "")), "CRITICAL"),
+    (VerdictRecorded(Verdict("capital", True, 1, 2, "x", "")), "INFO"),
+    (DataFault("a", None, "x"), "WARNING"),
+    (WorkerFailed("ZeroDivisionError"), "CRITICAL"),
+]
+
+
+@pytest.mark.parametrize(("event", "severity"), SEVERE)
+def test_an_event_is_as_severe_as_the_alert_that_it_raises(event, severity):
+    kind = type(event).__struct_config__.tag
+    assert severity_of(kind, event) == severity
+    assert kind in kinds_of(severity)
+
+
+@pytest.mark.parametrize(("event", "severity"), SEVERE)
+def test_the_alert_that_it_raises_says_the_same(event, severity):
+    book = Policy(Book(), Terms())
+    alerts = [book.take(each, 1) for each in observe(Memory(), Place(1, 1), event)]
+    assert {alert.severity.upper() for alert in alerts if alert and alert.is_open} <= {severity}
+
+
+def test_a_severity_is_searched_for_by_what_events_hold(tmp_path):
+    ledger = SqliteLedger(tmp_path)
+    ledger.append([Entry("system", START, "t", event) for event, _ in SEVERE])
+    ledger.close()
+    with LedgerReader(tmp_path) as found:
+        for name in NAMES:
+            wanted = Wanted(kinds=kinds_of(name), severity=name)
+            shown = [row.position for row in page(found, wanted, 100, None, lambda: 0.0).events]
+            assert shown == [n for n, (_, of) in enumerate(SEVERE, 1) if of == name][::-1]
+            assert [row.position for row in in_order(found, wanted)] == shown[::-1]
 
 
 # --- exports --------------------------------------------------------------------------------------

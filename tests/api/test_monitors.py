@@ -52,6 +52,10 @@ def test_as_json_with_percentiles_and_the_objectives(api):
     slos = {row["objective"]: row for row in api.get("/slos").json()["slos"]}
     assert slos["evaluation"]["counted"] > 0
     assert slos["evaluation"]["compliant"] is True
+    assert slos["evaluation"]["why"] == ""
+    assert (slos["decision"]["compliant"], slos["decision"]["why"]) == (None, "nothing counted yet")
+    assert slos["availability"]["current"] is None
+    assert "Prometheus" in slos["availability"]["why"]
     assert slos["decision"]["current"] is None
 
 

@@ -149,3 +149,42 @@ def test_a_ledger_that_a_restore_puts_in_its_place_is_the_one_that_is_shown(tmp_
             each.unlink()
         (tmp_path / "other" / "ledger.db").rename(known.ledger_path)
         assert len(api.get("/logs").json()["events"]) == 9
+
+
+# --- pages for people who come by browser ---------------------------------------------------------
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize("path", ["/accounts/nobody", "/nowhere", "/api/v1/alerts/none"])
+def test_a_browser_gets_a_page_with_the_way_back_and_a_program_a_problem(api, path):
+    page = api.get(path, headers=BROWSER)
+    assert page.status_code == 404
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert 'href="/"' in page.text
+    problem = api.get(path)
+    assert (problem.status_code, problem.json()["status"]) == (404, 404)
+    assert problem.headers["content-type"] == "application/problem+json"
+
+
+def test_a_browser_without_a_key_is_led_to_the_form(api):
+    reply = api.ask("GET", "/", None, local=False, headers=BROWSER, follow_redirects=False)
+    assert (reply.status_code, reply.headers["location"]) == (303, "/signin")
+    assert api.ask("GET", "/", None, local=False).status_code == 401
+
+
+def test_what_is_given_in_an_address_is_escaped_on_the_page(api):
+    page = api.get("/accounts/%3Cscript%3Ealert(1)%3C%2Fscript%3E", headers=BROWSER)
+    assert "<script>alert" not in page.text
+
+
+def test_who_shut_the_gate_is_told_to_programs_too(api):
+    assert api.post("/api/v1/mode/observe", "operator", reason="a look").status_code == 200
+    shut = api.get("/health").json()["shut"]
+    assert (shut["by"].split(" (")[0], shut["why"]) == ("key operator", "a look")
+    (row,) = [each for each in api.get("/ready").json()["checks"] if each["name"] == "mode"]
+    assert row["status"] == "warn"
+    assert row["observed"].startswith("OBSERVE_ONLY: shut by key operator (")
+    assert row["observed"].endswith(": a look")
+    assert "portcullis mode release" in row["remedy"]

@@ -101,5 +101,5 @@ def test_a_fault_of_an_account_is_not_said_again_of_its_pool(folder):
 def test_what_changed_is_said_in_words(folder):
     before = plan_of(folder, POOL)
     after = plan_of(folder, POOL.replace("60", "50").replace("desk", "desk"))
-    assert [text[:24] for text in differences(before, after)] == ["pool desk: allocated {'D"]
+    assert [text[:27] for text in differences(before, after)] == ["pool desk: allocated DEMO-S"]
     assert differences(before, plan_of(folder, "pools: {}\n")) == ("pool desk removed",)

@@ -100,6 +100,27 @@ def test_cooldown_after_loss_takes_the_worst_tier(loss, minutes):
     assert spans == ([] if minutes is None else [minutes * MINUTE])
 
 
+def test_of_a_loss_nothing_is_left_while_it_pauses_and_all_when_the_pause_is_over():
+    params = cooldown_after_loss.Params()
+    desk = Desk(params)
+
+    def figures():
+        (row,) = cooldown_after_loss.distance(desk.account, params, desk.engine.state)
+        return row.measured, row.left, row.used
+
+    assert figures() == ("0.00 USD", "100.00 USD", 0)
+    desk.trade(-300 * USD)
+    desk.wait(31 * MINUTE)
+    desk.trade(-120 * USD)
+    assert figures() == ("120.00 USD", "0.00 USD", 120)
+    desk.trade(-20 * USD)
+    assert figures() == ("120.00 USD", "0.00 USD", 120)
+    desk.wait(6 * MINUTE)
+    assert figures() == ("0.00 USD", "100.00 USD", 0)
+    (row,) = cooldown_after_loss.distance(desk.account, params, desk.engine.state)
+    assert "the day's worst lost 300.00 USD" in row.formula
+
+
 def test_partial_exits_of_one_order_are_one_trade():
     desk = Desk(cooldown_after_loss.Params())
     desk.trade(-60 * USD, "exit")

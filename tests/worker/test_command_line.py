@@ -191,13 +191,55 @@ def test_events_are_listed_filtered_and_exported(machine):
 def test_a_reload_takes_effect_and_a_faulty_one_changes_nothing(machine):
     file = machine.home / "config" / "accounts.yaml"
     before = file.read_text()
-    file.write_text(before.replace("limit: 350", "limit: 360"))
+    file.write_text(before.replace("limit: 350", "limit: 340"))
     answer = machine.data("config", "reload", "--reason", "tested")
-    assert "daily_realized_loss: limit 350000000 -> 360000000" in answer["detail"]
+    assert "daily_realized_loss: limit 350.00 -> 340.00" in answer["detail"]
     file.write_text(before.replace("limit: 350", "limt: 350"))
     assert "did you mean limit?" in machine.data("config", "reload", "--reason", "x")["detail"]
     found = machine.data("rule", "explain", "DEMO-LOSS", "daily_realized_loss")
-    assert found["distances"][0]["limit"] == "360.00 USD"
+    assert found["distances"][0]["limit"] == "340.00 USD"
+    file.write_text(before)
+
+
+def test_a_looser_limit_waits_and_is_listed_until_somebody_withdraws_it(machine, tmp_path):
+    file = machine.home / "config" / "accounts.yaml"
+    before = file.read_text()
+    file.write_text(before.replace("limit: 350", "limit: 370"))
+    (row,) = machine.data("config", "pending")["unasked"]
+    assert (row["account"], row["setting"], row["new"]) == ("DEMO-LOSS", "limit", "370.00")
+    assert "looser, and waits" in machine.data("config", "reload", "--reason", "more")["detail"]
+    found = machine.data("config", "pending")
+    assert found["unasked"] == []
+    assert (found["asked"]["reason"], len(found["asked"]["changes"])) == ("more", 1)
+    assert "or an approver" in machine.run("config", "pending").output
+    key = tmp_path / "sam.key"
+    public = machine.run("approver", "make", str(key)).stdout.strip()
+    assert (
+        "Sam is an approver"
+        in machine.data("approver", "enrol", "Sam", public, "--reason", "second desk")["detail"]
+    )
+    assert [each["name"] for each in machine.data("approver", "list")] == ["Sam"]
+    refused = machine.error("config", "approve", "--key", str(key), "--reason", "seen")
+    assert (refused.exit_code, "24 hours" in str(refused)) == (6, True)
+    assert machine.error("config", "approve", "--key", "/none", "--reason", "seen").exit_code == 4
+    assert machine.data("approver", "dismiss", "Sam", "--reason", "r")["outcome"] == "done"
+    assert "no approver" in machine.run("approver", "list").output
+    assert machine.data("config", "withdraw", "--reason", "calm again")["outcome"] == "done"
+    assert machine.data("config", "pending")["asked"] is None
+    file.write_text(before)
+
+
+def test_a_signal_has_the_files_read_again(machine):
+    file = machine.home / "config" / "accounts.yaml"
+    before = file.read_text()
+    file.write_text(before.replace("limit: 350", "limit: 330"))
+    machine.processes[1].send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 20
+    while machine.data("config", "pending")["unasked"]:
+        assert time.monotonic() < deadline
+    found = machine.data("rule", "explain", "DEMO-LOSS", "daily_realized_loss")
+    assert found["distances"][0]["limit"] == "330.00 USD"
+    assert machine.processes[1].poll() is None
     file.write_text(before)
 
 

@@ -31,13 +31,13 @@ from portcullis.domain.events import (
 )
 from portcullis.domain.model import BUY, MICRO, SECOND, SELL, OrderRequest
 from portcullis.domain.plan import AccountPlan, Plan, digest, encode_plan
+from portcullis.domain.rule_changes import rule_changes
 from portcullis.domain.rules import daily_realized_loss, daily_unrealized_loss, max_contracts
 from portcullis.ports import Entry
 from portcullis.staging import demonstrate
 from portcullis.store.memory import MemoryLedger
 from portcullis.venues.simulated import instrument
 from portcullis.wiring import defaults_folder
-from portcullis.worker.rule_changes import rule_changes
 from portcullis.worker.what_if import AccountOutcome, WhatIf, what_if
 
 START = 1_772_550_000 * MICRO

@@ -34,6 +34,18 @@ function tick() {
   document.getElementById("stale").hidden = !stale;
   document.getElementById("stale-for").textContent = span(silent / 1000);
   document.body.classList.toggle("stale", stale);
+  const state = document.getElementById("banner")?.dataset.title;
+  if (state) document.title = `${stale ? "? no answer" : state} · Portcullis`;
+}
+
+// How what has the focus is found again in the part that takes its place.
+function nameOf(element) {
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  if (element.dataset.ack) return `[data-ack="${CSS.escape(element.dataset.ack)}"]`;
+  if (element.tagName === "SUMMARY") return `#${CSS.escape(element.parentElement.id)} > summary`;
+  const section = element.closest("section[id]");
+  const link = element.getAttribute("href");
+  return section && link ? `#${CSS.escape(section.id)} a[href="${CSS.escape(link)}"]` : "";
 }
 
 function replace(html) {
@@ -44,10 +56,10 @@ function replace(html) {
     const raw = part.outerHTML;
     const open = new Set([...old.querySelectorAll("details[open]")].map((d) => d.id));
     for (const details of part.querySelectorAll("details")) details.open = open.has(details.id);
-    const focused = old.contains(document.activeElement) ? document.activeElement.dataset.ack : "";
+    const focused = old.contains(document.activeElement) ? nameOf(document.activeElement) : "";
     old.replaceWith(part);
     part.dataset.raw = raw;
-    if (focused) part.querySelector(`[data-ack="${CSS.escape(focused)}"]`)?.focus();
+    if (focused) document.querySelector(focused)?.focus({ preventScroll: true });
   }
 }
 

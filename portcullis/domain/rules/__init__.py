@@ -3,7 +3,8 @@
 A rule is a module with NAME, CODE, TRIGGERS, Params, and the pure functions evaluate, allowance,
 explain, distance and next_check; one that prices concern says in quiet_position and quiet_total
 where it keeps its answer. DENIES is False where the gate need not ask, BY_CALENDAR is true where
-next_check depends on the time alone. It holds no memory, reads no clock and knows no other rule.
+next_check depends on the time alone, OF_A_FILL where a fill breaks it and no state does. It holds
+no memory, reads no clock and knows no other rule.
 """
 
 from __future__ import annotations

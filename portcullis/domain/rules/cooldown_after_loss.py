@@ -13,6 +13,7 @@ from portcullis.domain.units import Money, Span
 NAME = "cooldown_after_loss"
 CODE = "RULE-007"
 TRIGGERS = ("trade",)
+OF_A_FILL = True  # judged when it comes, by the rules of then; not again when others are loaded
 DENIES = False
 
 
@@ -66,19 +67,34 @@ def explain(
 
 
 def distance(account: AccountState, params: Params, world: State) -> tuple[Distance, ...]:
+    """Each trade is judged by itself: once its pause is over, all of the limit is left again."""
     first = min(tier.loss for tier in params.tiers)
-    worst = max((-row.net for row in account.exits.values() if row.closing), default=0)
+    pausing = any(lock.rule == NAME for lock in account.locks.values())
+    lost = _last_that_counts(account, params) if pausing else 0
     return (
         Distance(
             NAME,
             CODE,
             None,
-            money(worst, account.currency),
+            money(lost, account.currency),
             money(first, account.currency),
-            money(first, account.currency),
-            max(0, 100 * worst // first),
-            "worst closed trade of the day, net",
+            money(max(0, first - lost), account.currency),
+            100 * lost // first,
+            f"each closed trade by itself, net; {_of_the_day(account)}",
         ),
+    )
+
+
+def _last_that_counts(account: AccountState, params: Params) -> int:
+    """What the newest trade lost that began a pause; 0 where the day has none."""
+    losses = (-row.net for row in reversed(account.exits.values()) if row.closing)
+    return next((loss for loss in losses if _worst(params, loss) is not None), 0)
+
+
+def _of_the_day(account: AccountState) -> str:
+    worst = max((-row.net for row in account.exits.values() if row.closing), default=0)
+    return (
+        f"the day's worst lost {money(worst, account.currency)}" if worst > 0 else "none lost today"
     )
 
 

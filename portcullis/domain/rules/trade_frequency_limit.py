@@ -20,6 +20,7 @@ from portcullis.domain.units import Count, Span
 NAME = "trade_frequency_limit"
 CODE = "RULE-006"
 TRIGGERS = ("trade",)
+OF_A_FILL = True  # judged when it comes, by the rules of then; not again when others are loaded
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag=NAME):

@@ -13,6 +13,7 @@ from portcullis.proof.checkers import (
     gate,
     limits,
     locks,
+    loosening,
     rules,
 )
 from portcullis.proof.checkers.record import Record
@@ -47,6 +48,8 @@ CHECKERS: tuple[Callable[[Record], Iterator[str]], ...] = (
     capital.pools_have_what_the_venue_says,
     capital.strategies_move_as_they_may,
     capital.strategies_trade_as_they_may,
+    loosening.nothing_is_loosened_out_of_turn,
+    loosening.what_waits_comes_into_force,
     rules.the_audit_agrees,
 )
 

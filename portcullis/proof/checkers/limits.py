@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from typing import Any
 
-from portcullis.domain.events import LockEnded, LockSet, TradeReported
+from portcullis.domain.events import LockEnded, LockSet, RulesLoaded, TradeReported
+from portcullis.domain.plan import Plan, decode_plan
 from portcullis.domain.rules import daily_realized_loss, daily_realized_profit
+from portcullis.domain.strictness import rule_name
 from portcullis.ports import StoredEvent
 from portcullis.proof.checkers.days import resets
 from portcullis.proof.checkers.record import Record
 
 WEEK = 10 * 24 * 3600 * 1_000_000
+Limits = list[tuple[int, int | None]]
 Told = tuple[StoredEvent, TradeReported | LockSet | LockEnded]
 
 
@@ -21,22 +25,29 @@ def a_day_at_its_limit_is_locked_at_once(record: Record) -> Iterator[str]:
     told: dict[str, list[Told]] = {}
     for row, event in sorted(every, key=lambda each: each[0].position):
         told.setdefault(event.account, []).append((row, event))
+    loaded = [(row.position, decode_plan(event.plan)) for row, event in record.of(RulesLoaded)]
     for plan in record.story.plan.accounts:
         mine = told.get(plan.account, [])
         ends = [at for _, at in resets(plan, record.story.start - WEEK, record.rows[-1].at + WEEK)]
-        for rule in plan.rules:
-            if isinstance(rule, daily_realized_loss.Params):
-                name, sign, limit = daily_realized_loss.NAME, -1, rule.limit
-            elif isinstance(rule, daily_realized_profit.Params):
-                name, sign, limit = daily_realized_profit.NAME, 1, rule.target
-            else:
-                continue
-            for position, net in _unlocked(mine, ends, name, sign, limit):
+        for name, sign in ((daily_realized_loss.NAME, -1), (daily_realized_profit.NAME, 1)):
+            limits = _limits(loaded, plan.account, name)
+            for position, net in _unlocked(mine, ends, name, sign, limits):
                 yield f"event {position} takes {plan.account} to {net} unlocked by {name}"
 
 
+def _limits(loaded: list[tuple[int, Plan]], account: str, name: str) -> Limits:
+    """From which event on which limit was in force; None: none."""
+    found: Limits = []
+    for position, plan in loaded:
+        rules = next((each.rules for each in plan.accounts if each.account == account), ())
+        params: Any = next((each for each in rules if rule_name(each) == name), None)
+        limit = None if params is None else getattr(params, "limit", getattr(params, "target", 0))
+        found.append((position, limit))
+    return found
+
+
 def _unlocked(
-    told: list[Told], ends: list[int], rule: str, sign: int, limit: int
+    told: list[Told], ends: list[int], rule: str, sign: int, limits: Limits
 ) -> Iterator[tuple[int, int]]:
     """Where `sign` times the day's result reaches the limit and no lock follows or stands."""
     nets: dict[str, tuple[int, int]] = {}
@@ -58,7 +69,8 @@ def _unlocked(
             before = sum(net for day, net in nets.values() if day == today)
             _count(nets, event, bisect_right(ends, event.executed_at))
             after = sum(net for day, net in nets.values() if day == today)
-            reached = sign * before < limit <= sign * after
+            limit = next((lim for at, lim in reversed(limits) if at < row.position), None)
+            reached = limit is not None and sign * before < limit <= sign * after
             waiting = (
                 (row.position, after) if reached and not standing and not event.voided else None
             )

@@ -53,8 +53,7 @@ def _settings(
     account: str, rule: str, old: Any, new: Any, but: tuple[str, ...] = ()
 ) -> list[RuleChange]:
     kind = type(new if new is not None else old)
-    hints = get_type_hints(kind, include_extras=True)
-    hints |= OF_THE_ACCOUNT if kind is AccountPlan else {}
+    hints = hints_of(kind)
     found = []
     for field in kind.__struct_fields__:
         values = [getattr(each, field, None) for each in (old, new)]
@@ -71,6 +70,12 @@ def _settings(
         texts = [ABSENT if each is None else "on" for each in (old, new)]
         found.append(RuleChange(account, rule, "", *texts))
     return found
+
+
+def hints_of(kind: type) -> dict[str, Any]:
+    """The types of a struct's settings, with their units."""
+    hints = get_type_hints(kind, include_extras=True)
+    return hints | (OF_THE_ACCOUNT if kind is AccountPlan else {})
 
 
 def shown(kind: Any, value: Any) -> str:

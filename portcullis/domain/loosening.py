@@ -1,0 +1,148 @@
+"""Tighten now, loosen later: which looser settings wait, for what, and when their time has come.
+
+A looser setting comes into force at an account's first session after it was asked for, or as soon
+as a second person agrees; and never while its rule has a lock or a breach standing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from portcullis.domain.model import HOUR
+from portcullis.domain.plan import AccountPlan, Plan, decode_plan
+from portcullis.domain.rule_changes import rule_changes
+from portcullis.domain.state import AccountState, Approver, Loosening, State
+from portcullis.domain.strictness import rule_name, stricter
+
+ENROLLED_FOR = 24 * HOUR
+"""How long an approver must have been one: who is short of patience cannot make one up."""
+
+APPROVERS_MAX = 20
+_Choose = Callable[[AccountPlan, AccountPlan | None], AccountPlan | None]
+
+
+def tightened(now: Plan, wanted: Plan) -> Plan:
+    """`wanted`, with each looser setting of an account that is watched already left as it is.
+
+    Evidence, pools and strategies are no limits of an account and are taken as wanted.
+    """
+    return _merged(now, wanted, lambda old, new: stricter(old, new) if new else old)
+
+
+def loosened(now: Plan, wanted: Plan, world: State) -> Plan:
+    """`now`, with everything of `wanted` whose time has come."""
+    asked = world.system.loosening
+    assert asked is not None
+
+    def take(old: AccountPlan, new: AccountPlan | None) -> AccountPlan | None:
+        account = world.accounts[old.account]
+        return _taken(old, new, account) if is_due(account, asked) else old
+
+    return _merged(now, wanted, take)
+
+
+def is_due(account: AccountState, asked: Loosening) -> bool:
+    """Whether a second person agreed, or a session has begun since it was asked for."""
+    return bool(asked.approved_by) or account.day.start >= asked.asked_at
+
+
+def is_tripped(account: AccountState, rule: str) -> bool:
+    """Whether a rule holds a lock, or has a breach that stands."""
+    return any(row.rule == rule for row in account.locks.values()) or bool(account.standing(rule))
+
+
+def is_troubled(account: AccountState) -> bool:
+    """Whether any rule of the account is tripped, or a person has locked it."""
+    return bool(account.locks) or any(each.level for each in account.breaches.values())
+
+
+def waiting(world: State, plan: Plan) -> dict[str, Any] | None:
+    """What waits, for people and programs: who asked, and setting by setting what it waits for."""
+    asked = world.system.loosening
+    if asked is None:
+        return None
+    changes = rule_changes(plan.accounts, decode_plan(asked.plan).accounts)
+    return {
+        "plan": asked.digest,
+        "by": asked.by,
+        "reason": asked.reason,
+        "asked_at": asked.asked_at,
+        "approved_by": asked.approved_by or None,
+        "changes": [
+            {**row._asdict(), "waits_for": _waits_for(world, row.account, row.rule)}
+            for row in changes
+        ],
+    }
+
+
+def _waits_for(world: State, name: str, rule: str) -> str:
+    asked, account = world.system.loosening, world.accounts.get(name)
+    if account is None or asked is None:
+        return ""
+    if is_tripped(account, rule) if rule else is_troubled(account):
+        return f"{rule or 'the account'} to have no lock and no breach"
+    if is_due(account, asked):
+        return "the next second"
+    return f"the session after {account.day.label}, or an approver"
+
+
+def refusal(world: State, approver: str) -> str:
+    """Why an approver cannot agree now; empty where it can."""
+    asked, known = world.system.loosening, world.system.approvers.get(approver)
+    if known is None:
+        return "this needs the signature of an approver; `portcullis approver list` names them"
+    if asked is None:
+        return "nothing waits to be agreed to"
+    if world.now - known.enrolled_at < ENROLLED_FOR:
+        return f"{approver} became an approver less than {ENROLLED_FOR // HOUR} hours ago"
+    return ""
+
+
+def enrol(world: State, name: str, key: str, by: str) -> str:
+    """Make somebody an approver; says why not."""
+    known = world.system.approvers
+    if not name.strip() or len(name) > 64 or not name.isprintable():
+        return "an approver needs a name of 64 characters at most"
+    if name in known:
+        return f"{name} is an approver already; dismiss the old key first"
+    if any(each.key == key for each in known.values()):
+        return "this key is an approver's already"
+    if len(known) >= APPROVERS_MAX:
+        return f"there are {APPROVERS_MAX} approvers; dismiss one first"
+    known[name] = Approver(key, world.now, by)
+    return ""
+
+
+def _merged(now: Plan, wanted: Plan, choose: _Choose) -> Plan:
+    """Accounts as chosen between the old plan of each and the new one; new ones as wanted."""
+    left = {each.account: each for each in now.accounts}
+    accounts = []
+    for each in wanted.accounts:
+        old = left.pop(each.account, None)
+        accounts.append(each if old is None else choose(old, each))
+    accounts += [choose(old, None) for old in left.values()]
+    kept = tuple(each for each in accounts if each is not None)
+    return msgspec.structs.replace(wanted, accounts=kept)
+
+
+def _taken(old: AccountPlan, new: AccountPlan | None, account: AccountState) -> AccountPlan | None:
+    """The new plan of an account whose time has come, but for the rules that are tripped."""
+    if new is None:
+        return old if is_troubled(account) else None
+    before = {rule_name(each): each for each in old.rules}
+    rules = [
+        before[name] if is_tripped(account, name) and name in before else each
+        for each in new.rules
+        for name in (rule_name(each),)
+    ]
+    named = {rule_name(each) for each in new.rules}
+    rules += [
+        each for name, each in before.items() if name not in named and is_tripped(account, name)
+    ]
+    frame = old if is_troubled(account) else new
+    if frame.zone != new.zone:  # hours of day of the rules are those of the frame
+        return old
+    return msgspec.structs.replace(frame, rules=tuple(rules))
