@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from portcullis.api.shapes import PRINTED, Outcome, Shape, WithReason
 
@@ -114,8 +114,18 @@ class Silences(Shape):
     silences: list[dict[str, Any]]
 
 
+ONE_OF: dict[str, JsonValue] = {
+    "anyOf": [
+        {"required": [name], "properties": {name: {"type": "string"}}}
+        for name in ("alert", "kind", "topic", "account")
+    ]
+}
+
+
 class SilenceBody(WithReason):
     """What is kept back, by at least one of alert, kind, topic and account; and for how long."""
+
+    model_config = ConfigDict(json_schema_extra=ONE_OF)
 
     seconds: int = Field(ge=1, le=30 * 86400, examples=[3600])
     alert: str | None = Field(None, min_length=1, max_length=64, pattern=PRINTED)

@@ -182,7 +182,10 @@ class GateServer:
         if len(self._waiting) >= WAITING_MAX:
             return self._refused(503, "too many proposals wait for the ledger; send it again")
         caller = trace_context.adopted(request.headers.getall(PARENT, ()))
-        return await self._judged(proposal, order, began, caller)
+        reply = await self._judged(proposal, order, began, caller)
+        if caller is not None:
+            reply.headers[PARENT] = caller._replace(span_id=trace_context.span_id()).parent
+        return reply
 
     def _refused(self, status: int, why: str) -> web.Response:
         self._meters.refused(status)
@@ -210,14 +213,11 @@ class GateServer:
                 decision, _ = await answer
         except TimeoutError:
             self._waiting.pop(trace, None)
-            self._meters.decided("unanswered", perf_counter() - began, trace)
+            self._meters.decided("unanswered", perf_counter() - began, trace, caller)
             return _problem(503, "the decision is not durable yet; nothing was sent")
         answered = "approved" if decision.approved else "denied"
         self._meters.decided(answered, perf_counter() - began, trace, caller)
-        reply = _json(self._as_answer(decision, trace, position))
-        if caller is not None:
-            reply.headers[PARENT] = caller._replace(span_id=trace_context.span_id()).parent
-        return reply
+        return _json(self._as_answer(decision, trace, position))
 
     def _as_answer(self, decision: ProposalAnswered, trace: str, position: int) -> dict[str, Any]:
         engine, now = self._core.engine, self._core.time.now()

@@ -42,7 +42,7 @@ class Traced(msgspec.Struct, frozen=True):
     hexadecimal signs, that the request belongs to.
     """
 
-    trace: Annotated[str, Meta(pattern="^([0-9a-f]{32})?$")] = ""
+    trace: Annotated[str, Meta(pattern=r"\A([0-9a-f]{32})?\Z")] = ""
 
 
 def with_trace(asked: Asked, trace: str) -> bytes:
