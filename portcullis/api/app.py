@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from portcullis import __version__
 from portcullis.api import (
     alert_routes,
+    availability,
     channel_routes,
     configuration,
     control,
@@ -119,7 +120,9 @@ def build(here: Here, log: Callable[[Asked], None], record: Record | None = None
 
 @asynccontextmanager
 async def _life(app: FastAPI) -> AsyncIterator[None]:
+    watching = asyncio.create_task(availability.watch(app.state.here), name="availability")
     yield
+    watching.cancel()
     await asyncio.to_thread(app.state.here.readers.close)
 
 

@@ -76,6 +76,7 @@ class Meters:
         self._sizes = Summary(
             "portcullis_http_response_bytes", "Sizes of answers.", registry=self.registry
         )
+        self._watched = _watched_seconds(self.registry)
         self._breaches = Counter(
             "portcullis_breaches_total", "Limits broken.", ["rule"], registry=self.registry
         )
@@ -98,12 +99,16 @@ class Meters:
             buckets=DELIVERY_BUCKETS,
             registry=self.registry,
         )
+        self._begin_at_zero()
+        self.registry.register(_Home(home, now))
+        self.registry.register(ending)
+
+    def _begin_at_zero(self) -> None:
+        """What is bounded is there from the start: a rate needs a first value."""
         for severity in SEVERITIES:
             self._delivery.labels(severity)
         for outcome in ("confirmed", "refused", "unconfirmed", "superseded"):
             self._commands.labels(outcome)
-        self.registry.register(_Home(home, now))
-        self.registry.register(ending)
 
     def answered(self, request: Answered) -> None:
         """Count a request."""
@@ -114,6 +119,10 @@ class Meters:
         exemplar = {"trace_id": request.trace[:64]} if request.trace else None
         self._seconds.labels(route).observe(request.seconds, exemplar)
         self._sizes.observe(request.size)
+
+    def watched(self, seconds: float, *, good: bool) -> None:
+        """Count time that was looked at."""
+        self._watched.labels("good" if good else "bad").inc(seconds)
 
     def follow(self) -> None:
         """Take in what is new of the ledger and of the deliveries. Raises StoreError."""
@@ -151,6 +160,18 @@ class Meters:
             for severity, made, ended in store.delivered_since(self._delivered_to):
                 self._delivery.labels(severity).observe(max(0, ended - made) / MICRO)
                 self._delivered_to = max(self._delivered_to, ended)
+
+
+def _watched_seconds(registry: CollectorRegistry) -> Counter:
+    made = Counter(
+        "portcullis_watched_seconds_total",
+        "Time that was looked at: good while the worker turned on fresh data.",
+        ["state"],
+        registry=registry,
+    )
+    for state in ("good", "bad"):
+        made.labels(state)
+    return made
 
 
 class _Home(Collector):

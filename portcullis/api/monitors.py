@@ -18,8 +18,8 @@ from portcullis.api.answers import answer, described, rfc3339
 from portcullis.api.here import Here, here_of
 from portcullis.api.shapes import MetricsShown, Objectives
 from portcullis.config.settings import Settings
-from portcullis.slo.current import Standing, standings
-from portcullis.slo.objectives import OBJECTIVES, Objective
+from portcullis.slo.current import standings
+from portcullis.slo.objectives import OBJECTIVES
 
 router = APIRouter(route_class=GuardedRoute, tags=["monitoring"])
 ASK_SECONDS = 2.0
@@ -90,17 +90,10 @@ async def slos(request: Request) -> Response:
                 "budget_left": standing.budget_left if standing else None,
                 "compliant": standing.compliant if standing and standing.counted else None,
                 "counted": standing.counted if standing else 0,
-                "why": _why_none(objective, standing),
+                "why": "" if standing and standing.current is not None else "nothing counted yet",
             }
         )
     return answer({"slos": rows})
-
-
-def _why_none(objective: Objective, standing: Standing | None) -> str:
-    """Why there is no figure; empty where there is one."""
-    if objective.counted == "slices":
-        return "counted in time and not in events: Prometheus does (docs/monitoring.md)"
-    return "nothing counted yet" if standing is None or standing.current is None else ""
 
 
 def families(here: Here) -> list[Metric]:

@@ -17,7 +17,8 @@ class Objective(msgspec.Struct, frozen=True):
     """`target`: the share that must be good over `WINDOW_DAYS`. How it is counted:
 
     - histogram: observations of `metric` in buckets up to `within` seconds, of all;
-    - slices: the mean of `good`, an expression that is 1 or 0.
+    - slices: the mean of `good`, an expression that is 1 or 0; without a Prometheus, the seconds of
+      `metric` whose state is good.
     """
 
     name: str
@@ -53,6 +54,7 @@ OBJECTIVES: tuple[Objective, ...] = (
         "Good minutes: the worker turns, and its data are fresh",
         0.995,
         "slices",
+        "portcullis_watched_seconds",
         good=(
             "(portcullis_event_write_age_seconds < bool 30)"
             ' * on() (portcullis_evidence_passing{evidence="market_data"} or on() vector(1))'

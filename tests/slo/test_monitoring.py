@@ -176,6 +176,9 @@ def test_an_objective_stands_where_its_counts_put_it() -> None:
         'portcullis_alert_delivery_seconds_bucket{severity="critical",le="10.0"} 4\n'
         'portcullis_alert_delivery_seconds_count{severity="critical"} 4\n'
         'portcullis_alert_delivery_seconds_count{severity="info"} 50\n'
+        "# TYPE portcullis_watched_seconds_total counter\n"
+        'portcullis_watched_seconds_total{state="good"} 990\n'
+        'portcullis_watched_seconds_total{state="bad"} 10\n'
     )
     found = {each.name: each for each in standings(text_string_to_metric_families(text))}
     decision = found["decision"]
@@ -183,4 +186,6 @@ def test_an_objective_stands_where_its_counts_put_it() -> None:
     assert decision.budget_left == pytest.approx(-1.0)
     assert (found["delivery"].current, found["delivery"].counted) == (1.0, 4)
     assert (found["flat"].current, found["flat"].compliant) == (None, True)
-    assert len(found) == sum(each.counted == "histogram" for each in OBJECTIVES)
+    available = found["availability"]
+    assert (available.current, available.counted, available.compliant) == (0.99, 1000, False)
+    assert [*found] == [each.name for each in OBJECTIVES]
