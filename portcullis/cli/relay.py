@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from portcullis.clock import SystemClock
+from portcullis.daily_log import DailyLog
+
 WIDTH = 10
 KEPT_LINES = 8
 LINE_MAX = 2_000
-LOG_BYTES = 5_000_000
 COLOURS = {
     "api": "yellow",
     "venue": "magenta",
@@ -36,7 +37,7 @@ class Relay:
     Of a traceback only the errors are shown, which is what a person can read; `log` gets it whole.
     """
 
-    def __init__(self, name: str, console: Console, log: logging.Handler | None = None) -> None:
+    def __init__(self, name: str, console: Console, log: DailyLog | None = None) -> None:
         self.name = name
         self._log = log
         self._in_trace = False
@@ -55,7 +56,8 @@ class Relay:
             if text:
                 self.last.append(text)
                 if self._log is not None:
-                    self._log.handle(logging.makeLogRecord({"msg": text[:LINE_MAX]}))
+                    with suppress(OSError):  # a full disk must not end what is still running
+                        self._log.write(f"{_moment()} {text[:LINE_MAX]}".encode())
                 if not self._is_frame(text) and not self.only_logs:
                     say(self._console, self.name, text[:LINE_MAX])
 
@@ -72,12 +74,9 @@ def _names_an_error(text: str) -> bool:
     return text.partition(":")[0].replace(".", "").replace("_", "").isalnum()
 
 
-def log_to(folder: Path, name: str) -> logging.Handler:
-    """A log of the lines of one process, `<folder>/<name>.log`, with the file before it."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handler = RotatingFileHandler(folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=1)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    return handler
+def _moment() -> str:
+    at = SystemClock().now()
+    return datetime.fromtimestamp(at / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 def say(console: Console, name: str, text: str, style: str = "") -> None:

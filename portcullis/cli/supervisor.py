@@ -27,10 +27,12 @@ from portcullis.cli.children import (
     refuse_taken_ports,
 )
 from portcullis.cli.gate_watch import GateWatch
-from portcullis.cli.relay import Relay, log_to, say
+from portcullis.cli.relay import Relay, say
 from portcullis.cli.single import OnlyOne
+from portcullis.clock import SystemClock
 from portcullis.config.orchestrator import prefect_address
 from portcullis.config.settings import Settings
+from portcullis.daily_log import DailyLog
 from portcullis.errors import Fatal
 from portcullis.wiring import configured_plan, prepare_home
 
@@ -89,8 +91,9 @@ class Supervisor:
         self._settings = settings
         self._console = console
         self._children = {child.name: child for child in children(settings)}
-        logs = settings.home_path / "logs"
-        self._relays = {name: Relay(name, console, log_to(logs, name)) for name in self._children}
+        logs, now = settings.home_path / "logs", SystemClock().now
+        self._logs = {name: DailyLog(logs / f"{name}.log", now) for name in self._children}
+        self._relays = {name: Relay(name, console, log) for name, log in self._logs.items()}
         self._down: set[str] = set()
         """Processes whose end is known: they are started again, or were given up."""
         self._restarts = {name: Restarts() for name in self._children}
@@ -245,6 +248,8 @@ class Supervisor:
         await arbiter.stop()
         arbiter.stop_controller_and_close_sockets()
         arbiter.context.destroy(linger=0)
+        for log in self._logs.values():
+            log.close()
 
 
 def _tornado_loop() -> Any:

@@ -11,8 +11,9 @@ from portcullis.api.access import NOBODY
 from portcullis.api.app import routes
 from portcullis.api.configuration import redacted
 from portcullis.api.guard import Asked
-from portcullis.api.request_log import KEPT, RequestLog
+from portcullis.api.request_log import RequestLog
 from portcullis.config.settings import SECRETS, Settings, origins, read_settings
+from portcullis.daily_log import KEPT
 from portcullis.domain.model import DAY
 from portcullis.trace_context import TraceContext
 from portcullis.wiring import prepare_home
@@ -104,7 +105,7 @@ def test_the_log_has_a_file_a_day_packs_the_rest_and_keeps_thirty(tmp_path):
     lines = gzip.decompress(packed[-1].read_bytes()).splitlines()
     assert [json.loads(line)["path"] for line in lines] == ["/health", "/health"]
     assert json.loads(lines[0])["at"].startswith("2026-04-05"), "the day before the last"
-    assert not [each for each in tmp_path.iterdir() if each.name.endswith(".jsonl.tmp")]
+    assert not [each for each in tmp_path.iterdir() if each.suffix == ".tmp"]
 
 
 def test_a_file_that_is_long_enough_ends_and_a_new_process_goes_on(tmp_path):

@@ -11,10 +11,12 @@ from portcullis.cli import children as parts
 from portcullis.cli.children import DEATHS_MAX, DEATHS_WITHIN, Restarts, refuse_taken_ports
 from portcullis.cli.gate_watch import GateWatch, state_of
 from portcullis.cli.output import Declined
-from portcullis.cli.relay import Relay, log_to
+from portcullis.cli.relay import Relay
 from portcullis.cli.single import OnlyOne
+from portcullis.clock import SystemClock
 from portcullis.config.orchestrator import prefect_environment
 from portcullis.config.settings import SECRETS, Settings, as_environment, read_settings
+from portcullis.daily_log import DailyLog
 from portcullis.errors import PortTaken, UsageError
 
 
@@ -81,7 +83,7 @@ def test_a_line_that_never_ends_is_cut():
 
 def test_of_a_traceback_only_the_error_is_shown_and_the_log_has_it_whole(tmp_path):
     shown = console()
-    log = log_to(tmp_path / "logs", "prefect")
+    log = DailyLog(tmp_path / "logs" / "prefect.log", SystemClock().now)
     relay = Relay("prefect", shown, log)
     said = (
         "before\nTraceback (most recent call last):\n  File one, line 1\n    boom()\n"
@@ -107,7 +109,7 @@ def test_of_a_traceback_only_the_error_is_shown_and_the_log_has_it_whole(tmp_pat
 
 def test_what_is_said_while_stopping_is_for_the_log_alone(tmp_path):
     shown = console()
-    log = log_to(tmp_path / "logs", "operations")
+    log = DailyLog(tmp_path / "logs" / "operations.log", SystemClock().now)
     relay = Relay("operations", shown, log)
     relay.only_logs = True
     relay({"data": b"TerminationSignal\n"})
