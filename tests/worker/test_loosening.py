@@ -10,6 +10,7 @@ from portcullis.domain.model import HOUR, MICRO, MINUTE
 from portcullis.domain.overview import system_overview
 from portcullis.domain.plan import AccountPlan, Plan, decode_plan
 from portcullis.domain.rules import daily_realized_loss, max_contracts
+from portcullis.domain.session import Calendar
 from portcullis.store import credential
 from portcullis.worker.requests import Asked, signed_text
 from tests.worker.harness import ES, START, World
@@ -261,11 +262,14 @@ def test_an_account_that_is_left_out_stays_watched_until_its_session_is_over():
 
 
 def test_the_times_of_an_account_are_limits_too():
+    other = {"reset_minute": 16 * 60, "quote_max_age": 3 * MICRO, "calendar": Calendar("UTC")}
+
     async def story(world):
         await world.start()
-        await world.reload(limits(5, reset_minute=16 * 60, quote_max_age=3 * MICRO))
-        assert world.in_force == limits(5, quote_max_age=3 * MICRO)
+        told = await world.reload(limits(5, **other))
+        assert all(name in told for name in other)
+        assert world.in_force == limits(5)
         await world.pass_time(OVER)
-        assert world.in_force == limits(5, reset_minute=16 * 60, quote_max_age=3 * MICRO)
+        assert world.in_force == limits(5, **other)
 
     desk(story)
