@@ -89,8 +89,8 @@ def _waits_for(world: State, name: str, rule: str) -> str:
     return f"the session after {account.day.label}, or an approver"
 
 
-def refusal(world: State, approver: str) -> str:
-    """Why an approver cannot agree now; empty where it can."""
+def refusal(world: State, approver: str, plan: str) -> str:
+    """Why an approver cannot agree now to the plan of this digest; empty where it can."""
     asked, known = world.system.loosening, world.system.approvers.get(approver)
     if known is None:
         return "this needs the signature of an approver; `portcullis approver list` names them"
@@ -98,6 +98,8 @@ def refusal(world: State, approver: str) -> str:
         return "nothing waits to be agreed to"
     if world.now - known.enrolled_at < ENROLLED_FOR:
         return f"{approver} became an approver less than {ENROLLED_FOR // HOUR} hours ago"
+    if plan != asked.digest:  # the files may have changed since the approver looked
+        return "what waits is not the plan that was agreed to; look at `config pending` again"
     return ""
 
 

@@ -154,8 +154,8 @@ def _reload(request: RequestReceived, world: State, plan: Plan) -> Done:
 
 def _approve(request: RequestReceived, world: State, plan: Plan) -> Done:
     """The worker has found whose signature it is, and puts the rules in force after this."""
-    name = str(request.arguments.get("approver", ""))
-    why = loosening.refusal(world, name)
+    name, agreed = (str(request.arguments.get(each, "")) for each in ("approver", "plan"))
+    why = loosening.refusal(world, name, agreed)
     if why:
         raise Refused(why)
     asked = world.system.loosening

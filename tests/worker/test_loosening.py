@@ -48,6 +48,9 @@ class Desk(World):
         answer = self.inbox.answer_to(name)
         return answer.outcome, answer.detail
 
+    async def agree(self, signer):
+        return await self.ask("approve", signer=signer, plan=self.waits["plan"])
+
     async def without_worker(self, hours):
         await self.kill()
         await self.pass_time(hours * 3600)
@@ -167,10 +170,10 @@ def test_an_approver_need_not_wait_but_a_tripped_rule_does(tmp_path):
         await world.without_worker(24)
         await world.lose()
         await world.reload(limits(9, loss=900))
-        by_me = {"signature": "administrator"}
+        by_me = {"signature": "administrator", "plan": world.waits["plan"]}
         assert (await world.ask("approve", **by_me))[0] == "refused"
         assert (await world.ask("approve", **by_me, approver="Sam"))[0] == "refused"
-        agreed = await world.ask("approve", signer=key)
+        agreed = await world.agree(key)
         assert agreed == ("done", "Sam agrees to what me asked for")
         await world.pass_time(2)
         assert world.in_force == limits(9, loss=500)
@@ -184,6 +187,24 @@ def test_an_approver_need_not_wait_but_a_tripped_rule_does(tmp_path):
     assert [e.arguments["approver"] for e in asked] == ["", "", "Sam", "Sam"]
 
 
+def test_what_is_agreed_to_is_what_the_approver_has_seen(tmp_path):
+    public, key = credential.make(tmp_path / "second.key"), tmp_path / "second.key"
+
+    async def story(world):
+        await world.start()
+        await world.ask("enrol", signature="administrator", name="Sam", key=public)
+        await world.without_worker(24)
+        await world.reload(limits(6))
+        seen = world.waits["plan"]
+        await world.reload(limits(100))
+        for given in ({"plan": seen}, {"plan": seen[:12]}, {}):
+            outcome, why = await world.ask("approve", signer=key, **given)
+            assert (outcome, "not the plan that was agreed to" in why) == ("refused", True)
+        assert world.in_force == limits(5)
+
+    desk(story)
+
+
 @pytest.mark.parametrize("hours", [0, 23])
 def test_nobody_makes_an_approver_on_the_spot(tmp_path, hours):
     public = credential.make(tmp_path / "second.key")
@@ -195,7 +216,7 @@ def test_nobody_makes_an_approver_on_the_spot(tmp_path, hours):
         assert (await world.ask("enrol", signature="administrator", **enrol))[0] == "done"
         await world.without_worker(hours)
         await world.reload(limits(6))
-        outcome, why = await world.ask("approve", signer=tmp_path / "second.key")
+        outcome, why = await world.agree(tmp_path / "second.key")
         assert (outcome, "less than 24 hours" in why) == ("refused", True)
         assert world.in_force == limits(5)
 
