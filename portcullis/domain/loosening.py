@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from portcullis.domain.model import HOUR
+from portcullis.domain.model import HOUR, Lock
 from portcullis.domain.plan import AccountPlan, Plan, decode_plan
 from portcullis.domain.rule_changes import rule_changes
 from portcullis.domain.state import AccountState, Approver, Loosening, State
@@ -51,12 +51,19 @@ def is_due(account: AccountState, asked: Loosening) -> bool:
 
 def is_tripped(account: AccountState, rule: str) -> bool:
     """Whether a rule holds a lock, or has a breach that stands."""
-    return any(row.rule == rule for row in account.locks.values()) or bool(account.standing(rule))
+    holds = any(row.rule == rule and _is_trouble(row) for row in account.locks.values())
+    return holds or bool(account.standing(rule))
 
 
 def is_troubled(account: AccountState) -> bool:
     """Whether any rule of the account is tripped, or a person has locked it."""
-    return bool(account.locks) or any(each.level for each in account.breaches.values())
+    holds = any(_is_trouble(row) for row in account.locks.values())
+    return holds or any(each.level for each in account.breaches.values())
+
+
+def _is_trouble(lock: Lock) -> bool:
+    """A lock that only another configuration ends must not keep it from coming."""
+    return lock.ends != "config"
 
 
 def waiting(world: State, plan: Plan) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from portcullis.domain.events import LooseningDropped, LooseningHeld, RequestRec
 from portcullis.domain.model import HOUR, MICRO, MINUTE
 from portcullis.domain.overview import system_overview
 from portcullis.domain.plan import AccountPlan, Plan, decode_plan
-from portcullis.domain.rules import daily_realized_loss, max_contracts
+from portcullis.domain.rules import daily_realized_loss, max_contracts, symbol_blocks
 from portcullis.domain.session import Calendar
 from portcullis.store import credential
 from portcullis.worker.requests import Asked, signed_text
@@ -20,6 +20,7 @@ LATE = START + 7 * HOUR + 50 * MINUTE
 """Ten minutes before the session ends, in Chicago at 17:00."""
 
 OVER = 12 * 60
+BLOCK = symbol_blocks.Params(("ES",))
 
 
 def limits(contracts, loss=500, **account):
@@ -157,6 +158,24 @@ def test_nothing_is_loosened_while_its_rule_has_a_lock():
         assert world.in_force == limits(9, loss=900)
 
     desk(story, limits(5))
+
+
+def test_a_block_that_was_touched_is_lifted_once_nothing_stands_there():
+    blocked = Plan((AccountPlan("A", (BLOCK,)),))
+
+    async def story(world):
+        await world.start()
+        world.quote(ES, 20_000)
+        world.order(ES, 1, 1)
+        await world.pass_time(2)
+        assert [row["ends"] for row in world.shown()["locks"]] == ["config"]
+        await world.reload(limits(5))
+        assert world.in_force.accounts[0].rules == (*limits(5).accounts[0].rules, BLOCK)
+        await world.pass_time(OVER)
+        assert world.in_force == limits(5)
+        assert world.shown()["locks"] == []
+
+    desk(story, blocked)
 
 
 def test_an_approver_need_not_wait_but_a_tripped_rule_does(tmp_path):
