@@ -185,6 +185,9 @@ def _dismiss(request: RequestReceived, world: State, plan: Plan) -> Done:
     name = str(request.arguments.get("name", ""))
     if world.system.approvers.pop(name, None) is None:
         raise Refused(f"there is no approver {name!r}")
+    asked = world.system.loosening
+    if asked is not None and asked.approved_by == name:
+        asked.approved_by = ""  # what is not in force yet waits for the session again
     return [], f"{name} is no approver any more"
 
 

@@ -34,12 +34,19 @@ class Desk(World):
     def __init__(self, plan):
         super().__init__(plan=plan, start=LATE)
         self.numbers = 0
+        self.administrators = ()
 
-    async def ask(self, verb, *, signer=None, signature="", reason="because", **arguments):
+    def is_administrator(self, text, signature):
+        by_key = (credential.fits(each, text, signature) for each in self.administrators)
+        return super().is_administrator(text, signature) or any(by_key)
+
+    async def ask(
+        self, verb, *, account=None, signer=None, signature="", reason="because", **arguments
+    ):
         """The answer; `signer` is the file of the key it is signed with."""
         self.numbers += 1
         name = f"r{self.numbers}"
-        asked = Asked(reason, None, arguments)
+        asked = Asked(reason, account, arguments)
         if signer is not None:
             signature = credential.sign(signer, signed_text(name, verb, asked))
         asked = msgspec.structs.replace(asked, signature=signature)
@@ -311,5 +318,46 @@ def test_the_times_of_an_account_are_limits_too():
         assert world.in_force == limits(5)
         await world.pass_time(OVER)
         assert world.in_force == limits(5, **other)
+
+    desk(story)
+
+
+def test_the_administrator_is_no_second_person(tmp_path):
+    own, other = credential.make(tmp_path / "own.key"), credential.make(tmp_path / "other.key")
+    twice = other[:-2] + chr(ord(other[-2]) + 1) + "="
+
+    async def story(world):
+        await world.start()
+        enrol = {"name": "Sam", "signer": tmp_path / "own.key"}
+        world.administrators = (own,)
+        outcome, why = await world.ask("enrol", **enrol, key=own)
+        assert (outcome, "administrator's own" in why) == ("refused", True)
+        assert (await world.ask("enrol", **enrol, key=twice))[0] == "refused", "a second text of it"
+        assert (await world.ask("enrol", **enrol, key=other))[0] == "done"
+        await world.without_worker(24)
+        await world.reload(limits(6))
+        world.administrators = (other,)
+        outcome, why = await world.agree(tmp_path / "other.key")
+        assert (outcome, "signature of an approver" in why) == ("refused", True)
+
+    desk(story)
+
+
+def test_who_is_dismissed_has_agreed_to_nothing_that_still_waits(tmp_path):
+    public, key = credential.make(tmp_path / "second.key"), tmp_path / "second.key"
+
+    async def story(world):
+        await world.start()
+        await world.ask("enrol", signature="administrator", name="Sam", key=public)
+        await world.without_worker(24)
+        await world.lose()
+        await world.reload(limits(5, loss=900))
+        assert (await world.agree(key))[0] == "done"
+        assert (await world.ask("dismiss", name="Sam"))[0] == "done"
+        assert world.waits["approved_by"] is None
+        lock = {"account": "A", "signature": "administrator"}
+        assert (await world.ask("release", **lock))[0] == "done"
+        await world.pass_time(3)
+        assert world.in_force == limits(5)
 
     desk(story)
