@@ -188,3 +188,15 @@ def test_who_shut_the_gate_is_told_to_programs_too(api):
     assert row["observed"].startswith("OBSERVE_ONLY: shut by key operator (")
     assert row["observed"].endswith(": a look")
     assert "portcullis mode release" in row["remedy"]
+
+
+@pytest.mark.parametrize("other", ['a={"x":1}', "a[b]=1", "flag", "t=a b", 'a="', "x=\xfc"])
+def test_a_session_is_found_beside_the_cookies_of_other_programs(api, other):
+    made = api.clients[True].post(
+        "/signin", data={"key": api.keys["operator"]}, follow_redirects=False
+    )
+    token = made.cookies["portcullis_session"]
+    api.clients[True].cookies.clear()
+    for cookie in (f"{other}; portcullis_session={token}", f"portcullis_session={token}; {other}"):
+        page = api.get("/", None, headers={"Cookie": cookie.encode("latin-1")}).text
+        assert "operator, operator" in page
