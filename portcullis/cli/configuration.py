@@ -13,7 +13,7 @@ from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, ReasonOption, console, show, table
 from portcullis.config.files import Configuration, read_configuration
 from portcullis.domain.plan import decode_plan, digest, encode_plan
-from portcullis.domain.rule_changes import rule_changes
+from portcullis.domain.rule_changes import gate_changes, rule_changes
 from portcullis.errors import ConfigError
 from portcullis.wiring import defaults_folder
 
@@ -97,7 +97,8 @@ def pending(output: Form = FormOption) -> None:
     """What waits to be loosened, and what the files have that nobody has asked for."""
     known, asked = context.settings(), context.status()["loosening"]
     recorded = decode_plan(context.recorded_engine().world.plan)
-    found = rule_changes(recorded.accounts, read_configuration(known.config_path).plan.accounts)
+    files = read_configuration(known.config_path).plan
+    found = rule_changes(recorded.accounts, files.accounts) + gate_changes(recorded, files)
     waiting = asked["changes"] if asked else ()
     asked_for = [(row["account"], row["rule"], row["setting"]) for row in waiting]
     unasked = [row._asdict() for row in found if row[:3] not in asked_for]

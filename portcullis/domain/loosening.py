@@ -13,7 +13,7 @@ import msgspec
 
 from portcullis.domain.model import HOUR, Lock
 from portcullis.domain.plan import AccountPlan, Plan, decode_plan
-from portcullis.domain.rule_changes import rule_changes
+from portcullis.domain.rule_changes import GATE, gate_changes, rule_changes
 from portcullis.domain.state import AccountState, Approver, Loosening, State
 from portcullis.domain.strictness import rule_name, stricter
 
@@ -29,7 +29,9 @@ def tightened(now: Plan, wanted: Plan) -> Plan:
 
     Evidence, pools and strategies are no limits of an account and are taken as wanted.
     """
-    return _merged(now, wanted, lambda old, new: stricter(old, new) if new else old)
+    merged = _merged(now, wanted, lambda old, new: stricter(old, new) if new else old)
+    longest = max(now.reservation, wanted.reservation)  # until then its room is not given twice
+    return msgspec.structs.replace(merged, reservation=longest)
 
 
 def loosened(now: Plan, wanted: Plan, world: State) -> Plan:
@@ -41,7 +43,11 @@ def loosened(now: Plan, wanted: Plan, world: State) -> Plan:
         account = world.accounts[old.account]
         return _taken(old, new, account) if is_due(account, asked) else old
 
-    return _merged(now, wanted, take)
+    merged = _merged(now, wanted, take)
+    accounts = (world.accounts[each.account] for each in now.accounts)
+    if all(is_due(each, asked) and not is_troubled(each) for each in accounts):
+        return merged
+    return msgspec.structs.replace(merged, reservation=now.reservation)
 
 
 def is_due(account: AccountState, asked: Loosening) -> bool:
@@ -71,7 +77,8 @@ def waiting(world: State, plan: Plan) -> dict[str, Any] | None:
     asked = world.system.loosening
     if asked is None:
         return None
-    changes = rule_changes(plan.accounts, decode_plan(asked.plan).accounts)
+    wanted = decode_plan(asked.plan)
+    changes = rule_changes(plan.accounts, wanted.accounts) + gate_changes(plan, wanted)
     return {
         "plan": asked.digest,
         "by": asked.by,
@@ -87,6 +94,8 @@ def waiting(world: State, plan: Plan) -> dict[str, Any] | None:
 
 def _waits_for(world: State, name: str, rule: str) -> str:
     asked, account = world.system.loosening, world.accounts.get(name)
+    if rule == GATE:
+        return "the next session of every account, or an approver, and no lock on any"
     if account is None or asked is None:
         return ""
     if is_tripped(account, rule) if rule else is_troubled(account):

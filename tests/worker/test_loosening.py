@@ -361,3 +361,28 @@ def test_who_is_dismissed_has_agreed_to_nothing_that_still_waits(tmp_path):
         assert world.in_force == limits(5)
 
     desk(story)
+
+
+def test_the_room_that_the_gate_holds_is_kept_no_shorter_until_every_account_is_due():
+    def held(seconds):
+        return msgspec.structs.replace(limits(5), reservation=seconds * MICRO)
+
+    async def story(world):
+        await world.start()
+        world.plan = held(1)
+        assert "left out" in world.worker.reload()
+        assert world.in_force == limits(5)
+        await world.reload(held(20))
+        assert world.in_force == held(20)
+        await world.lose()
+        await world.reload(held(1))
+        (row,) = world.waits["changes"]
+        assert (row["rule"], row["recorded"], row["new"]) == ("gate", "20 s", "1 s")
+        await world.ask("release", account="A", signature="administrator")
+        await world.pass_time(3)
+        assert world.in_force == held(20)
+        await world.pass_time(OVER)
+        assert world.in_force == held(1)
+        assert world.waits is None
+
+    desk(story)
