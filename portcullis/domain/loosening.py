@@ -7,13 +7,14 @@ as a second person agrees; and never while its rule has a lock or a breach stand
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from portcullis.domain.model import HOUR, Lock
 from portcullis.domain.plan import AccountPlan, Plan, decode_plan
-from portcullis.domain.rule_changes import GATE, gate_changes, rule_changes
+from portcullis.domain.rule_changes import GATE, RuleChange, gate_changes, rule_changes
 from portcullis.domain.state import AccountState, Approver, Loosening, State
 from portcullis.domain.strictness import rule_name, stricter
 
@@ -34,10 +35,14 @@ def tightened(now: Plan, wanted: Plan) -> Plan:
     return msgspec.structs.replace(merged, reservation=longest)
 
 
-def loosened(now: Plan, wanted: Plan, world: State) -> Plan:
-    """`now`, with everything of `wanted` whose time has come."""
+def loosened(now: Plan, world: State) -> Plan:
+    """`now`, with everything of what was asked for whose time has come."""
     asked = world.system.loosening
-    assert asked is not None
+    if asked is None or not any(
+        is_due(world.accounts[each.account], asked) for each in now.accounts
+    ):
+        return now
+    wanted = _decoded(asked.plan)
 
     def take(old: AccountPlan, new: AccountPlan | None) -> AccountPlan | None:
         account = world.accounts[old.account]
@@ -72,13 +77,23 @@ def _is_trouble(lock: Lock) -> bool:
     return lock.ends != "config"
 
 
-def waiting(world: State, plan: Plan) -> dict[str, Any] | None:
+@lru_cache(maxsize=2)
+def _decoded(data: bytes) -> Plan:
+    """Looked at every second while something waits, and large where there are many accounts."""
+    return decode_plan(data)
+
+
+@lru_cache(maxsize=2)
+def _changes(before: bytes, after: bytes) -> tuple[RuleChange, ...]:
+    now, wanted = _decoded(before), _decoded(after)
+    return (*rule_changes(now.accounts, wanted.accounts), *gate_changes(now, wanted))
+
+
+def waiting(world: State) -> dict[str, Any] | None:
     """What waits, for people and programs: who asked, and setting by setting what it waits for."""
     asked = world.system.loosening
     if asked is None:
         return None
-    wanted = decode_plan(asked.plan)
-    changes = rule_changes(plan.accounts, wanted.accounts) + gate_changes(plan, wanted)
     return {
         "plan": asked.digest,
         "by": asked.by,
@@ -87,7 +102,7 @@ def waiting(world: State, plan: Plan) -> dict[str, Any] | None:
         "approved_by": asked.approved_by or None,
         "changes": [
             {**row._asdict(), "waits_for": _waits_for(world, row.account, row.rule)}
-            for row in changes
+            for row in _changes(world.plan, asked.plan)
         ],
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from portcullis.domain import loosening
 from portcullis.domain.events import LooseningDropped, LooseningHeld, RequestReceived, RulesLoaded
 from portcullis.domain.model import HOUR, MICRO, MINUTE
 from portcullis.domain.overview import system_overview
@@ -384,5 +385,21 @@ def test_the_room_that_the_gate_holds_is_kept_no_shorter_until_every_account_is_
         await world.pass_time(OVER)
         assert world.in_force == held(1)
         assert world.waits is None
+
+    desk(story)
+
+
+def test_what_waits_is_worked_out_once_and_not_at_every_look():
+    async def story(world):
+        await world.start()
+        await world.reload(limits(6))
+        assert world.waits is not None
+        worked = [each.cache_info().misses for each in (loosening._changes, loosening._decoded)]
+        for _ in range(5):
+            assert world.waits is not None
+            await world.pass_time(1)
+        assert worked == [
+            each.cache_info().misses for each in (loosening._changes, loosening._decoded)
+        ]
 
     desk(story)
