@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from portcullis import __version__
+from portcullis.alerts.readable import seen
 from portcullis.api import wording
 from portcullis.api.access import GuardedRoute, caller_of
 from portcullis.api.answers import described
@@ -43,6 +44,7 @@ def _drawn() -> Environment:
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -59,6 +61,11 @@ def _drawn() -> Environment:
         ticker=wording.ticker,
     )
     return made
+
+
+def _shown(value: Any) -> Any:
+    """Texts without what turns others around, which no escaping takes out."""
+    return type(value)(seen(value)) if isinstance(value, str) else value
 
 
 def _clock(at: int) -> str:

@@ -200,3 +200,11 @@ def test_a_session_is_found_beside_the_cookies_of_other_programs(api, other):
     for cookie in (f"{other}; portcullis_session={token}", f"portcullis_session={token}; {other}"):
         page = api.get("/", None, headers={"Cookie": cookie.encode("latin-1")}).text
         assert "operator, operator" in page
+
+
+def test_no_reason_turns_around_what_stands_beside_it(api):
+    lock = {"reason": "\u202edessap sah ti\u2066<b>", "seconds": 5}
+    assert api.post("/api/v1/accounts/B/lock", "operator", **lock).status_code == 200
+    page = until(lambda: [text for text in [api.get("/").text] if "dessap sah ti" in text])[0]
+    assert not {"\u202e", "\u2066"} & set(page)
+    assert "\ufffddessap sah ti\ufffd&lt;b&gt;" in page
