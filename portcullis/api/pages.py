@@ -36,6 +36,7 @@ POLICY = (
 )
 HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
 """Without a referrer a browser sends forms as if from nowhere, and they would be refused."""
+FIELDS_MAX = 8
 
 
 @cache
@@ -83,7 +84,9 @@ def _page(name: str, request: Request, status: int = 200, **body: Any) -> HTMLRe
 
 
 def session_of(request: Request) -> Session | None:
-    """The session that the request carries, if it holds."""
+    """The session that the request carries, if it and its key hold."""
+    if caller_of(request).role is None:
+        return None
     headers = {name.lower(): value for name, value in request.headers.items()}
     return here_of(request).sessions.of(headers)
 
@@ -170,7 +173,10 @@ async def ask_key(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """A key that holds begins a session; wrong ones count as wrong keys of the address."""
     here = here_of(request)
-    given = parse_qs((await request.body()).decode(), max_num_fields=8)
+    try:
+        given = parse_qs((await request.body()).decode(), max_num_fields=FIELDS_MAX)
+    except ValueError as error:
+        raise Problem(400, f"a form of more than {FIELDS_MAX} fields is none of ours") from error
     found = here.keys.named_by(given.get("key", [""])[0].strip())
     if found is None or found.state(here.now()) != "valid":
         request.app.state.gatekeeper.failed(caller_of(request).address)

@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 
 from portcullis.api.access import MATRIX
+from portcullis.api.keys import KeyFile
 from portcullis.domain.model import HOUR, Verdict
 from portcullis.domain.rules import RULES
 from portcullis.store.inbox import leave_verdict
@@ -208,3 +209,21 @@ def test_no_reason_turns_around_what_stands_beside_it(api):
     page = until(lambda: [text for text in [api.get("/").text] if "dessap sah ti" in text])[0]
     assert not {"\u202e", "\u2066"} & set(page)
     assert "\ufffddessap sah ti\ufffd&lt;b&gt;" in page
+
+
+def test_a_session_ends_on_the_page_too_when_its_key_is_revoked(tmp_path):
+    with asked(settings_of(tmp_path)) as own:
+        browser, file = own.clients[True], KeyFile(own.settings.home_path)
+        browser.post("/signin", data={"key": own.keys["operator"]})
+        assert "Sign out" in browser.get("/").text
+        file.revoke(file.named_by(own.keys["operator"]).id, NOW())
+        page = browser.get("/").text
+        assert "Sign out" not in page
+        assert ", None" not in page
+
+
+@pytest.mark.parametrize("form", ["a=1&" * 9, "key=%FF%00&" * 3, "&" * 9, "=", "key"])
+def test_no_form_is_an_error_of_ours(api, form):
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    reply = api.clients[True].post("/signin", content=form, headers=headers)
+    assert reply.status_code in (400, 401)
