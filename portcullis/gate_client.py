@@ -11,6 +11,9 @@ from portcullis import trace_context
 from portcullis.config.settings import Settings
 from portcullis.ports import LEDGER_HEADER
 
+READ_MAX = 64 * 2**20
+"""Bytes of an answer: a worker's have some hundred a rule, and others at its port have no end."""
+
 
 class NoAnswer(Exception):
     """Nobody answered at the gate's address; the text says why."""
@@ -49,7 +52,10 @@ def ask(
             connection.request(method, path, body, {**(headers or {}), **step.headers})
             answer = connection.getresponse()
             step.attributes["http.response.status_code"] = answer.status
-            return Reply(answer.status, answer.read(), answer.getheader(LEDGER_HEADER, ""))
+            found = answer.read(READ_MAX + 1)
+            if len(found) > READ_MAX:
+                raise NoAnswer(f"the answer is longer than {READ_MAX} bytes")
+            return Reply(answer.status, found, answer.getheader(LEDGER_HEADER, ""))
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise NoAnswer(str(error)) from error
         finally:

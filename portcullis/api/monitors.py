@@ -16,6 +16,7 @@ from portcullis import gate_client
 from portcullis.api.access import GuardedRoute
 from portcullis.api.answers import answer, described, rfc3339
 from portcullis.api.here import Here, here_of
+from portcullis.api.seen import is_ours
 from portcullis.api.shapes import MetricsShown, Objectives
 from portcullis.config.settings import Settings
 from portcullis.slo.current import Standing, standings
@@ -116,12 +117,12 @@ def _parsed(text: bytes) -> Iterator[Metric]:
 
 
 def _of_worker(settings: Settings, accept: str) -> bytes:
-    """What the worker exposes; empty while none answers."""
+    """What the worker exposes; empty while none answers, or something else at its port."""
     try:
         reply = gate_client.ask(settings, "/metrics", ASK_SECONDS, headers={"Accept": accept})
     except gate_client.NoAnswer:
         return b""
-    return reply.body if reply.status == 200 else b""
+    return reply.body if reply.status == 200 and is_ours(settings, reply.ledger) else b""
 
 
 def _shown(family: Metric) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class Seen:
         if told.status != 200:
             away.why = f"the worker answered {told.status}"
             return None
-        if not _is_ours(known, told.ledger):
+        if not is_ours(known, told.ledger):
             away.why = f"the worker at port {known.gate_port} is that of another home"
             return None
         return dict(body)
@@ -109,7 +109,7 @@ class _Away:
     why = ""
 
 
-def _is_ours(known: Settings, ledger: str) -> bool:
+def is_ours(known: Settings, ledger: str) -> bool:
     """A worker of another home answers for other accounts."""
     try:
         if not ledger or not has_ledger(known):
