@@ -35,7 +35,7 @@ class Desk(World):
     def __init__(self, plan):
         super().__init__(plan=plan, start=LATE)
         self.numbers = 0
-        self.administrators = ()
+        self.administrators: tuple[str, ...] = ()
 
     def is_administrator(self, text, signature):
         by_key = (credential.fits(each, text, signature) for each in self.administrators)
