@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from portcullis import trace_context
@@ -72,7 +72,14 @@ def _described(settings: Settings, method: str, path: str) -> dict[str, str | in
     }
 
 
-def health(settings: Settings, seconds: float) -> dict[str, Any]:
-    """The gate's own account of itself. Raises NoAnswer."""
-    found: dict[str, Any] = ask(settings, "/health", seconds).json()
+def health(
+    settings: Settings, seconds: float, is_own: Callable[[Settings, str], bool]
+) -> dict[str, Any]:
+    """The gate's own account of itself. Raises NoAnswer, also where by `is_own` the worker is that
+    of another home.
+    """
+    reply = ask(settings, "/health", seconds)
+    if not is_own(settings, reply.ledger):
+        raise NoAnswer("who answers there is not the worker of this home")
+    found: dict[str, Any] = reply.json()
     return found

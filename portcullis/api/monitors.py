@@ -16,11 +16,11 @@ from portcullis import gate_client
 from portcullis.api.access import GuardedRoute
 from portcullis.api.answers import answer, described, rfc3339
 from portcullis.api.here import Here, here_of
-from portcullis.api.seen import is_ours
 from portcullis.api.shapes import MetricsShown, Objectives
 from portcullis.config.settings import Settings
 from portcullis.slo.current import Standing, standings
 from portcullis.slo.objectives import OBJECTIVES, Objective
+from portcullis.store.opening import is_own
 
 router = APIRouter(route_class=GuardedRoute, tags=["monitoring"])
 ASK_SECONDS = 2.0
@@ -122,7 +122,7 @@ def _of_worker(settings: Settings, accept: str) -> bytes:
         reply = gate_client.ask(settings, "/metrics", ASK_SECONDS, headers={"Accept": accept})
     except gate_client.NoAnswer:
         return b""
-    return reply.body if reply.status == 200 and is_ours(settings, reply.ledger) else b""
+    return reply.body if reply.status == 200 and is_own(settings, reply.ledger) else b""
 
 
 def _shown(family: Metric) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portcullis.config.settings import Settings
-from portcullis.errors import StoreError
+from portcullis.errors import PortcullisError, StoreError
 from portcullis.store.inbox import StoredInbox
 from portcullis.store.keys import PUBLIC_FILE
 from portcullis.store.ledger import SqliteLedger, StoredLedger
@@ -49,6 +49,17 @@ def has_ledger(settings: Settings) -> bool:
     place = place_of(settings)
     with place.explained(), place.reader().connect() as connection:
         return place.revision(connection) is not None
+
+
+def is_own(settings: Settings, ledger: str) -> bool:
+    """Whether who named this ledger is the worker of this home: another's has other accounts."""
+    try:
+        if not ledger or not has_ledger(settings):
+            return False
+        with open_reader(settings) as reader:
+            return reader.ledger_id.startswith(ledger)
+    except PortcullisError:
+        return True  # the store cannot be asked now: that is told in its own row
 
 
 def place_of(settings: Settings, part: Part = LEDGER) -> Place:

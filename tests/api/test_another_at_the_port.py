@@ -7,8 +7,11 @@ import threading
 
 import pytest
 
+from checks import worker_health
 from portcullis import gate_client
+from portcullis.cli import gate_watch
 from portcullis.store.ledger import SqliteLedger
+from portcullis.store.opening import is_own
 from tests.api.home import asked, settings_of
 
 ASKED = ("/", "/api/v1/accounts", "/config/pending", "/slos", "/metrics/json", "/metrics")
@@ -56,6 +59,14 @@ def test_the_figures_of_another_home_are_not_taken_for_ours(worker, tmp_path):
         assert "portcullis_gate_open" in own.get("/metrics").text
         assert "portcullis_gate_open" not in api.get("/metrics").text
         assert "portcullis_gate_open" not in api.get("/metrics/json").json()["metrics"]
+
+
+def test_nobody_elses_worker_is_asked_how_ours_is(worker, tmp_path):
+    known = settings_of(tmp_path, gate_port=worker.settings.gate_port)
+    SqliteLedger(known.home_path).close()
+    assert gate_client.health(worker.settings, 5.0, is_own)["mode"]
+    assert "not the worker of this home" in worker_health.ask_gate(known)[1]
+    assert gate_watch.ask(known) is None
 
 
 def test_an_answer_without_end_is_none(other, monkeypatch):
