@@ -230,3 +230,48 @@ def test_no_age_of_quotes_that_is_in_force_at_once_keeps_a_loss_from_being_close
 def test_a_calendar_that_makes_a_day_longer_waits():
     now = AccountPlan("A", (), calendar=Calendar("America/Chicago"))
     assert stricter(now, msgspec.structs.replace(now, calendar=THANKSGIVING)) == now
+
+
+MINUTES = st.sampled_from((0, 60, 480, 600, 720, 900, 960, 1020, 1080, 1200, 1380, 1440))
+DAYS = st.sampled_from(((0, 1, 2, 3, 4), (0, 1, 2, 3, 6), (2, 3), (0, 1, 2, 3, 4, 5, 6), (3,)))
+ZONES = st.sampled_from(("America/Chicago", "Europe/Berlin"))
+WEEK = [date(2026, 10, day) for day in range(28, 32)] + [date(2026, 11, day) for day in range(1, 4)]
+"""The clocks of Chicago change on its Sunday, those of Berlin had a week before."""
+
+
+@st.composite
+def openings(draw):
+    def hours():
+        start, end = draw(MINUTES), draw(MINUTES)
+        return Hours(start, end, draw(ZONES), draw(DAYS), overnight=end <= start)
+
+    special = draw(st.lists(st.sampled_from(WEEK), unique=True, max_size=3))
+    days = tuple(
+        CalendarDay(each.isoformat(), "", draw(st.sampled_from((None, 600, 780))))
+        for each in special
+    )
+    return session_block_outside.Params(
+        tuple(hours() for _ in range(draw(st.integers(1, 2)))),
+        flat_by=draw(st.one_of(st.none(), MINUTES)),
+        holidays=draw(st.booleans()),
+        calendar=draw(st.sampled_from((None, Calendar("America/Chicago", days)))),
+    )
+
+
+@st.composite
+def changed(draw):
+    """Two sets of hours, of which the second is like the first but for some settings."""
+    now, other = draw(openings()), draw(openings())
+    kept = draw(st.sets(st.sampled_from(("sessions", "flat_by", "holidays", "calendar"))))
+    return now, msgspec.structs.replace(other, **{name: getattr(now, name) for name in kept})
+
+
+@given(changed())
+@settings(max_examples=400, deadline=None)
+def test_no_moment_opens_at_once_that_was_closed(pair):
+    now, wanted = pair
+    (made,) = stricter(AccountPlan("A", (now,)), AccountPlan("A", (wanted,))).rules
+    for day, minute in itertools.product(WEEK, range(15, 24 * 60, 60)):
+        at = instant(day, minute, "America/Chicago")
+        if session_block_outside._account_session(made, at)[0]:
+            assert session_block_outside._account_session(now, at)[0], (day, minute)
