@@ -105,7 +105,7 @@ def _why_none(objective: Objective, standing: Standing | None) -> str:
 
 
 def families(here: Here) -> list[Metric]:
-    """Everything that is measured. Raises StoreError."""
+    """Everything that is measured and can be read."""
     here.meters.follow()
     ours = list(here.meters.registry.collect())
     text = _of_worker(here.settings, OPEN)

@@ -53,3 +53,15 @@ def test_alerts_that_cannot_be_read_are_no_good_news(home):
     assert "Channels cannot be read" in page
     assert "No alert is open" not in page
     assert "Nobody is told" not in page
+
+
+@pytest.mark.parametrize("name", ["alerts.db", "ledger.db"])
+def test_a_file_that_cannot_be_read_hides_no_other_figures(home, name):
+    (home.home_path / name).write_bytes(b"no database" * 500)
+    for left in home.home_path.glob(f"{name}-*"):
+        left.unlink()
+    with asked(home) as api:
+        figures = api.get("/metrics")
+        assert (figures.status_code, "portcullis_disk_free_ratio" in figures.text) == (200, True)
+        assert ("portcullis_alerts_open" in figures.text) is (name != "alerts.db")
+        assert api.get("/slos").status_code == 200
