@@ -17,7 +17,7 @@ from portcullis.config.settings import Settings
 from portcullis.domain.events import SYSTEM, WorkerStarted, decode
 from portcullis.domain.model import SECOND
 from portcullis.domain.money import duration
-from portcullis.store.opening import open_reader
+from portcullis.store.opening import is_own, open_reader
 from portcullis.store.reading import EventFilter, LedgerReader
 from portcullis.wiring import configured_plan
 
@@ -65,7 +65,7 @@ def _was_stopped(reader: LedgerReader) -> bool:
 def ask_gate(settings: Settings) -> tuple[dict[str, Any] | None, str]:
     """The gate's own account of itself, or None and why not."""
     try:
-        return gate_client.health(settings, ANSWER_SECONDS), ""
+        return gate_client.health(settings, ANSWER_SECONDS, is_own), ""
     except gate_client.NoAnswer as error:
         return None, f"{settings.host}:{settings.gate_port}: {error}"
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from portcullis import trace_context
 from portcullis.config.settings import Settings
 from portcullis.ports import LEDGER_HEADER
+
+READ_MAX = 64 * 2**20
+"""Bytes of an answer: a worker's have some hundred a rule, and others at its port have no end."""
 
 
 class NoAnswer(Exception):
@@ -49,7 +52,10 @@ def ask(
             connection.request(method, path, body, {**(headers or {}), **step.headers})
             answer = connection.getresponse()
             step.attributes["http.response.status_code"] = answer.status
-            return Reply(answer.status, answer.read(), answer.getheader(LEDGER_HEADER, ""))
+            found = answer.read(READ_MAX + 1)
+            if len(found) > READ_MAX:
+                raise NoAnswer(f"the answer is longer than {READ_MAX} bytes")
+            return Reply(answer.status, found, answer.getheader(LEDGER_HEADER, ""))
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise NoAnswer(str(error)) from error
         finally:
@@ -66,7 +72,14 @@ def _described(settings: Settings, method: str, path: str) -> dict[str, str | in
     }
 
 
-def health(settings: Settings, seconds: float) -> dict[str, Any]:
-    """The gate's own account of itself. Raises NoAnswer."""
-    found: dict[str, Any] = ask(settings, "/health", seconds).json()
+def health(
+    settings: Settings, seconds: float, is_own: Callable[[Settings, str], bool]
+) -> dict[str, Any]:
+    """The gate's own account of itself. Raises NoAnswer, also where by `is_own` the worker is that
+    of another home.
+    """
+    reply = ask(settings, "/health", seconds)
+    if not is_own(settings, reply.ledger):
+        raise NoAnswer("who answers there is not the worker of this home")
+    found: dict[str, Any] = reply.json()
     return found

@@ -19,7 +19,7 @@ from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
 from portcullis.domain.money import duration
 from portcullis.errors import NotFound
-from portcullis.store.opening import open_inbox
+from portcullis.store.opening import is_own, open_inbox
 from portcullis.worker.requests import Asked
 
 GATE_SECONDS = 4.0
@@ -119,7 +119,7 @@ class Answering:
 
     def _status(self, _action: Action) -> str:
         try:
-            found = gate_client.health(self._settings, GATE_SECONDS)
+            found = gate_client.health(self._settings, GATE_SECONDS, is_own)
         except gate_client.NoAnswer:
             return "No worker answers: the gate is shut. See /alerts."
         rows = [f"{found['mode']}: {found['why']}"]

@@ -39,7 +39,8 @@ DRILLS = ("restore", "backup", "shipped", "event_log", "ledger_rows", "snapshot"
 DRILLS_SHOWN = 12
 ENFORCED = 15
 LOOKED_AT = 60_000
-ALERTS_SHOWN = 40
+ALERTS_READ, ALERTS_SHOWN = 1_000, 40
+"""Of open alerts: looked at for the head of the page, and listed, the worst first."""
 TIMELINE = 60
 POINTS = 400
 TIMELINE_KINDS = (
@@ -80,6 +81,7 @@ def gather(here: Here, seen: dict[str, Any]) -> dict[str, Any]:
         "prefect": prefect_address(here.settings) if here.settings.operations else "",
         "missing": missing,
         **{name: [] for name in ("alerts", "channels", "enforced", "drills", "slos")},
+        "more_alerts": 0,
         "has_sender": True,
         "shut": None,
         "beats": "",
@@ -95,7 +97,11 @@ def gather(here: Here, seen: dict[str, Any]) -> dict[str, Any]:
             body |= look()
         except (PortcullisError, Problem) as error:
             missing.append(f"{name}: {error}")
+            if name == "alerts":
+                body["alerts"] = None  # none would be good news
     body["glance"] = glance(seen, body["shut"], body["alerts"])
+    body["more_alerts"] = max(0, len(body["alerts"] or ()) - ALERTS_SHOWN)
+    body["alerts"] = body["alerts"] and body["alerts"][:ALERTS_SHOWN]
     return body
 
 
@@ -175,7 +181,7 @@ def _of_alerts(here: Here) -> dict[str, Any]:
     if not is_begun(home):
         return {"has_sender": False}
     with AlertReader(home) as store:
-        alerts, figures = store.alerts(limit=ALERTS_SHOWN), store.figures()
+        alerts, figures = store.alerts(limit=ALERTS_READ), store.figures()
         kept = store.kept()
     rank = {"critical": 0, "warning": 1, "info": 2}
     alerts.sort(key=lambda a: (a.state == "acknowledged", rank[a.severity], -a.first_at))

@@ -13,6 +13,7 @@ from portcullis.api.here import here_of
 from portcullis.api.shapes import (
     HEX32,
     PRINTED,
+    ApproveBody,
     FlattenBody,
     LockBody,
     Outcome,
@@ -115,10 +116,14 @@ async def reload(request: Request, body: Signed) -> Response:
 
 
 @router.post("/config/approve", operation_id="approve_loosening", responses=CHANGES)
-async def approve(request: Request, body: Signed) -> Response:
+async def approve(request: Request, body: ApproveBody) -> Response:
     """Agree, as a second person, to the looser limits that wait. Signed by an approver."""
     asked = asking.make(
-        "approve", body.reason, request_id=body.request_id, signature=body.signature
+        "approve",
+        body.reason,
+        request_id=body.request_id,
+        signature=body.signature,
+        plan=body.plan,
     )
     asking.refuse_old(here_of(request), asked)
     return await _carry_out(request, asked)

@@ -57,12 +57,16 @@ class Glance(NamedTuple):
 
 
 def glance(
-    seen: Mapping[str, Any], shut: Shut | None, alerts: Sequence[Mapping[str, Any]]
+    seen: Mapping[str, Any], shut: Shut | None, alerts: Sequence[Mapping[str, Any]] | None
 ) -> Glance:
-    """The head of the page from what the worker says, what shut the gate and the open alerts."""
+    """The head of the page from what the worker says, what shut the gate and the open alerts;
+    `alerts`: every one that is open, or None where they cannot be read.
+    """
     is_open = bool(seen["gate_open"])
-    failing = [each for each in alerts if each["kind"] == "enforcement_failed"]
+    failing = [each for each in alerts or () if each["kind"] == "enforcement_failed"]
     protection = _protection(seen, failing)
+    if alerts is None and protection.tone == "good":
+        protection = _untold(seen)
     title, tone = _title(seen)
     return Glance(
         max(tone, protection.tone, key=TONES.index),
@@ -113,6 +117,13 @@ def _protection(seen: Mapping[str, Any], failing: Sequence[Mapping[str, Any]]) -
         return Protection("acts now", enforcing, "warn", says)
     says = f"{orders}, and every limit is enforced."
     return Protection("armed", f"{', '.join(seen['venues'])} connected", "good", says)
+
+
+def _untold(seen: Mapping[str, Any]) -> Protection:
+    """Nothing is known to be wrong, but what would tell of an enforcement that failed is away."""
+    orders = "Orders within the limits pass" if seen["gate_open"] else "Only exits pass"
+    says = f"{orders}. Alerts cannot be read: whether every enforcement succeeded is not known."
+    return Protection("not known", "alerts cannot be read", "warn", says)
 
 
 def _away(seen: Mapping[str, Any]) -> str:
@@ -184,7 +195,9 @@ def _nearest(seen: Mapping[str, Any]) -> Tile:
     return Tile("Nearest limit", value, note, tone, "#accounts")
 
 
-def _alerts(alerts: Sequence[Mapping[str, Any]]) -> Tile:
+def _alerts(alerts: Sequence[Mapping[str, Any]] | None) -> Tile:
+    if alerts is None:
+        return Tile("Alerts", "not known", "they cannot be read", "bad", "#alerts")
     new = [each for each in alerts if not each["acknowledged"]]
     critical = sum(each["severity"] == "CRITICAL" for each in new)
     seen = len(alerts) - len(new)

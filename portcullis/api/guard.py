@@ -27,6 +27,13 @@ JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 FORMS = frozenset(("/signin", "/signout"))
 """Where a browser's form comes in; everything else takes JSON, which no form can send."""
 
+METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+)
+OTHER = "_OTHER"
+"""What figures and spans have for any other method, as OpenTelemetry writes it: else whoever makes
+up methods makes rows without end."""
+
 LOGGED_MAX = 500
 CLOSE = {"Connection": "close"}
 HEADERS = (
@@ -65,6 +72,11 @@ class Asked(NamedTuple):
     route: str = "none"
     parent: str = ""
     asked: str = ""
+
+    @property
+    def known_method(self) -> str:
+        """The method, or `OTHER` for one that is none."""
+        return self.method if self.method in METHODS else OTHER
 
 
 class _Exchange:
@@ -268,7 +280,7 @@ def _line(scope: Scope, exchange: _Exchange, took: float) -> Asked:
     query: Any = scope["query_string"].decode("latin-1")
     return Asked(
         exchange.request_id,
-        scope["method"],
+        scope["method"][:LOGGED_MAX],
         scope["path"][:LOGGED_MAX],
         query[:LOGGED_MAX],
         exchange.caller,

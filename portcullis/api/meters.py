@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,9 +126,12 @@ class Meters:
         self._watched.labels("good" if good else "bad").inc(seconds)
 
     def follow(self) -> None:
-        """Take in what is new of the ledger and of the deliveries. Raises StoreError."""
-        self._follow_ledger()
-        self._follow_deliveries()
+        """Take in what is new of the ledger and of the deliveries; what cannot be read now is
+        counted when it can be, and must not hide the rest from who watches.
+        """
+        for follow in (self._follow_ledger, self._follow_deliveries):
+            with suppress(StoreError):
+                follow()
 
     def _follow_ledger(self) -> None:
         reader = self._open_ledger()

@@ -20,6 +20,7 @@ from portcullis.api.shapes import MetricsShown, Objectives
 from portcullis.config.settings import Settings
 from portcullis.slo.current import standings
 from portcullis.slo.objectives import OBJECTIVES
+from portcullis.store.opening import is_own
 
 router = APIRouter(route_class=GuardedRoute, tags=["monitoring"])
 ASK_SECONDS = 2.0
@@ -97,7 +98,7 @@ async def slos(request: Request) -> Response:
 
 
 def families(here: Here) -> list[Metric]:
-    """Everything that is measured. Raises StoreError."""
+    """Everything that is measured and can be read."""
     here.meters.follow()
     ours = list(here.meters.registry.collect())
     text = _of_worker(here.settings, OPEN)
@@ -109,12 +110,12 @@ def _parsed(text: bytes) -> Iterator[Metric]:
 
 
 def _of_worker(settings: Settings, accept: str) -> bytes:
-    """What the worker exposes; empty while none answers."""
+    """What the worker exposes; empty while none answers, or something else at its port."""
     try:
         reply = gate_client.ask(settings, "/metrics", ASK_SECONDS, headers={"Accept": accept})
     except gate_client.NoAnswer:
         return b""
-    return reply.body if reply.status == 200 else b""
+    return reply.body if reply.status == 200 and is_own(settings, reply.ledger) else b""
 
 
 def _shown(family: Metric) -> dict[str, Any]:

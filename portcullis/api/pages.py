@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from portcullis import __version__
+from portcullis.alerts.readable import seen
 from portcullis.api import wording
 from portcullis.api.access import GuardedRoute, caller_of
 from portcullis.api.answers import described
@@ -35,6 +36,7 @@ POLICY = (
 )
 HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
 """Without a referrer a browser sends forms as if from nowhere, and they would be refused."""
+FIELDS_MAX = 8
 
 
 @cache
@@ -43,6 +45,7 @@ def _drawn() -> Environment:
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -61,6 +64,11 @@ def _drawn() -> Environment:
     return made
 
 
+def _shown(value: Any) -> Any:
+    """Texts without what turns others around, which no escaping takes out."""
+    return type(value)(seen(value)) if isinstance(value, str) else value
+
+
 def _clock(at: int) -> str:
     return datetime.fromtimestamp(at // MICRO, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
@@ -76,7 +84,9 @@ def _page(name: str, request: Request, status: int = 200, **body: Any) -> HTMLRe
 
 
 def session_of(request: Request) -> Session | None:
-    """The session that the request carries, if it holds."""
+    """The session that the request carries, if it and its key hold."""
+    if caller_of(request).role is None:
+        return None
     headers = {name.lower(): value for name, value in request.headers.items()}
     return here_of(request).sessions.of(headers)
 
@@ -163,7 +173,10 @@ async def ask_key(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """A key that holds begins a session; wrong ones count as wrong keys of the address."""
     here = here_of(request)
-    given = parse_qs((await request.body()).decode(), max_num_fields=8)
+    try:
+        given = parse_qs((await request.body()).decode(), max_num_fields=FIELDS_MAX)
+    except ValueError as error:
+        raise Problem(400, f"a form of more than {FIELDS_MAX} fields is none of ours") from error
     found = here.keys.named_by(given.get("key", [""])[0].strip())
     if found is None or found.state(here.now()) != "valid":
         request.app.state.gatekeeper.failed(caller_of(request).address)

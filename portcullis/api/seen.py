@@ -16,7 +16,7 @@ from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings
 from portcullis.domain.overview import overview
 from portcullis.errors import PortcullisError
-from portcullis.store.opening import has_ledger, open_reader
+from portcullis.store.opening import has_ledger, is_own, open_reader
 from portcullis.worker.recovery import recover
 
 ASK_SECONDS = 3.0
@@ -97,7 +97,7 @@ class Seen:
         if told.status != 200:
             away.why = f"the worker answered {told.status}"
             return None
-        if not _is_ours(known, told.ledger):
+        if not is_own(known, told.ledger):
             away.why = f"the worker at port {known.gate_port} is that of another home"
             return None
         return dict(body)
@@ -107,17 +107,6 @@ class _Away:
     """Why the worker could not be asked."""
 
     why = ""
-
-
-def _is_ours(known: Settings, ledger: str) -> bool:
-    """A worker of another home answers for other accounts."""
-    try:
-        if not ledger or not has_ledger(known):
-            return False
-        with open_reader(known) as reader:
-            return reader.ledger_id.startswith(ledger)
-    except PortcullisError:
-        return True  # the store cannot be asked now: that is told in its own row
 
 
 def _recorded(known: Settings) -> dict[str, Any]:

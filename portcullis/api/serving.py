@@ -202,7 +202,7 @@ def _noting(
         log.write(asked)
         trace = asked.trace.trace_id
         here.meters.answered(
-            Answered(asked.method, asked.route, asked.status, asked.took, asked.sent, trace)
+            Answered(asked.known_method, asked.route, asked.status, asked.took, asked.sent, trace)
         )
         if asked.caller.key_id and asked.caller.role is None:
             here.meters.ending.used()

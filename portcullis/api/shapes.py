@@ -263,6 +263,14 @@ class ReleaseBody(Signed):
     )
 
 
+class ApproveBody(Signed):
+    plan: str = Field(
+        pattern="^[0-9a-f]{64}$",
+        description="The digest of what waits, as `/config/pending` has it: nothing else is agreed",
+        examples=["0" * 64],
+    )
+
+
 class Outcome(Shape):
     """What the ledger says became of a request; `waiting` while no worker has taken it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from portcullis.api.guard import Asked
+from portcullis.api.guard import OTHER, Asked
 from portcullis.config.collector import collector
 from portcullis.config.settings import Settings
 from portcullis.trace_context import Span
@@ -36,15 +36,15 @@ def span_of(asked: Asked, ended: int, scheme: str) -> Span:
     nothing of a header: either may hold what is nobody's business.
     """
     attributes: dict[str, str | int] = {
-        "http.request.method": asked.method,
+        "http.request.method": asked.known_method,
         "url.path": asked.path,
         "url.scheme": scheme,
         "http.response.status_code": asked.status,
         "portcullis.request_id": asked.request_id,
     }
-    name = asked.method
+    name = asked.known_method if asked.known_method != OTHER else "HTTP"
     if asked.route != "none":
-        name = f"{asked.method} {asked.route}"
+        name = f"{name} {asked.route}"
         attributes["http.route"] = asked.route
     fault = str(asked.status) if asked.status >= 500 else ""
     if not asked.status:

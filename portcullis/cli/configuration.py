@@ -13,11 +13,13 @@ from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, ReasonOption, console, show, table
 from portcullis.config.files import Configuration, read_configuration
 from portcullis.domain.plan import decode_plan, digest, encode_plan
-from portcullis.domain.rule_changes import rule_changes
+from portcullis.domain.rule_changes import gate_changes, rule_changes
 from portcullis.errors import ConfigError
 from portcullis.wiring import defaults_folder
 
 app = typer.Typer(no_args_is_help=True, help="Judge and reload the configuration.")
+NAMED_BY = 12
+"""Signs of a digest that a person reads and types."""
 
 
 @app.command("check")
@@ -95,7 +97,8 @@ def pending(output: Form = FormOption) -> None:
     """What waits to be loosened, and what the files have that nobody has asked for."""
     known, asked = context.settings(), context.status()["loosening"]
     recorded = decode_plan(context.recorded_engine().world.plan)
-    found = rule_changes(recorded.accounts, read_configuration(known.config_path).plan.accounts)
+    files = read_configuration(known.config_path).plan
+    found = rule_changes(recorded.accounts, files.accounts) + gate_changes(recorded, files)
     waiting = asked["changes"] if asked else ()
     asked_for = [(row["account"], row["rule"], row["setting"]) for row in waiting]
     unasked = [row._asdict() for row in found if row[:3] not in asked_for]
@@ -104,12 +107,15 @@ def pending(output: Form = FormOption) -> None:
 
 @app.command("approve")
 def approve(
+    plan: str = typer.Argument(help="what waits, by the name that `config pending` gives it"),
     reason: str = ReasonOption,
     key: Path | None = typer.Option(None, "--key", help="the approver's key file"),
     output: Form = FormOption,
 ) -> None:
     """Agree, as a second person, to what an administrator asked for: it need not wait any more."""
-    answer = context.request("approve", reason, loosens=True, signed_with=key)
+    waits = (context.status()["loosening"] or {}).get("plan", "")
+    whole = waits if len(plan) >= NAMED_BY and waits.startswith(plan) else plan
+    answer = context.request("approve", reason, loosens=True, signed_with=key, plan=whole)
     show(answer._asdict(), output, _tell)
 
 
@@ -129,7 +135,8 @@ def _draw_pending(body: dict[str, Any]) -> None:
         agreed = f", {asked['approved_by']} agreed" if asked["approved_by"] else ""
         rows = ([row[each] for each in (*columns, "waits_for")] for row in asked["changes"])
         title = (
-            f"Asked for by {asked['by']} at {clock(asked['asked_at'])}{agreed}: {asked['reason']}"
+            f"{asked['plan'][:NAMED_BY]}: asked for by {asked['by']} at "
+            f"{clock(asked['asked_at'])}{agreed}: {asked['reason']}"
         )
         console.print(table(title, (*columns, "waits for"), rows))
     if body["unasked"]:

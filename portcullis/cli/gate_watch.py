@@ -10,6 +10,7 @@ from rich.console import Console
 from portcullis import gate_client
 from portcullis.cli.relay import say
 from portcullis.config.settings import Settings
+from portcullis.store.opening import is_own
 
 EVERY_SECONDS = 0.5
 ANSWER_SECONDS = 2.0
@@ -57,6 +58,6 @@ def state_of(health: dict[str, Any] | None) -> str:
 def ask(settings: Settings) -> dict[str, Any] | None:
     """The gate's health; None when nobody answers."""
     try:
-        return gate_client.health(settings, ANSWER_SECONDS)
+        return gate_client.health(settings, ANSWER_SECONDS, is_own)
     except gate_client.NoAnswer:
         return None

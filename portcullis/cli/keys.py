@@ -105,6 +105,9 @@ def sign(
     row: int | None = typer.Option(
         None, "--row", help="for release: one lock; without: all of them"
     ),
+    plan: str | None = typer.Option(
+        None, "--plan", help="for approve: the digest of what waits, of `GET /config/pending`"
+    ),
     key: Path | None = typer.Option(None, "--key", help="the key file, if not the administrator's"),
 ) -> None:
     """Print the body of a request to the API that loosens, signed by the administrator."""
@@ -113,8 +116,11 @@ def sign(
         raise UsageError(
             "release is of an account, the others are not", remedy="see `key sign --help`"
         )
+    if (verb is Loosening.APPROVE) != bool(plan):
+        raise UsageError("approve is of a plan, the others are not", remedy="give it with --plan")
     request_id = signing_id(SystemClock().now())
-    arguments = {} if row is None else {"lock": row}
+    given: dict[str, str | int | None] = {"lock": row, "plan": plan}
+    arguments = {name: value for name, value in given.items() if value is not None}
     asked = Asked(reason, account, arguments)
     body: dict[str, Any] = {
         "reason": reason,

@@ -10,11 +10,13 @@ from typing import Any
 
 import msgspec
 import typer
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
+from portcullis.alerts.readable import seen
 from portcullis.errors import PortcullisError, UsageError
 
 
@@ -61,8 +63,18 @@ def _width() -> int | None:
     return None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED
 
 
-console = Console(soft_wrap=False, width=_width())
-messages = Console(stderr=True)
+class _Plain(Console):
+    """Reasons, names and a venue's words go to a terminal, which must not take them for orders."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for each in super().render(renderable, options):
+            yield each if each.control else Segment(seen(each.text), each.style)
+
+
+console = _Plain(soft_wrap=False, width=_width())
+messages = _Plain(stderr=True)
 
 
 def show(body: Any, form: Form, text: Callable[[Any], None]) -> None:

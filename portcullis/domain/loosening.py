@@ -7,13 +7,14 @@ as a second person agrees; and never while its rule has a lock or a breach stand
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from portcullis.domain.model import HOUR
+from portcullis.domain.model import HOUR, Lock
 from portcullis.domain.plan import AccountPlan, Plan, decode_plan
-from portcullis.domain.rule_changes import rule_changes
+from portcullis.domain.rule_changes import GATE, RuleChange, gate_changes, rule_changes
 from portcullis.domain.state import AccountState, Approver, Loosening, State
 from portcullis.domain.strictness import rule_name, stricter
 
@@ -29,19 +30,29 @@ def tightened(now: Plan, wanted: Plan) -> Plan:
 
     Evidence, pools and strategies are no limits of an account and are taken as wanted.
     """
-    return _merged(now, wanted, lambda old, new: stricter(old, new) if new else old)
+    merged = _merged(now, wanted, lambda old, new: stricter(old, new) if new else old)
+    longest = max(now.reservation, wanted.reservation)  # until then its room is not given twice
+    return msgspec.structs.replace(merged, reservation=longest)
 
 
-def loosened(now: Plan, wanted: Plan, world: State) -> Plan:
-    """`now`, with everything of `wanted` whose time has come."""
+def loosened(now: Plan, world: State) -> Plan:
+    """`now`, with everything of what was asked for whose time has come."""
     asked = world.system.loosening
-    assert asked is not None
+    if asked is None or not any(
+        is_due(world.accounts[each.account], asked) for each in now.accounts
+    ):
+        return now
+    wanted = _decoded(asked.plan)
 
     def take(old: AccountPlan, new: AccountPlan | None) -> AccountPlan | None:
         account = world.accounts[old.account]
         return _taken(old, new, account) if is_due(account, asked) else old
 
-    return _merged(now, wanted, take)
+    merged = _merged(now, wanted, take)
+    accounts = (world.accounts[each.account] for each in now.accounts)
+    if all(is_due(each, asked) and not is_troubled(each) for each in accounts):
+        return merged
+    return msgspec.structs.replace(merged, reservation=now.reservation)
 
 
 def is_due(account: AccountState, asked: Loosening) -> bool:
@@ -51,20 +62,38 @@ def is_due(account: AccountState, asked: Loosening) -> bool:
 
 def is_tripped(account: AccountState, rule: str) -> bool:
     """Whether a rule holds a lock, or has a breach that stands."""
-    return any(row.rule == rule for row in account.locks.values()) or bool(account.standing(rule))
+    holds = any(row.rule == rule and _is_trouble(row) for row in account.locks.values())
+    return holds or bool(account.standing(rule))
 
 
 def is_troubled(account: AccountState) -> bool:
     """Whether any rule of the account is tripped, or a person has locked it."""
-    return bool(account.locks) or any(each.level for each in account.breaches.values())
+    holds = any(_is_trouble(row) for row in account.locks.values())
+    return holds or any(each.level for each in account.breaches.values())
 
 
-def waiting(world: State, plan: Plan) -> dict[str, Any] | None:
+def _is_trouble(lock: Lock) -> bool:
+    """A lock that only another configuration ends must not keep it from coming."""
+    return lock.ends != "config"
+
+
+@lru_cache(maxsize=2)
+def _decoded(data: bytes) -> Plan:
+    """Looked at every second while something waits, and large where there are many accounts."""
+    return decode_plan(data)
+
+
+@lru_cache(maxsize=2)
+def _changes(before: bytes, after: bytes) -> tuple[RuleChange, ...]:
+    now, wanted = _decoded(before), _decoded(after)
+    return (*rule_changes(now.accounts, wanted.accounts), *gate_changes(now, wanted))
+
+
+def waiting(world: State) -> dict[str, Any] | None:
     """What waits, for people and programs: who asked, and setting by setting what it waits for."""
     asked = world.system.loosening
     if asked is None:
         return None
-    changes = rule_changes(plan.accounts, decode_plan(asked.plan).accounts)
     return {
         "plan": asked.digest,
         "by": asked.by,
@@ -73,13 +102,15 @@ def waiting(world: State, plan: Plan) -> dict[str, Any] | None:
         "approved_by": asked.approved_by or None,
         "changes": [
             {**row._asdict(), "waits_for": _waits_for(world, row.account, row.rule)}
-            for row in changes
+            for row in _changes(world.plan, asked.plan)
         ],
     }
 
 
 def _waits_for(world: State, name: str, rule: str) -> str:
     asked, account = world.system.loosening, world.accounts.get(name)
+    if rule == GATE:
+        return "the next session of every account, or an approver, and no lock on any"
     if account is None or asked is None:
         return ""
     if is_tripped(account, rule) if rule else is_troubled(account):
@@ -89,8 +120,8 @@ def _waits_for(world: State, name: str, rule: str) -> str:
     return f"the session after {account.day.label}, or an approver"
 
 
-def refusal(world: State, approver: str) -> str:
-    """Why an approver cannot agree now; empty where it can."""
+def refusal(world: State, approver: str, plan: str) -> str:
+    """Why an approver cannot agree now to the plan of this digest; empty where it can."""
     asked, known = world.system.loosening, world.system.approvers.get(approver)
     if known is None:
         return "this needs the signature of an approver; `portcullis approver list` names them"
@@ -98,6 +129,8 @@ def refusal(world: State, approver: str) -> str:
         return "nothing waits to be agreed to"
     if world.now - known.enrolled_at < ENROLLED_FOR:
         return f"{approver} became an approver less than {ENROLLED_FOR // HOUR} hours ago"
+    if plan != asked.digest:  # the files may have changed since the approver looked
+        return "what waits is not the plan that was agreed to; look at `config pending` again"
     return ""
 
 

@@ -27,7 +27,7 @@ def system_overview(engine: Engine, now: int) -> dict[str, Any]:
         "lacking": list(mode.lacking(system, plan.required, now)),
         "position": state.position,
         "plan": state.plan_digest,
-        "loosening": loosening.waiting(state, plan),
+        "loosening": loosening.waiting(state),
         "approvers": [
             {"name": name, **msgspec.structs.asdict(each)}
             for name, each in system.approvers.items()

@@ -6,6 +6,7 @@ from typing import Any
 
 from portcullis.domain.plan import AccountPlan, Plan
 from portcullis.domain.rule_changes import hints_of, shown
+from portcullis.domain.session import Calendar
 
 
 def differences(before: Plan, after: Plan) -> tuple[str, ...]:
@@ -50,7 +51,7 @@ def _account(before: AccountPlan, after: AccountPlan) -> list[str]:
         else:
             found += _fields(f"{after.account}: {name}", earlier, rule, ("calendar",))
     found += [f"{after.account}: rule {name} removed" for name in old]
-    return found + _fields(after.account, before, after, ("rules", "calendar"))
+    return found + _fields(after.account, before, after, ("rules",))
 
 
 def _fields(where: str, before: Any, after: Any, but: tuple[str, ...]) -> list[str]:
@@ -62,6 +63,7 @@ def _fields(where: str, before: Any, after: Any, but: tuple[str, ...]) -> list[s
         if name not in but and old != new:
             texts = [shown(hints[name], each) for each in (old, new)]
             if texts[0] == texts[1]:  # too long to be told whole
-                texts = [repr(old), repr(new)]
+                is_calendar = isinstance(new, Calendar)
+                texts = [texts[0], "another"] if is_calendar else [repr(old), repr(new)]
             found.append(f"{where}: {name} {texts[0]} -> {texts[1]}")
     return found

@@ -154,8 +154,8 @@ def _reload(request: RequestReceived, world: State, plan: Plan) -> Done:
 
 def _approve(request: RequestReceived, world: State, plan: Plan) -> Done:
     """The worker has found whose signature it is, and puts the rules in force after this."""
-    name = str(request.arguments.get("approver", ""))
-    why = loosening.refusal(world, name)
+    name, agreed = (str(request.arguments.get(each, "")) for each in ("approver", "plan"))
+    why = loosening.refusal(world, name, agreed)
     if why:
         raise Refused(why)
     asked = world.system.loosening
@@ -185,6 +185,9 @@ def _dismiss(request: RequestReceived, world: State, plan: Plan) -> Done:
     name = str(request.arguments.get("name", ""))
     if world.system.approvers.pop(name, None) is None:
         raise Refused(f"there is no approver {name!r}")
+    asked = world.system.loosening
+    if asked is not None and asked.approved_by == name:
+        asked.approved_by = ""  # what is not in force yet waits for the session again
     return [], f"{name} is no approver any more"
 
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_
 import msgspec
 
 from portcullis.domain.money import duration, money
-from portcullis.domain.plan import AccountPlan
+from portcullis.domain.plan import AccountPlan, Plan
 from portcullis.domain.units import Minute, Span, Weekday
 
-ABSENT = "-"
+ABSENT, GATE = "-", "gate"
 OF_THE_ACCOUNT = {"reset_minute": Minute, "quote_max_age": Span, "days": tuple[Weekday, ...]}
 
 
@@ -33,6 +33,13 @@ def rule_changes(before: Sequence[AccountPlan], after: Sequence[AccountPlan]) ->
     for name in [*new, *(name for name in old if name not in new)]:
         found += _account(name, old.get(name), new.get(name))
     return found
+
+
+def gate_changes(before: Plan, after: Plan) -> list[RuleChange]:
+    """The room that the gate holds for what it let through, where that differs."""
+    old, new = before.reservation, after.reservation
+    texts = duration(old), duration(new)
+    return [] if old == new else [RuleChange("", GATE, "reservation", *texts)]
 
 
 def _account(name: str, old: AccountPlan | None, new: AccountPlan | None) -> list[RuleChange]:

@@ -6,6 +6,7 @@ A setting that is not known to be stricter is taken for looser: whatever cannot 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from portcullis.domain.hours import Hours, windows_of
 from portcullis.domain.plan import AccountPlan
 from portcullis.domain.rules import RULES, RuleParams
-from portcullis.domain.session import DAY_MINUTES, Window
+from portcullis.domain.session import DAY_MINUTES, CalendarDay, Window
 
 NoLooser = Callable[[Any, Any], bool]
 """Whether the second rule, which differs from the first in one setting, lets through no more."""
@@ -44,7 +45,7 @@ def _same(setting: str) -> NoLooser:
 
 
 def _any(_now: Any, _new: Any) -> bool:
-    """No limit: a description, a warning, or a fact of the exchange."""
+    """No limit: a description or a warning."""
     return True
 
 
@@ -95,11 +96,33 @@ def _within(inner: Sequence[Window], outer: Sequence[Window]) -> bool:
 def _lies_in(inner: Window, outer: Window) -> bool:
     if inner.zone != outer.zone or not set(inner.days) <= set(outer.days):
         return False
+    if _runs_over(inner) != _runs_over(outer):  # holidays of another date close it
+        return False
     return outer.start <= inner.start and _end(inner) <= _end(outer)
 
 
+def _runs_over(window: Window) -> bool:
+    return window.end <= window.start
+
+
 def _end(window: Window) -> int:
-    return window.end + (DAY_MINUTES if window.end <= window.start else 0)
+    return window.end + (DAY_MINUTES if _runs_over(window) else 0)
+
+
+def _closed_days(now: Any, new: Any) -> bool:
+    """Each day that was closed still is, and one that closes early does so no later."""
+    before, after = now.calendar, new.calendar
+    if before is None:
+        return True
+    if after is None or after.zone != before.zone:
+        return False
+    return all(_closes_by(after.find(date.fromisoformat(day.date)), day) for day in before.days)
+
+
+def _closes_by(new: CalendarDay | None, now: CalendarDay) -> bool:
+    if new is None or new.closes_minute is None:
+        return new is not None
+    return now.closes_minute is not None and new.closes_minute <= now.closes_minute
 
 
 def _blocked(now: Any, new: Any) -> bool:
@@ -155,7 +178,7 @@ OF_RULES: Mapping[str, Mapping[str, NoLooser]] = {
         "flat_by": _open_hours,
         "holidays": _along("holidays", False, True),
         "zone": _same("zone"),
-        "calendar": _any,
+        "calendar": _closed_days,
     },
     "auth_loss_guard": {
         "check_every": _lower("check_every"),
@@ -181,8 +204,8 @@ OF_THE_ACCOUNT: Mapping[str, NoLooser] = {
     "zone": _same("zone"),
     "reset_minute": _same("reset_minute"),
     "days": _same("days"),
-    "calendar": _any,
-    "quote_max_age": _lower("quote_max_age"),
+    "calendar": _same("calendar"),  # it makes days longer, whose profit pays for losses, or shorter
+    "quote_max_age": _same("quote_max_age"),  # an older price allows; without one nothing is closed
 }
 _IMPOSSIBLE = {rule.NAME: getattr(rule, "impossible", lambda _: ()) for rule in RULES}
 

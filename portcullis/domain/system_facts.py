@@ -48,8 +48,13 @@ class SystemFacts:
         self.settle()
 
     def on_restored(self, fact: LedgerRestored) -> None:
-        """What happened since the backup is known to the venue alone: a person must look."""
+        """What happened since the backup is known to the venue alone: a person must look. What
+        waited may have been withdrawn since, and an approver dismissed: both begin anew.
+        """
         system = self._world.system
+        system.loosening = None
+        for each in system.approvers.values():
+            each.enrolled_at = self._world.now
         if not mode.is_shut_down(system):
             why = f"restored from {fact.backup} by {fact.by}: {fact.reason}"
             system.resumes = "OBSERVE_ONLY"

@@ -63,8 +63,11 @@ def fits(public: str, text: bytes, signature: str) -> bool:
 def unreadable(public: object) -> str:
     """Why this is no public half of a key; empty where it is one."""
     try:
-        Ed25519PublicKey.from_public_bytes(base64.b64decode(str(public), validate=True))
+        raw = base64.b64decode(str(public), validate=True)
+        Ed25519PublicKey.from_public_bytes(raw)
     except ValueError:
+        raw = b""
+    if not raw or base64.b64encode(raw).decode() != public:  # one key has one text
         return "the key is no public half of an Ed25519 key in base64; see `approver make`"
     return ""
 

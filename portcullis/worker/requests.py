@@ -58,6 +58,13 @@ def signed_text(request_id: str, verb: str, asked: Asked) -> bytes:
     return b"\0".join((request_id.encode(), verb.encode(), body))
 
 
+def _unfit(key: object, text: bytes, signature: str) -> str:
+    """Why a key cannot be an approver's; `signature` is of who asks to enrol it."""
+    if credential.fits(str(key), text, signature):
+        return "this key is the administrator's own; an approver is a second person"
+    return credential.unreadable(key)
+
+
 class InboxTaker:
     """Polls the inbox and answers from the ledger's outcome."""
 
@@ -153,10 +160,10 @@ class InboxTaker:
         arguments: dict[str, Any] = dict(asked.arguments)
         if request.verb == "reload" and role == "admin" and asked.reason.strip():
             arguments["outcome"] = self._reload(request.by, asked.reason)
-        if request.verb == "approve":
-            arguments["approver"] = self._approver(text, asked.signature)
+        if request.verb == "approve":  # by another than the administrator, whose key became one's
+            arguments["approver"] = "" if signed else self._approver(text, asked.signature)
         if request.verb == "enrol":
-            arguments["refusal"] = credential.unreadable(arguments.get("key"))
+            arguments["refusal"] = _unfit(arguments.get("key"), text, asked.signature)
         if request.verb == "retire" and role != "readonly" and asked.reason.strip():
             arguments["refusal"] = self._retire(arguments.get("through"))
         self._core.enter(

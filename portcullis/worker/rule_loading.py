@@ -62,11 +62,7 @@ async def loosen_when_due(core: Core) -> None:
 
 def take_up(core: Core) -> None:
     """Enter the plan that results, where what waits has partly or wholly come of age."""
-    world = core.engine.world
-    asked = world.system.loosening
-    if asked is None:
-        return
-    now = decode_plan(world.plan)
-    after = loosened(now, decode_plan(asked.plan), world)
+    now = core.engine.plan
+    after = loosened(now, core.engine.world)
     if after != now:
         _enter(core, now, after)

@@ -277,3 +277,16 @@ def test_pages_say_what_may_run_in_them(api: Process) -> None:
     assert "default-src 'none'; script-src 'self'" in policy
     assert "<script>" not in body
     assert " style=" not in body
+
+
+LONG_NAME = """
+const name = document.querySelector(".card h3 a"), card = name.closest(".card");
+name.textContent = "W".repeat(128);
+return card.getBoundingClientRect().right - name.getBoundingClientRect().right;
+"""
+
+
+def test_a_name_of_any_length_stays_in_its_card(page: Page) -> None:
+    page.open()
+    page.until("#accounts", "A")
+    assert page.driver.execute_script(LONG_NAME) > 0

@@ -218,10 +218,13 @@ def test_a_looser_limit_waits_for_who_may_agree_and_anybody_withdraws_it(own, tm
     page = own.get("/board", "readonly").text
     assert "Limits to be loosened" in page
     assert "the session after" in page
-    by_admin = signed(own.settings, "approve", "I say so myself")
+    by_admin = signed(own.settings, "approve", "I say so myself", plan=found["plan"])
     reply = own.post("/config/approve", "admin", **by_admin)
     assert (reply.status_code, "signature of an approver" in reply.json()["detail"]) == (409, True)
-    old = signed(own.settings, "approve", "seen", at=NOW() - 16 * MINUTE)
+    for plan in (None, "", found["plan"][:12], "A" * 64):
+        given = {**by_admin, "plan": plan}
+        assert own.post("/config/approve", "admin", **given).status_code == 422
+    old = signed(own.settings, "approve", "seen", at=NOW() - 16 * MINUTE, plan=found["plan"])
     assert own.post("/config/approve", "admin", **old).status_code == 403
     assert own.post("/config/withdraw", "readonly", reason="r").status_code == 403
     assert own.post("/config/withdraw", "operator", reason="calm again").status_code == 200

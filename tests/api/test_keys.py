@@ -325,3 +325,4 @@ def test_the_command_line_makes_the_first_key_and_signs_what_loosens(tmp_path):
     text_signed = signed_text(body["request_id"], "release", Asked("r", "A", {"lock": 3}))
     assert credential.verify(tmp_path, text_signed, body["signature"])
     assert command(tmp_path, "key", "sign", "release", "--reason", "r").returncode == 2
+    assert command(tmp_path, "key", "sign", "approve", "--reason", "r").returncode == 2

@@ -201,6 +201,15 @@ def test_what_is_no_http_at_all_is_told_so(api, said):
     assert b"problem+json" in answer
 
 
+def test_made_up_methods_make_no_rows_of_figures(api):
+    for number in range(3):
+        said = api.say(f"ZORK{number} /healthz HTTP/1.1\r\n{HEAD}\r\n".encode())
+        assert said.startswith(b"HTTP/1.1 405")
+    _, figures = api.get("/metrics")
+    assert b"ZORK" not in figures
+    assert b'method="_OTHER"' in figures
+
+
 def test_one_address_cannot_take_every_connection(api):
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(api.connect()) for _ in range(ADDRESS_CONNECTIONS_MAX + 5)]

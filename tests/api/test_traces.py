@@ -194,8 +194,8 @@ def test_the_gate_is_asked_in_the_trace_that_is_under_way(tmp_path, gate):
     spans: list[Span] = []
     context = TraceContext(TRACE, SPAN, sampled=True, state="congo=1")
     with under_way(Active(context, spans.append, NOW, {})):
-        gate_client.health(settings, 5)
-    gate_client.health(settings, 5)
+        gate_client.ask(settings, "/health", 5)
+    gate_client.ask(settings, "/health", 5)
     (span,) = spans
     first, second = Heard.heard
     assert first["traceparent"] == f"00-{TRACE}-{span.context.span_id}-01"
@@ -213,7 +213,7 @@ def test_a_gate_that_does_not_answer_is_a_step_that_failed(tmp_path):
         under_way(Active(context, spans.append, NOW, {})),
         pytest.raises(gate_client.NoAnswer),
     ):
-        gate_client.health(settings_of(tmp_path), 1)
+        gate_client.ask(settings_of(tmp_path), "/health", 1)
     assert [span.fault for span in spans] == ["NoAnswer"]
 
 

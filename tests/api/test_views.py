@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 
 from portcullis.api.access import MATRIX
+from portcullis.api.keys import KeyFile
 from portcullis.domain.model import HOUR, Verdict
 from portcullis.domain.rules import RULES
 from portcullis.store.inbox import leave_verdict
@@ -188,3 +189,41 @@ def test_who_shut_the_gate_is_told_to_programs_too(api):
     assert row["observed"].startswith("OBSERVE_ONLY: shut by key operator (")
     assert row["observed"].endswith(": a look")
     assert "portcullis mode release" in row["remedy"]
+
+
+@pytest.mark.parametrize("other", ['a={"x":1}', "a[b]=1", "flag", "t=a b", 'a="', "x=\xfc"])
+def test_a_session_is_found_beside_the_cookies_of_other_programs(api, other):
+    made = api.clients[True].post(
+        "/signin", data={"key": api.keys["operator"]}, follow_redirects=False
+    )
+    token = made.cookies["portcullis_session"]
+    api.clients[True].cookies.clear()
+    for cookie in (f"{other}; portcullis_session={token}", f"portcullis_session={token}; {other}"):
+        page = api.get("/", None, headers={"Cookie": cookie.encode("latin-1")}).text
+        assert "operator, operator" in page
+
+
+def test_no_reason_turns_around_what_stands_beside_it(api):
+    lock = {"reason": "\u202edessap sah ti\u2066<b>", "seconds": 5}
+    assert api.post("/api/v1/accounts/B/lock", "operator", **lock).status_code == 200
+    page = until(lambda: [text for text in [api.get("/").text] if "dessap sah ti" in text])[0]
+    assert not {"\u202e", "\u2066"} & set(page)
+    assert "\ufffddessap sah ti\ufffd&lt;b&gt;" in page
+
+
+def test_a_session_ends_on_the_page_too_when_its_key_is_revoked(tmp_path):
+    with asked(settings_of(tmp_path)) as own:
+        browser, file = own.clients[True], KeyFile(own.settings.home_path)
+        browser.post("/signin", data={"key": own.keys["operator"]})
+        assert "Sign out" in browser.get("/").text
+        file.revoke(file.named_by(own.keys["operator"]).id, NOW())
+        page = browser.get("/").text
+        assert "Sign out" not in page
+        assert ", None" not in page
+
+
+@pytest.mark.parametrize("form", ["a=1&" * 9, "key=%FF%00&" * 3, "&" * 9, "=", "key"])
+def test_no_form_is_an_error_of_ours(api, form):
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    reply = api.clients[True].post("/signin", content=form, headers=headers)
+    assert reply.status_code in (400, 401)

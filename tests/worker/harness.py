@@ -91,6 +91,9 @@ class World:
             await self.pass_time(settle)
         return self.worker
 
+    def is_administrator(self, _text: bytes, signature: str) -> bool:
+        return signature == "administrator"
+
     def _ports(self) -> Ports:
         return Ports(
             self.clock,
@@ -98,7 +101,7 @@ class World:
             DirectCommit(self.ledger),
             self.inbox,
             self.venue,
-            lambda text, signature: signature == "administrator",
+            self.is_administrator,
             lambda: self.plan,
             at_once,
         )

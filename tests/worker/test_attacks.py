@@ -10,6 +10,7 @@ from portcullis.domain.events import (
     BreachFound,
     CommandConcluded,
     LedgerRestored,
+    LooseningHeld,
     OrderReported,
     ProposalReceived,
     Quote,
@@ -18,7 +19,7 @@ from portcullis.domain.events import (
     WorkerStarted,
 )
 from portcullis.domain.model import BUY, HOUR, MICRO, SECOND, SELL, OrderRequest, Verdict
-from portcullis.domain.plan import Requirement
+from portcullis.domain.plan import AccountPlan, Plan, Requirement, digest, encode_plan
 from portcullis.domain.rules import (
     daily_realized_loss,
     daily_unrealized_loss,
@@ -247,6 +248,21 @@ def test_a_start_out_of_shutdown_leads_nowhere_milder(meanwhile):
     desk.do(WorkerStarted("test", 0, True))
     desk.verdict("operations")
     assert desk.engine.state.system.mode == "SHUTDOWN"
+
+
+def test_a_restore_brings_back_nothing_that_was_withdrawn_and_nobody_who_was_dismissed():
+    desk = Desk(max_contracts.Params(limit=5))
+    assert desk.ask("enrol", name="Sam", key="K").outcome == "done"
+    desk.wait(25 * HOUR)
+    looser = encode_plan(Plan((AccountPlan("A", (max_contracts.Params(limit=9),)),)))
+    desk.do(LooseningHeld(digest(looser), looser, "me", "more", ()))
+    desk.do(LedgerRestored("backup", 1, "me", "the disk was lost"))
+    agree = {"approver": "Sam", "plan": digest(looser)}
+    assert desk.ask("approve", **agree).detail == "nothing waits to be agreed to"
+    desk.do(LooseningHeld(digest(looser), looser, "me", "more", ()))
+    assert "less than 24 hours" in desk.ask("approve", **agree).detail
+    desk.wait(25 * HOUR)
+    assert desk.ask("approve", **agree).outcome == "done"
 
 
 def test_a_loss_dated_after_the_reset_is_judged_when_its_day_begins():

@@ -219,9 +219,12 @@ def test_a_looser_limit_waits_and_is_listed_until_somebody_withdraws_it(machine,
         in machine.data("approver", "enrol", "Sam", public, "--reason", "second desk")["detail"]
     )
     assert [each["name"] for each in machine.data("approver", "list")] == ["Sam"]
-    refused = machine.error("config", "approve", "--key", str(key), "--reason", "seen")
+    plan = found["asked"]["plan"]
+    assert plan[:12] in machine.run("config", "pending").output
+    agree = ("config", "approve", plan[:12], "--reason", "seen", "--key")
+    refused = machine.error(*agree, str(key))
     assert (refused.exit_code, "24 hours" in str(refused)) == (6, True)
-    assert machine.error("config", "approve", "--key", "/none", "--reason", "seen").exit_code == 4
+    assert machine.error(*agree, "/none").exit_code == 4
     assert machine.data("approver", "dismiss", "Sam", "--reason", "r")["outcome"] == "done"
     assert "no approver" in machine.run("approver", "list").output
     assert machine.data("config", "withdraw", "--reason", "calm again")["outcome"] == "done"

@@ -1,83 +1,19 @@
-"""Tighten now, loosen later: the whole worker, over sessions, restarts and second persons."""
+"""Tighten now, loosen later: the whole worker, over sessions, restarts and tripped rules."""
 
 from __future__ import annotations
 
 import msgspec
-import pytest
 
-from portcullis.domain.events import LooseningDropped, LooseningHeld, RequestReceived, RulesLoaded
-from portcullis.domain.model import HOUR, MICRO, MINUTE
-from portcullis.domain.overview import system_overview
+from portcullis.domain import loosening
+from portcullis.domain.events import LooseningDropped, LooseningHeld, RulesLoaded
+from portcullis.domain.model import MICRO
 from portcullis.domain.plan import AccountPlan, Plan, decode_plan
-from portcullis.domain.rules import daily_realized_loss, max_contracts
-from portcullis.store import credential
-from portcullis.worker.requests import Asked, signed_text
-from tests.worker.harness import ES, START, World
+from portcullis.domain.rules import symbol_blocks
+from portcullis.domain.session import Calendar
+from tests.worker.changing import OVER, desk, limits
+from tests.worker.harness import ES
 
-USD = MICRO
-LATE = START + 7 * HOUR + 50 * MINUTE
-"""Ten minutes before the session ends, in Chicago at 17:00."""
-
-OVER = 12 * 60
-
-
-def limits(contracts, loss=500, **account):
-    rules = (max_contracts.Params(contracts), daily_realized_loss.Params(loss * USD))
-    return Plan((AccountPlan("A", rules, **account),))
-
-
-class Desk(World):
-    """A world whose files change and whose inbox is asked."""
-
-    def __init__(self, plan):
-        super().__init__(plan=plan, start=LATE)
-        self.numbers = 0
-
-    async def ask(self, verb, *, signer=None, signature="", reason="because", **arguments):
-        """The answer; `signer` is the file of the key it is signed with."""
-        self.numbers += 1
-        name = f"r{self.numbers}"
-        asked = Asked(reason, None, arguments)
-        if signer is not None:
-            signature = credential.sign(signer, signed_text(name, verb, asked))
-        asked = msgspec.structs.replace(asked, signature=signature)
-        body = msgspec.msgpack.encode(asked)
-        self.inbox.ask(name, verb, "me", "operator", body, self.clock.now())
-        await self.pass_time(0.5)
-        answer = self.inbox.answer_to(name)
-        return answer.outcome, answer.detail
-
-    async def without_worker(self, hours):
-        await self.kill()
-        await self.pass_time(hours * 3600)
-        await self.start(settle=3)
-
-    async def lose(self):
-        """Lose 625 dollars, which locks the account until the next session."""
-        for price, side in ((20_000, 1), (19_950, -1)):
-            self.quote(ES, price)
-            self.order(ES, side, 1)
-            await self.pass_time(1)
-        assert [row["rule"] for row in self.shown()["locks"]] == ["daily_realized_loss"]
-
-    async def reload(self, plan):
-        self.plan = plan
-        return (await self.ask("reload", signature="administrator"))[1]
-
-    @property
-    def in_force(self):
-        return decode_plan(self.worker.core.engine.world.plan)
-
-    @property
-    def waits(self):
-        engine = self.worker.core.engine
-        return system_overview(engine, self.clock.now())["loosening"]
-
-
-def desk(story, plan=None):
-    made = Desk(plan or limits(5))
-    made.play(story)
-    return made
+BLOCK = symbol_blocks.Params(("ES",))
 
 
 def test_what_is_stricter_is_in_force_at_once_and_what_is_looser_at_the_next_session():
@@ -155,77 +91,22 @@ def test_nothing_is_loosened_while_its_rule_has_a_lock():
     desk(story, limits(5))
 
 
-def test_an_approver_need_not_wait_but_a_tripped_rule_does(tmp_path):
-    public = credential.make(tmp_path / "second.key")
+def test_a_block_that_was_touched_is_lifted_once_nothing_stands_there():
+    blocked = Plan((AccountPlan("A", (BLOCK,)),))
 
     async def story(world):
         await world.start()
-        key = tmp_path / "second.key"
-        enrol = {"signature": "administrator", "name": "Sam", "key": public}
-        assert (await world.ask("enrol", **enrol))[0] == "done"
-        await world.without_worker(24)
-        await world.lose()
-        await world.reload(limits(9, loss=900))
-        by_me = {"signature": "administrator"}
-        assert (await world.ask("approve", **by_me))[0] == "refused"
-        assert (await world.ask("approve", **by_me, approver="Sam"))[0] == "refused"
-        agreed = await world.ask("approve", signer=key)
-        assert agreed == ("done", "Sam agrees to what me asked for")
+        world.quote(ES, 20_000)
+        world.order(ES, 1, 1)
         await world.pass_time(2)
-        assert world.in_force == limits(9, loss=500)
-        assert world.waits["approved_by"] == "Sam"
+        assert [row["ends"] for row in world.shown()["locks"]] == ["config"]
+        await world.reload(limits(5))
+        assert world.in_force.accounts[0].rules == (*limits(5).accounts[0].rules, BLOCK)
         await world.pass_time(OVER)
-        assert world.in_force == limits(9, loss=900)
-        assert (await world.ask("approve", signer=key))[1] == "nothing waits to be agreed to"
-
-    world = desk(story)
-    asked = [e for e in world.events(RequestReceived) if e.verb == "approve"]
-    assert [e.arguments["approver"] for e in asked] == ["", "", "Sam", "Sam"]
-
-
-@pytest.mark.parametrize("hours", [0, 23])
-def test_nobody_makes_an_approver_on_the_spot(tmp_path, hours):
-    public = credential.make(tmp_path / "second.key")
-
-    async def story(world):
-        await world.start()
-        enrol = {"name": "Sam", "key": public}
-        assert (await world.ask("enrol", **enrol))[0] == "refused", "unsigned"
-        assert (await world.ask("enrol", signature="administrator", **enrol))[0] == "done"
-        await world.without_worker(hours)
-        await world.reload(limits(6))
-        outcome, why = await world.ask("approve", signer=tmp_path / "second.key")
-        assert (outcome, "less than 24 hours" in why) == ("refused", True)
         assert world.in_force == limits(5)
+        assert world.shown()["locks"] == []
 
-    desk(story)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "why"),
-    [
-        ({"name": "Sam", "key": "no key"}, "no public half"),
-        ({"name": "Sam"}, "no public half"),
-        ({"name": " ", "key": "good"}, "needs a name"),
-        ({"name": "x" * 65, "key": "good"}, "needs a name"),
-        ({"name": "Ann", "key": "good"}, "Ann is an approver already"),
-        ({"name": "Sam", "key": "Ann's"}, "an approver's already"),
-    ],
-)
-def test_who_cannot_be_an_approver_is_told_why(tmp_path, arguments, why):
-    keys = {"good": credential.make(tmp_path / "1"), "Ann's": credential.make(tmp_path / "2")}
-    given = {**arguments, "key": keys.get(arguments.get("key"), arguments.get("key"))}
-
-    async def story(world):
-        await world.start()
-        sign = {"signature": "administrator"}
-        assert (await world.ask("enrol", **sign, name="Ann", key=keys["Ann's"]))[0] == "done"
-        outcome, told = await world.ask("enrol", **sign, **given)
-        assert (outcome, why in told) == ("refused", True), told
-        assert (await world.ask("dismiss", name="Ann"))[0] == "done"
-        assert (await world.ask("dismiss", name="Ann"))[0] == "refused"
-
-    desk(story)
+    desk(story, blocked)
 
 
 def test_what_waits_is_withdrawn_by_anybody_and_dropped_when_the_files_say_something_else():
@@ -261,11 +142,55 @@ def test_an_account_that_is_left_out_stays_watched_until_its_session_is_over():
 
 
 def test_the_times_of_an_account_are_limits_too():
+    other = {"reset_minute": 16 * 60, "quote_max_age": 3 * MICRO, "calendar": Calendar("UTC")}
+
     async def story(world):
         await world.start()
-        await world.reload(limits(5, reset_minute=16 * 60, quote_max_age=3 * MICRO))
-        assert world.in_force == limits(5, quote_max_age=3 * MICRO)
+        told = await world.reload(limits(5, **other))
+        assert all(name in told for name in other)
+        assert world.in_force == limits(5)
         await world.pass_time(OVER)
-        assert world.in_force == limits(5, reset_minute=16 * 60, quote_max_age=3 * MICRO)
+        assert world.in_force == limits(5, **other)
+
+    desk(story)
+
+
+def test_the_room_that_the_gate_holds_is_kept_no_shorter_until_every_account_is_due():
+    def held(seconds):
+        return msgspec.structs.replace(limits(5), reservation=seconds * MICRO)
+
+    async def story(world):
+        await world.start()
+        world.plan = held(1)
+        assert "left out" in world.worker.reload()
+        assert world.in_force == limits(5)
+        await world.reload(held(20))
+        assert world.in_force == held(20)
+        await world.lose()
+        await world.reload(held(1))
+        (row,) = world.waits["changes"]
+        assert (row["rule"], row["recorded"], row["new"]) == ("gate", "20 s", "1 s")
+        await world.ask("release", account="A", signature="administrator")
+        await world.pass_time(3)
+        assert world.in_force == held(20)
+        await world.pass_time(OVER)
+        assert world.in_force == held(1)
+        assert world.waits is None
+
+    desk(story)
+
+
+def test_what_waits_is_worked_out_once_and_not_at_every_look():
+    async def story(world):
+        await world.start()
+        await world.reload(limits(6))
+        assert world.waits is not None
+        worked = [each.cache_info().misses for each in (loosening._changes, loosening._decoded)]
+        for _ in range(5):
+            assert world.waits is not None
+            await world.pass_time(1)
+        assert worked == [
+            each.cache_info().misses for each in (loosening._changes, loosening._decoded)
+        ]
 
     desk(story)

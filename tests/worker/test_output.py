@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from portcullis.cli.brief import brief
-from portcullis.cli.output import table
+from portcullis.cli.output import console, messages, table
 
 ROWS = [("RULE-001", "holds 5 contracts, allowed are 4 contracts", "-"), ("RULE-002", "[b]", "")]
 
@@ -65,3 +65,13 @@ def test_an_event_is_said_in_the_words_of_people(payload, said):
 
 def test_a_long_event_is_cut_to_a_line():
     assert len(brief({"detail": "x" * 500})) == 140
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2J", "\x1b]0;all is well\x07", "\x9b31m", "\u202e"])
+def test_no_text_of_others_drives_the_terminal(hostile, capsys):
+    for paper in (console, messages):
+        paper.print(table(f"a{hostile}b", ("one",), [[f"c{hostile}d"]]))
+        paper.print(f"e{hostile}f", markup=False)
+        said = "".join(capsys.readouterr())
+        assert hostile not in said
+        assert said.count("\ufffd") >= 3

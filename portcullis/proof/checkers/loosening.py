@@ -39,7 +39,7 @@ class _Book:
             self.held = None
         elif isinstance(event, DayRolled):
             self.rolled[event.account] = at
-        elif isinstance(event, LockSet):
+        elif isinstance(event, LockSet) and event.lock.ends != "config":
             self.locks[event.account, event.lock.id] = event.lock.rule
         elif isinstance(event, LockEnded):
             self.locks.pop((event.account, event.lock_id), None)
