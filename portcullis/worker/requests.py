@@ -17,6 +17,7 @@ from portcullis.domain.events import (
 )
 from portcullis.domain.evidence import EVIDENCE, OF_THE_WORKER
 from portcullis.domain.model import SECOND, Verdict
+from portcullis.errors import PortcullisError
 from portcullis.ports import Inbox, InboxAnswer, InboxRequest
 from portcullis.store import credential
 from portcullis.worker.core import Core
@@ -144,6 +145,13 @@ class InboxTaker:
         fits = (name for name, each in known.items() if credential.fits(each.key, text, signature))
         return next(fits, "")
 
+    def _reloaded(self, by: str, reason: str) -> dict[str, str]:
+        """What came of reading the files: the ledger refuses the request where they are faulty."""
+        try:
+            return {"outcome": self._reload(by, reason)}
+        except PortcullisError as error:
+            return {"refusal": f"not loaded: {error}"}
+
     def _take_asked(self, request: InboxRequest) -> None:
         asked = msgspec.msgpack.decode(request.body, type=Asked)
         trace = msgspec.msgpack.decode(request.body, type=Traced).trace
@@ -152,11 +160,11 @@ class InboxTaker:
         role = "admin" if signed else ("readonly" if request.role == "readonly" else "operator")
         arguments: dict[str, Any] = dict(asked.arguments)
         if request.verb == "reload" and role == "admin" and asked.reason.strip():
-            arguments["outcome"] = self._reload(request.by, asked.reason)
+            arguments |= self._reloaded(request.by, asked.reason)
         if request.verb == "approve":
             arguments["approver"] = self._approver(text, asked.signature)
         if request.verb == "enrol":
-            arguments["refusal"] = credential.unreadable(arguments.get("key"))
+            arguments["refusal"] = _no_approver(arguments.get("key"), text, asked.signature)
         if request.verb == "retire" and role != "readonly" and asked.reason.strip():
             arguments["refusal"] = self._retire(arguments.get("through"))
         self._core.enter(
@@ -171,3 +179,12 @@ class InboxTaker:
             ),
             trace,
         )
+
+
+def _no_approver(key: object, text: bytes, signature: str) -> str:
+    """Why the holder of a key cannot be a second person; empty where it can. `signature`: of the
+    administrator, under the text that asks for it.
+    """
+    if credential.fits(str(key), text, signature):
+        return "this is the administrator's own key; an approver is another person"
+    return credential.unreadable(key)
