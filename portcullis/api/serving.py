@@ -29,9 +29,9 @@ from portcullis.api.here import Here, make_here
 from portcullis.api.meters import Answered
 from portcullis.api.problems import MEDIA_TYPE, Problem
 from portcullis.api.request_log import RequestLog
-from portcullis.config.certificate import LOOPBACK, read_certificate
+from portcullis.config.exposure import refuse_exposed
 from portcullis.config.settings import Settings
-from portcullis.errors import PortTaken, UsageError
+from portcullis.errors import PortTaken
 from portcullis.trace_context import Record
 
 HEADER_SECONDS = 10.0
@@ -152,7 +152,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     """Run until SIGTERM or Control-C. Raises UsageError for settings that would be unsafe,
     PortTaken for the address.
     """
-    secured = refuse_plain(settings)
+    secured = _secured(settings)
     if sys.platform != "win32":
         os.nice(NICE)
     with contextlib.ExitStack() as stack:
@@ -212,16 +212,9 @@ def _noting(
     return note
 
 
-def refuse_plain(settings: Settings) -> dict[str, Any]:
-    """What TLS needs. Raises UsageError where keys would go over a network in clear, and for a
-    certificate that cannot be used.
-    """
-    if read_certificate(settings) is None:
-        if settings.api_host not in LOOPBACK:
-            raise UsageError(
-                f"keys would go to {settings.api_host} in clear",
-                remedy="set PORTCULLIS_API_CERTIFICATE and PORTCULLIS_API_CERTIFICATE_KEY",
-            )
+def _secured(settings: Settings) -> dict[str, Any]:
+    """What TLS needs, nothing for a plain API. Raises UsageError as `refuse_exposed`."""
+    if refuse_exposed(settings) is None:
         return {}
     files = (settings.api_certificate, settings.api_certificate_key)
     certificate, key = (str(Path(name).expanduser()) for name in files)

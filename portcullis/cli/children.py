@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from portcullis.config.orchestrator import prefect_environment
 from portcullis.config.settings import PREFIX, SECRETS, Settings, as_environment
-from portcullis.doctor.listening import holder, taken_ports
+from portcullis.doctor.listening import holder, shared_ports, taken_ports
 from portcullis.errors import PortTaken, UsageError
 
 BACKOFF_FIRST = 0.5
@@ -113,7 +113,15 @@ def checkout() -> Path:
 
 
 def refuse_taken_ports(settings: Settings) -> None:
-    """Raises PortTaken naming every address that somebody else has, and who."""
+    """Raises UsageError where two are to listen on one port, PortTaken naming every address that
+    somebody else has, and who.
+    """
+    shared = shared_ports(settings)
+    if shared:
+        raise UsageError(
+            "one port for two: " + ", ".join(f"{name}={port}" for name, port in shared.items()),
+            remedy="give each a port of its own; nothing was started",
+        )
     taken = taken_ports(settings)
     if taken:
         what = "; ".join(f"{settings.host}:{port}{holder(port)}" for port in taken.values())

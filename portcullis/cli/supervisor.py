@@ -30,6 +30,7 @@ from portcullis.cli.gate_watch import GateWatch
 from portcullis.cli.relay import Relay, say
 from portcullis.cli.single import OnlyOne
 from portcullis.clock import SystemClock
+from portcullis.config.exposure import refuse_exposed
 from portcullis.config.orchestrator import prefect_address
 from portcullis.config.settings import Settings
 from portcullis.daily_log import DailyLog
@@ -48,10 +49,12 @@ class GaveUp(Fatal):
 def run_everything(settings: Settings, messages: Console) -> None:
     """Run until Control-C or SIGTERM; whatever happens, nothing is left running.
 
-    Before anything starts: ConfigError for the configuration, UsageError without the flows,
-    Declined when it runs already, PortTaken for addresses. GaveUp when the worker cannot live.
+    Before anything starts: ConfigError for the configuration, UsageError without the flows, for an
+    API that would be reached as it must not and for one port for two, Declined when it runs
+    already, PortTaken for addresses. GaveUp when the worker cannot live.
     """
     configured_plan(settings)
+    refuse_exposed(settings)
     if settings.operations:
         checkout()
     home = prepare_home(settings)

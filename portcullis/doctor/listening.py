@@ -10,8 +10,8 @@ import psutil
 from portcullis.config.settings import Settings
 
 
-def taken_ports(settings: Settings) -> dict[str, int]:
-    """The ports that these settings want and somebody holds, by the variables that name them."""
+def wanted_ports(settings: Settings) -> dict[str, int]:
+    """The ports that these settings want, by the variables that name them."""
     wanted = {
         "PORTCULLIS_GATE_PORT": settings.gate_port,
         "PORTCULLIS_API_PORT": settings.api_port,
@@ -20,7 +20,20 @@ def taken_ports(settings: Settings) -> dict[str, int]:
         wanted["PORTCULLIS_VENUE_PORT"] = settings.venue_port
     if settings.operations:
         wanted["PORTCULLIS_PREFECT_PORT"] = settings.prefect_port
+    return wanted
+
+
+def taken_ports(settings: Settings) -> dict[str, int]:
+    """Those of them that somebody holds."""
+    wanted = wanted_ports(settings)
     return {name: port for name, port in wanted.items() if not is_free(settings.host, port)}
+
+
+def shared_ports(settings: Settings) -> dict[str, int]:
+    """Those of them that more than one variable names."""
+    wanted = wanted_ports(settings)
+    every = list(wanted.values())
+    return {name: port for name, port in wanted.items() if every.count(port) > 1}
 
 
 def is_free(host: str, port: int) -> bool:

@@ -148,7 +148,10 @@ def _open(request: RequestReceived, world: State, plan: Plan) -> Done:
 
 
 def _reload(request: RequestReceived, world: State, plan: Plan) -> Done:
-    """The worker reads the files and enters `RulesLoaded` before this."""
+    """The worker reads the files and enters `RulesLoaded` before this; faulty ones it refuses."""
+    refusal = request.arguments.get("refusal")
+    if refusal:
+        raise Refused(str(refusal))
     return [], request.arguments.get("outcome", "reloaded")
 
 

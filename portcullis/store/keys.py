@@ -59,9 +59,14 @@ def create_key(path: Path) -> Ed25519PrivateKey:
             file.write(pem)
             file.flush()
             os.fsync(file.fileno())
+    except FileExistsError as error:
+        raise StoreError(
+            f"{path}: there is a file already, and a key is never written over another",
+            remedy="name another path, or move that file away first",
+        ) from error
     except OSError as error:
         raise StoreError(
-            f"{path}: the ledger's signing key could not be written: {error.strerror}",
+            f"{path}: the key could not be written: {error.strerror}",
             remedy=f"make {path.parent} writable for this user",
         ) from error
     return private

@@ -17,6 +17,7 @@ from portcullis.domain.events import (
 )
 from portcullis.domain.evidence import EVIDENCE, OF_THE_WORKER
 from portcullis.domain.model import SECOND, Verdict
+from portcullis.errors import PortcullisError
 from portcullis.ports import Inbox, InboxAnswer, InboxRequest
 from portcullis.store import credential
 from portcullis.worker.core import Core
@@ -151,6 +152,13 @@ class InboxTaker:
         fits = (name for name, each in known.items() if credential.fits(each.key, text, signature))
         return next(fits, "")
 
+    def _reloaded(self, by: str, reason: str) -> dict[str, str]:
+        """What came of reading the files: the ledger refuses the request where they are faulty."""
+        try:
+            return {"outcome": self._reload(by, reason)}
+        except PortcullisError as error:
+            return {"refusal": f"not loaded: {error}"}
+
     def _take_asked(self, request: InboxRequest) -> None:
         asked = msgspec.msgpack.decode(request.body, type=Asked)
         trace = msgspec.msgpack.decode(request.body, type=Traced).trace
@@ -159,7 +167,7 @@ class InboxTaker:
         role = "admin" if signed else ("readonly" if request.role == "readonly" else "operator")
         arguments: dict[str, Any] = dict(asked.arguments)
         if request.verb == "reload" and role == "admin" and asked.reason.strip():
-            arguments["outcome"] = self._reload(request.by, asked.reason)
+            arguments |= self._reloaded(request.by, asked.reason)
         if request.verb == "approve":  # by another than the administrator, whose key became one's
             arguments["approver"] = "" if signed else self._approver(text, asked.signature)
         if request.verb == "enrol":

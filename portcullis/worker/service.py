@@ -91,7 +91,7 @@ class Worker:
         self.enforcer = self._enforcer()
         self.retiring = Retiring(self.core, ports.ledger, ports.derive, ports.run_blocking)
         self.inbox = InboxTaker(
-            self.core, ports.inbox, ports.is_administrator, self.reload, self.retiring.ask
+            self.core, ports.inbox, ports.is_administrator, self.reread, self.retiring.ask
         )
         self.snapshots = routine.Snapshots(
             self.core, ports.ledger, terms.snapshot_every, ports.run_blocking
@@ -172,10 +172,14 @@ class Worker:
         """
         return rule_loading.load(self.core, plan, by, reason)
 
-    def reload(self, by: str = "", reason: str = "") -> str:
-        """Read the files again; a faulty configuration changes nothing and says why."""
+    def reread(self, by: str = "", reason: str = "") -> str:
+        """Read the files again; raises PortcullisError for faulty ones, which change nothing."""
+        return self.load(self.ports.read_plan(), by, reason)
+
+    def reload(self) -> str:
+        """The same for a signal, which hears no refusal: what changed, or why nothing did."""
         try:
-            return self.load(self.ports.read_plan(), by, reason)
+            return self.reread()
         except PortcullisError as error:
             return f"not loaded: {error}"
 

@@ -14,6 +14,7 @@ from portcullis.cli.output import Declined
 from portcullis.cli.relay import Relay
 from portcullis.cli.single import OnlyOne
 from portcullis.clock import SystemClock
+from portcullis.config.exposure import refuse_exposed
 from portcullis.config.orchestrator import prefect_environment
 from portcullis.config.settings import SECRETS, Settings, as_environment, read_settings
 from portcullis.daily_log import DailyLog
@@ -49,6 +50,32 @@ def test_taken_ports_are_named_with_their_holder():
         with pytest.raises(PortTaken, match=f"{port} .process {os.getpid()}") as raised:
             refuse_taken_ports(Settings(gate_port=port))
         assert "PORTCULLIS_GATE_PORT" in raised.value.remedy
+
+
+def test_one_port_for_two_is_refused_before_anything_starts():
+    with pytest.raises(UsageError, match="GATE_PORT=4180, PORTCULLIS_API_PORT=4180"):
+        refuse_taken_ports(Settings(api_port=4180))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"api_host": "0.0.0.0"}, "keys would go to 0.0.0.0 in clear"),
+        ({"api_origins": "board.example"}, "'board.example' is no origin"),
+        ({"api_origins": "https://a.example, https://b.example/page"}, "b.example/page' is no"),
+        ({"api_names": "http://board.example"}, "is no host name"),
+        ({"api_certificate": "/chain.pem"}, "needs a certificate and its key"),
+    ],
+)
+def test_an_api_that_would_be_reached_as_it_must_not_is_refused(given, says):
+    with pytest.raises(UsageError, match=says) as raised:
+        refuse_exposed(Settings(**given))
+    assert raised.value.remedy
+
+
+def test_origins_and_names_as_they_are_sent_are_taken():
+    sent = Settings(api_origins="https://board.example:8443", api_names="board.example, 10.0.0.7")
+    assert refuse_exposed(sent) is None
 
 
 def test_one_per_home_and_the_second_is_told_who(tmp_path):

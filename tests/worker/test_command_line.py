@@ -195,7 +195,8 @@ def test_a_reload_takes_effect_and_a_faulty_one_changes_nothing(machine):
     answer = machine.data("config", "reload", "--reason", "tested")
     assert "daily_realized_loss: limit 350.00 -> 340.00" in answer["detail"]
     file.write_text(before.replace("limit: 350", "limt: 350"))
-    assert "did you mean limit?" in machine.data("config", "reload", "--reason", "x")["detail"]
+    refused = machine.error("config", "reload", "--reason", "x")
+    assert (refused.exit_code, "did you mean limit?" in str(refused)) == (6, True)
     found = machine.data("rule", "explain", "DEMO-LOSS", "daily_realized_loss")
     assert found["distances"][0]["limit"] == "340.00 USD"
     file.write_text(before)
@@ -212,8 +213,13 @@ def test_a_looser_limit_waits_and_is_listed_until_somebody_withdraws_it(machine,
     assert found["unasked"] == []
     assert (found["asked"]["reason"], len(found["asked"]["changes"])) == ("more", 1)
     assert "or an approver" in machine.run("config", "pending").output
+    own = (machine.home / "administrator.pub").read_text().strip()
+    refused = machine.error("approver", "enrol", "Me", own, "--reason", "alone")
+    assert (refused.exit_code, "the administrator's own key" in str(refused)) == (6, True)
     key = tmp_path / "sam.key"
     public = machine.run("approver", "make", str(key)).stdout.strip()
+    again = machine.error("approver", "make", str(key))
+    assert (again.exit_code, "never written over another" in str(again)) == (1, True)
     assert (
         "Sam is an approver"
         in machine.data("approver", "enrol", "Sam", public, "--reason", "second desk")["detail"]
