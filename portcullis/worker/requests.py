@@ -62,7 +62,7 @@ def signed_text(request_id: str, verb: str, asked: Asked) -> bytes:
 def _unfit(key: object, text: bytes, signature: str) -> str:
     """Why a key cannot be an approver's; `signature` is of who asks to enrol it."""
     if credential.fits(str(key), text, signature):
-        return "this key is the administrator's own; an approver is a second person"
+        return "this is the administrator's own key; an approver is a second person"
     return credential.unreadable(key)
 
 
