@@ -9,6 +9,8 @@ from contextlib import suppress
 from portcullis.domain.events import ClockStepped, TimePassed, VerdictRecorded
 from portcullis.domain.model import HOUR, MICRO, SECOND, Verdict
 from portcullis.domain.money import duration
+from portcullis.domain.plan import Plan
+from portcullis.domain.rules import auth_loss_guard
 from portcullis.domain.state import STATE_VERSION, freeze
 from portcullis.errors import Retryable, VenueRefused
 from portcullis.ports import Ledger, Snapshot
@@ -16,6 +18,7 @@ from portcullis.worker.core import Core
 from portcullis.worker.feed import Feed
 from portcullis.worker.reconcile import Reconciler
 
+ASK_LEAST = SECOND
 VOUCH_EVERY = 5 * SECOND
 VOUCH_LASTS = 15 * SECOND
 WATCH_EVERY = SECOND
@@ -51,9 +54,17 @@ async def watch_clock(core: Core) -> None:
         await asyncio.sleep(WATCH_EVERY / MICRO)
 
 
-async def compare(feed: Feed, reconciler: Reconciler, every: int) -> None:
+def asked_every(plan: Plan, every: int) -> int:
+    """How often the venue is read, in microseconds: as set, or as the strictest guard asks."""
+    guards = (r for each in plan.accounts for r in each.rules)
+    wanted = [r.check_every for r in guards if isinstance(r, auth_loss_guard.Params)]
+    return max(min([every, *wanted]), min(every, ASK_LEAST))
+
+
+async def compare(core: Core, feed: Feed, reconciler: Reconciler, set_to: int) -> None:
     """Read the venue's records on a timer; a failed read is what the stream's loop deals with."""
     while True:
+        every = asked_every(core.engine.plan, set_to)
         await asyncio.sleep(every / MICRO)
         if not feed.connected and not reconciler.can_ask_unlinked:
             continue

@@ -188,7 +188,7 @@ class Worker:
             self.feed.run(),
             routine.meet_deadlines(self.core),
             routine.watch_clock(self.core),
-            routine.compare(self.feed, self.reconciler, self.terms.reconcile_every),
+            routine.compare(self.core, self.feed, self.reconciler, self.terms.reconcile_every),
             self.vouching.run(),
             self.inbox.run(self.terms.inbox_every),
             self.snapshots.run(),

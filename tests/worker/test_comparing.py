@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 
 import msgspec
+import pytest
 from msgspec.structs import replace
 
 from portcullis.domain.events import DayRolled, Reconciled, VenueLinked
 from portcullis.domain.model import BUY, SECOND
 from portcullis.domain.overview import system_overview
-from portcullis.domain.rules import max_contracts
+from portcullis.domain.plan import AccountPlan, Plan
+from portcullis.domain.rules import auth_loss_guard, max_contracts
 from portcullis.errors import OverBudget, VenueUnreachable
 from portcullis.venues.simulated import Fault, FaultPlan, LocalVenue
+from portcullis.worker import routine
 from tests.worker.harness import ES, World
 
 ACCOUNTS = tuple("ABCDEFGH")
@@ -248,3 +251,15 @@ def test_every_reason_why_a_venue_is_down_is_told_once():
     world.play(story)
     reasons = [row.reason for row in world.events(VenueLinked) if not row.connected]
     assert [each for each in reasons if "broken" not in each] == ["no route, try 1", "a wrong key"]
+
+
+@pytest.mark.parametrize(
+    ("checks", "every"), [((), 60), ((30,), 30), ((90, 20), 20), ((0.001,), 1), ((0.001, 5), 1)]
+)
+def test_the_venue_is_asked_as_often_as_the_strictest_guard_wants(checks, every):
+    plans = tuple(
+        AccountPlan(f"A{n}", (auth_loss_guard.Params(check_every=round(each * SECOND)),))
+        for n, each in enumerate(checks)
+    )
+    assert routine.asked_every(Plan(plans), 60 * SECOND) == every * SECOND
+    assert routine.asked_every(Plan(plans), SECOND // 2) <= SECOND // 2
