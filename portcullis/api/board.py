@@ -22,6 +22,7 @@ from portcullis.domain.events import (
     CommandIssued,
     DayRolled,
     Event,
+    ProposalAnswered,
     TradeReported,
     VerdictRecorded,
     decode,
@@ -212,17 +213,19 @@ def gather_account(here: Here, seen: dict[str, Any], name: str) -> dict[str, Any
         "curve_to": points[-1] if points else None,
         "timeline": [
             {"at": stored.at, "kind": stored.kind, "position": stored.position,
-             "says": _says(event)}
+             "says": line_of(event)}
             for stored, event in timeline
         ],
     }  # fmt: skip
 
 
-def _says(event: Event) -> str:
+def line_of(event: Event) -> str:
     """One line of a timeline: what the event says of itself."""
     if isinstance(event, TradeReported):
         side = "bought" if event.side > 0 else "sold"
         return f"{side} {event.size} {event.instrument}"
+    if isinstance(event, ProposalAnswered) and event.approved:
+        return f"approved ({event.lane}); largest order now: {event.largest_allowed}"
     if isinstance(event, CommandIssued):
         return f"{type(event.command).__name__} for {', '.join(event.rules)}"
     reason = getattr(event, "reason", None)

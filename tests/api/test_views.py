@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import time
 import urllib.request
 
 import pytest
+from typer.testing import CliRunner
 
 from portcullis.api.access import MATRIX
+from portcullis.api.board import line_of
+from portcullis.cli.main import app
+from portcullis.domain.events import ProposalAnswered
 from portcullis.domain.model import HOUR, Verdict
 from portcullis.domain.rules import RULES
 from portcullis.store.inbox import leave_verdict
@@ -38,6 +43,18 @@ def until(look):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return found
+
+
+def test_the_line_of_an_approved_proposal_says_so():
+    answered = ProposalAnswered("p1", "A", True, (), 2, "entry", "ACTIVE")
+    assert line_of(answered) == "approved (entry); largest order now: 2"
+
+
+def test_the_command_that_the_form_for_a_key_names_makes_one(api, tmp_path):
+    (shown,) = re.findall("<code>portcullis (key create .*?)</code>", api.get("/signin").text)
+    own = {"PORTCULLIS_HOME": str(tmp_path)}
+    made = CliRunner().invoke(app, shlex.split(shown), env=own)
+    assert made.exit_code == 0, made.output
 
 
 def test_an_account_shows_what_is_left_and_the_largest_order(api):
