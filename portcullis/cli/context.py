@@ -31,6 +31,14 @@ from portcullis.worker.requests import Asked, signed_text
 
 ANSWER_SECONDS = 10.0
 POLL_SECONDS = 0.05
+_LOOK_AT = {
+    "reload": "mend what is named and ask again; `portcullis config check` judges the files",
+    "approve": "see `portcullis config pending` and `portcullis approver list`",
+    "withdraw": "see `portcullis config pending`",
+    "enrol": "see `portcullis approver list`",
+    "dismiss": "see `portcullis approver list`",
+}
+"""Where a person looks whose request was refused, if not at `portcullis status`."""
 
 
 def settings() -> Settings:
@@ -139,18 +147,19 @@ def request(
     try:
         body = msgspec.msgpack.encode(asked)
         inbox.ask(request_id, verb, getpass.getuser(), "operator", body, SystemClock().now())
-        return _answer(inbox, request_id)
+        return _answer(inbox, request_id, verb)
     finally:
         inbox.close()
 
 
-def _answer(inbox: StoredInbox, request_id: str) -> InboxAnswer:
+def _answer(inbox: StoredInbox, request_id: str, verb: str) -> InboxAnswer:
     deadline = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < deadline:
         answer = inbox.answer_to(request_id)
         if answer is not None:
             if answer.outcome != "done":
-                raise Declined(f"refused: {answer.detail}", remedy="see `portcullis status`")
+                remedy = _LOOK_AT.get(verb, "see `portcullis status`")
+                raise Declined(f"refused: {answer.detail}", remedy=remedy)
             return answer
         time.sleep(POLL_SECONDS)
     raise WaitedTooLong(
