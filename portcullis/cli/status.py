@@ -121,7 +121,7 @@ def _gate(found: dict[str, Any]) -> RenderableType:
         waits = found["loosening"]
         line.append(
             f"\n{len(waits['changes'])} looser settings wait, asked for by {waits['by']}: "
-            "see `config pending`",
+            "see `portcullis config pending`",
             style="yellow",
         )
     told = datetime.fromtimestamp(found["as_of"] / 1_000_000, UTC)

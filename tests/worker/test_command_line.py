@@ -212,7 +212,8 @@ def test_a_looser_limit_waits_and_is_listed_until_somebody_withdraws_it(machine,
     found = machine.data("config", "pending")
     assert found["unasked"] == []
     assert (found["asked"]["reason"], len(found["asked"]["changes"])) == ("more", 1)
-    assert "or an approver" in machine.run("config", "pending").output
+    shown = machine.run("config", "pending").output
+    assert all(words in shown for words in ("in force", "asked for", "or an approver")), shown
     own = (machine.home / "administrator.pub").read_text().strip()
     refused = machine.error("approver", "enrol", "Me", own, "--reason", "alone")
     assert (refused.exit_code, "the administrator's own key" in str(refused)) == (6, True)
@@ -225,6 +226,7 @@ def test_a_looser_limit_waits_and_is_listed_until_somebody_withdraws_it(machine,
         in machine.data("approver", "enrol", "Sam", public, "--reason", "second desk")["detail"]
     )
     assert [each["name"] for each in machine.data("approver", "list")] == ["Sam"]
+    assert "may agree from" in machine.run("approver", "list").output
     refused = machine.error("config", "approve", "--key", str(key), "--reason", "seen")
     assert (refused.exit_code, "24 hours" in str(refused)) == (6, True)
     assert machine.error("config", "approve", "--key", "/none", "--reason", "seen").exit_code == 4
