@@ -65,3 +65,10 @@ def test_an_event_is_said_in_the_words_of_people(payload, said):
 
 def test_a_long_event_is_cut_to_a_line():
     assert len(brief({"detail": "x" * 500})) == 140
+
+
+def test_several_values_of_an_event_read_as_a_list():
+    assert brief({"rules": ("max_contracts", "symbol_blocks")}) == (
+        "rules max_contracts; symbol_blocks"
+    )
+    assert brief({"evidence": ()}) == "evidence none"
