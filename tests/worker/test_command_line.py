@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -140,6 +141,8 @@ def test_tightening_needs_no_credential_and_loosening_does(machine, tmp_path):
 
 def test_the_gate_is_shut_and_raised_by_a_person(machine):
     assert machine.data("mode", "observe", "--reason", "lunch")["outcome"] == "done"
+    told = machine.run("mode", "show").output
+    assert re.search(r"the gate is shut \(shut by .* ago: lunch\)", told), told
     assert machine.data("mode", "show")["mode"] == "OBSERVE_ONLY"
     proposal = machine.run("gate", "propose", "DEMO-SIZE", "buy", "1", "ES")
     assert proposal.exit_code == 6
