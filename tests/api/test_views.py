@@ -12,11 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from portcullis.api.access import MATRIX
-from portcullis.api.board import line_of
+from portcullis.api.board import idle_rules, line_of
 from portcullis.cli.main import app
 from portcullis.domain.events import ProposalAnswered
 from portcullis.domain.model import HOUR, Verdict
-from portcullis.domain.rules import RULES
+from portcullis.domain.plan import AccountPlan, Plan
+from portcullis.domain.rules import RULES, max_contracts, symbol_blocks
 from portcullis.store.inbox import leave_verdict
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.opening import open_inbox, open_reader
@@ -205,3 +206,10 @@ def test_who_shut_the_gate_is_told_to_programs_too(api):
     assert row["observed"].startswith("OBSERVE_ONLY: shut by key operator (")
     assert row["observed"].endswith(": a look")
     assert "portcullis mode release" in row["remedy"]
+
+
+def test_the_rules_that_have_nothing_to_measure_are_told_with_their_settings():
+    rules = (max_contracts.Params(2), symbol_blocks.Params(blocked=("NQ", "CL")))
+    plan = Plan((AccountPlan("A", rules), AccountPlan("B", ())))
+    assert idle_rules(plan, "A", {"max_contracts"}) == {"symbol_blocks": "blocked NQ; CL"}
+    assert idle_rules(plan, "B", set()) == {}

@@ -205,6 +205,14 @@ def test_a_reload_takes_effect_and_a_faulty_one_changes_nothing(machine):
     file.write_text(before)
 
 
+def test_a_rule_that_measures_nothing_is_told_from_one_that_is_not_set(machine):
+    idle = machine.run("rule", "explain", "DEMO-SIZE", "symbol_blocks").output
+    assert "is set for DEMO-SIZE" in idle
+    assert "NQ" in idle
+    absent = machine.run("rule", "explain", "DEMO-SIZE", "trailing_drawdown").output
+    assert "is not set for DEMO-SIZE; set are: max_contracts" in absent
+
+
 def test_a_looser_limit_waits_and_is_listed_until_somebody_withdraws_it(machine, tmp_path):
     file = machine.home / "config" / "accounts.yaml"
     before = file.read_text()
