@@ -58,7 +58,7 @@ KINDS: tuple[Kind, ...] = (
         "shutdown",
         "critical",
         "gate",
-        "SHUTDOWN",
+        "The gate is shut down",
         "the fail-safe tripped, or a person asked for it",
         "find out why before anything else, then `portcullis mode release --reason ...`",
     ),

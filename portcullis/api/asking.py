@@ -171,7 +171,7 @@ def told(request_id: str, answer: InboxAnswer | None) -> dict[str, Any]:
         raise Problem(
             409,
             f"refused: {answer.detail}",
-            remedy="see /api/v1/accounts and /api/v1/evidence",
+            remedy="see /api/v1/accounts, /api/v1/evidence and /config/pending",
             outcome="refused",
             request_id=request_id,
             position=answer.position or None,

@@ -22,12 +22,16 @@ from portcullis.domain.events import (
     CommandIssued,
     DayRolled,
     Event,
+    ProposalAnswered,
+    RulesLoaded,
     TradeReported,
     VerdictRecorded,
     decode,
 )
 from portcullis.domain.model import MICRO
 from portcullis.domain.money import duration
+from portcullis.domain.plan import Plan, decode_plan
+from portcullis.domain.rule_changes import settings_of
 from portcullis.errors import PortcullisError
 from portcullis.ports import StoredEvent
 from portcullis.slo.current import standings
@@ -203,6 +207,7 @@ def gather_account(here: Here, seen: dict[str, Any], name: str) -> dict[str, Any
     with here.readers.one() as reader:
         shut = here.shutting.look(reader)
         timeline = _newest(reader, EventFilter(stream, TIMELINE_KINDS), TIMELINE)
+        idle = _idle(reader, name, {each["rule"] for each in row["distances"]})
         money = _newest(reader, EventFilter(stream, ("account_reported", "day_rolled")), POINTS)
     points = [
         (row_.at, event.balance)
@@ -213,22 +218,44 @@ def gather_account(here: Here, seen: dict[str, Any], name: str) -> dict[str, Any
         "seen": seen,
         "shut": None if seen["gate_open"] else shut,
         "account": row,
+        "idle": idle,
         "curve": curve(points, f"balance of {name}"),
         "curve_from": points[0] if points else None,
         "curve_to": points[-1] if points else None,
         "timeline": [
             {"at": stored.at, "kind": stored.kind, "position": stored.position,
-             "says": _says(event)}
+             "says": line_of(event)}
             for stored, event in timeline
         ],
     }  # fmt: skip
 
 
-def _says(event: Event) -> str:
+def _idle(reader: LedgerReader, name: str, measured: set[str]) -> dict[str, str]:
+    for row in reader.events(EventFilter("system", ("rules_loaded",)), newest_first=True):
+        event = decode(row.payload)
+        assert isinstance(event, RulesLoaded)
+        return idle_rules(decode_plan(event.plan), name, measured)
+    return {}
+
+
+def idle_rules(plan: Plan, name: str, measured: set[str]) -> dict[str, str]:
+    """The rules in force on an account that measure nothing now, with their settings in words."""
+    return {
+        rule: ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings.items())
+        for each in plan.accounts
+        if each.account == name
+        for rule, settings in settings_of(each).items()
+        if rule not in measured
+    }
+
+
+def line_of(event: Event) -> str:
     """One line of a timeline: what the event says of itself."""
     if isinstance(event, TradeReported):
         side = "bought" if event.side > 0 else "sold"
         return f"{side} {event.size} {event.instrument}"
+    if isinstance(event, ProposalAnswered) and event.approved:
+        return f"approved ({event.lane}); largest order now: {event.largest_allowed}"
     if isinstance(event, CommandIssued):
         return f"{type(event.command).__name__} for {', '.join(event.rules)}"
     reason = getattr(event, "reason", None)

@@ -154,7 +154,7 @@ def _next(seen: Mapping[str, Any], failing: Sequence[Mapping[str, Any]]) -> Step
             f"Mend what lacks, beginning with {name}; then a person releases the gate.",
             f"portcullis evidence show {name}",
         )
-    return Step("Nothing is lacking: once it is meant to, a person opens it.", RELEASE)
+    return Step("Nothing is lacking. When it is to be open again, a person opens it:", RELEASE)
 
 
 # --- tiles ----------------------------------------------------------------------------------------

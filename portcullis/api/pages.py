@@ -180,7 +180,9 @@ async def sign_in(request: Request) -> Response:
     found = here.keys.named_by(given.get("key", [""])[0].strip())
     if found is None or found.state(here.now()) != "valid":
         request.app.state.gatekeeper.failed(caller_of(request).address)
-        return _page("signin.html", request, 401, wrong="This key is none that holds.")
+        return _page(
+            "signin.html", request, 401, wrong="This key is not valid: mistyped, ended or revoked."
+        )
     reply = RedirectResponse("/", 303)
     _set_cookie(reply, here, here.sessions.begin(found), LASTS // MICRO)
     return reply

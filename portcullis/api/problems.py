@@ -16,6 +16,7 @@ from portcullis.errors import NotFound, PortcullisError, StoreError, UsageError
 MEDIA_TYPE = "application/problem+json"
 FAULTS_MAX = 20
 SHOWN_MAX = 200
+SIGNING = "this loosens: `portcullis key sign` prints the whole body, where the signing key is"
 
 
 class Problem(Exception):
@@ -89,7 +90,13 @@ def of_validation(error: RequestValidationError) -> Problem:
         for fault in error.errors()[:FAULTS_MAX]
     ]
     what = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults)
-    return Problem(422, f"the request cannot be understood: {what}"[: 4 * SHOWN_MAX], faults=faults)
+    unsigned = any(fault["where"] == "body.signature" for fault in faults)
+    return Problem(
+        422,
+        f"the request cannot be understood: {what}"[: 4 * SHOWN_MAX],
+        remedy=SIGNING if unsigned else "",
+        faults=faults,
+    )
 
 
 def wants_page(request: Request) -> bool:

@@ -10,6 +10,7 @@ import typer
 from portcullis.alerts.words import clock
 from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, ReasonOption, console, messages, show, table
+from portcullis.domain.loosening import ENROLLED_FOR
 from portcullis.store import credential
 
 app = typer.Typer(
@@ -19,12 +20,19 @@ app = typer.Typer(
 
 @app.command("list")
 def list_approvers(output: Form = FormOption) -> None:
-    """Every approver: since when, made so by whom."""
-    columns = ("name", "enrolled_at", "enrolled_by", "key")
+    """Every approver: since when, made so by whom, and from when on an agreement counts."""
+    columns = ("name", "enrolled", "by", "may agree from", "key")
 
     def draw(rows: list[dict[str, Any]]) -> None:
         cells = (
-            [row["name"], clock(row["enrolled_at"]), row["enrolled_by"], row["key"]] for row in rows
+            [
+                row["name"],
+                clock(row["enrolled_at"]),
+                row["enrolled_by"],
+                clock(row["enrolled_at"] + ENROLLED_FOR),
+                row["key"],
+            ]
+            for row in rows
         )
         console.print(table("", columns, cells) if rows else "no approver: what is looser waits")
 

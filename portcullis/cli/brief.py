@@ -47,7 +47,7 @@ def _word(name: str, value: Any, currency: str) -> str:
         return " ".join(
             _word(key, each, currency) for key, each in value.items() if each not in ("", None)
         )
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "; ".join(_word("", each, currency) for each in value) or "none"
     return str(value)
 

@@ -131,6 +131,7 @@ def _tell(body: dict[str, Any]) -> None:
 
 def _draw_pending(body: dict[str, Any]) -> None:
     asked, columns = body["asked"], ("account", "rule", "setting", "recorded", "new")
+    named = (*columns[:3], "in force")
     if asked:
         agreed = f", {asked['approved_by']} agreed" if asked["approved_by"] else ""
         rows = ([row[each] for each in (*columns, "waits_for")] for row in asked["changes"])
@@ -138,9 +139,10 @@ def _draw_pending(body: dict[str, Any]) -> None:
             f"{asked['plan'][:NAMED_BY]}: asked for by {asked['by']} at "
             f"{clock(asked['asked_at'])}{agreed}: {asked['reason']}"
         )
-        console.print(table(title, (*columns, "waits for"), rows))
+        console.print(table(title, (*named, "asked for", "waits for"), rows))
     if body["unasked"]:
         rows = ([row[each] for each in columns] for row in body["unasked"])
-        console.print(table("In the files, and not asked for: `config reload`", columns, rows))
+        title = "In the files and not in force; `portcullis config reload --reason ...` asks for it"
+        console.print(table(title, (*named, "in the files"), rows))
     if not asked and not body["unasked"]:
         console.print("nothing waits; what the files say is in force")

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from portcullis import gate_client
+from portcullis.api.shut import Shutting
 from portcullis.cli.output import Declined, NotPermitted, WaitedTooLong, WorkerAway
 from portcullis.clock import SystemClock
 from portcullis.config.settings import Settings, read_settings
@@ -20,7 +21,7 @@ from portcullis.domain.engine import Engine
 from portcullis.domain.events import CommandConcluded, decode
 from portcullis.domain.overview import overview
 from portcullis.domain.requests import LOOSENING
-from portcullis.errors import NotFound, UsageError
+from portcullis.errors import NotFound, PortcullisError, UsageError
 from portcullis.ports import InboxAnswer
 from portcullis.store import credential
 from portcullis.store.inbox import StoredInbox
@@ -31,6 +32,15 @@ from portcullis.worker.requests import Asked, signed_text
 
 ANSWER_SECONDS = 10.0
 POLL_SECONDS = 0.05
+_SHUTTING = Shutting()
+_LOOK_AT = {
+    "reload": "mend what is named and ask again; `portcullis config check` judges the files",
+    "approve": "see `portcullis config pending` and `portcullis approver list`",
+    "withdraw": "see `portcullis config pending`",
+    "enrol": "see `portcullis approver list`",
+    "dismiss": "see `portcullis approver list`",
+}
+"""Where a person looks whose request was refused, if not at `portcullis status`."""
 
 
 def settings() -> Settings:
@@ -72,15 +82,29 @@ def _refuse_another_home(known: Settings, ledger: str) -> None:
 
 def status() -> dict[str, Any]:
     """What the worker sees now; from the records, marked so, when it is away: then nobody answers
-    a proposal, and the gate is shut whatever the records say.
+    a proposal, and the gate is shut whatever the records say. Of a shut gate also who shut it.
     """
     try:
         _, found = ask_worker("GET", "/api/v1/status")
     except WorkerAway:
         found = overview(recorded_engine(), SystemClock().now())
         why = f"no worker answers; before: {found['why']}"
-        return {"live": False, **found, "gate_open": False, "why": why}
-    return {"live": True, **found}
+        found = {"live": False, **found, "gate_open": False, "why": why}
+    else:
+        found = {"live": True, **found}
+    return {**found, "shut": None if found["gate_open"] else _shut(found["as_of"])}
+
+
+def _shut(now: int) -> dict[str, Any] | None:
+    """What shut the gate, from the records: a start only finds it as it was left. None also where
+    they cannot be read: the worker's own answer is not to be lost by that.
+    """
+    try:
+        with open_ledger() as reader:
+            found = _SHUTTING.look(reader)
+    except PortcullisError:
+        return None
+    return None if found is None else {**found._asdict(), "told": found.told(now)}
 
 
 def recorded_engine() -> Engine:
@@ -139,18 +163,19 @@ def request(
     try:
         body = msgspec.msgpack.encode(asked)
         inbox.ask(request_id, verb, getpass.getuser(), "operator", body, SystemClock().now())
-        return _answer(inbox, request_id)
+        return _answer(inbox, request_id, verb)
     finally:
         inbox.close()
 
 
-def _answer(inbox: StoredInbox, request_id: str) -> InboxAnswer:
+def _answer(inbox: StoredInbox, request_id: str, verb: str) -> InboxAnswer:
     deadline = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < deadline:
         answer = inbox.answer_to(request_id)
         if answer is not None:
             if answer.outcome != "done":
-                raise Declined(f"refused: {answer.detail}", remedy="see `portcullis status`")
+                remedy = _LOOK_AT.get(verb, "see `portcullis status`")
+                raise Declined(f"refused: {answer.detail}", remedy=remedy)
             return answer
         time.sleep(POLL_SECONDS)
     raise WaitedTooLong(

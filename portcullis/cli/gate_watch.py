@@ -14,6 +14,7 @@ from portcullis.store.opening import is_own
 
 EVERY_SECONDS = 0.5
 ANSWER_SECONDS = 2.0
+LEFT_SHUT = "as it was left before the start; `portcullis status` says by whom and why"
 
 
 class GateWatch:
@@ -35,6 +36,7 @@ class GateWatch:
         state = state_of(health)
         if state == self._known or (state == "AWAY" and self._known is None):
             return
+        left = self._known == "STARTING" and state != "OPEN"
         self._known = state
         if health is None:
             say(self._console, "gate", "AWAY: the worker does not answer", "bold red")
@@ -42,7 +44,8 @@ class GateWatch:
             say(self._console, "gate", f"OPEN: {health['why']}", "bold green")
         else:
             style = "yellow" if state == "STARTING" else "bold red"
-            say(self._console, "gate", f"SHUT, {state}: {health['why']}", style)
+            why = LEFT_SHUT if left and not health["lacking"] else health["why"]
+            say(self._console, "gate", f"SHUT, {state}: {why}", style)
             for each in health["lacking"]:
                 say(self._console, "gate", f"  lacking {each}", style)
 

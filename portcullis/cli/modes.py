@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from portcullis.cli import context, evidence_report
@@ -15,6 +17,7 @@ from portcullis.cli.output import (
     show,
     table,
 )
+from portcullis.cli.status import why_shut
 
 app = typer.Typer(no_args_is_help=True, help="Show the mode; shut the gate; raise it again.")
 evidence = typer.Typer(no_args_is_help=True, help="What holds the gate open.")
@@ -24,11 +27,11 @@ evidence = typer.Typer(no_args_is_help=True, help="What holds the gate open.")
 def show_mode(output: Form = FormOption) -> None:
     """The mode, why, and what evidence is lacking."""
     found = context.status()
-    body = {key: found[key] for key in ("mode", "gate_open", "why", "lacking", "live")}
+    body = {key: found[key] for key in ("mode", "gate_open", "why", "shut", "lacking", "live")}
 
-    def text(shown: dict[str, object]) -> None:
-        state = "open" if shown["gate_open"] else "shut"
-        console.print(f"{shown['mode']}: the gate is {state} ({shown['why']})", markup=False)
+    def text(shown: dict[str, Any]) -> None:
+        state, why = ("open", shown["why"]) if shown["gate_open"] else ("shut", why_shut(shown))
+        console.print(f"{shown['mode']}: the gate is {state} ({why})", markup=False)
         for each in found["lacking"]:
             console.print(f"  lacking {each}", markup=False)
 

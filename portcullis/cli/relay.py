@@ -80,8 +80,9 @@ def _moment() -> str:
 
 
 def say(console: Console, name: str, text: str, style: str = "") -> None:
-    """One line with a name of fixed width in front; no colours where there is no terminal."""
-    line = Text(f"{name:<{WIDTH}} ", style=COLOURS.get(name, ""))
-    line.append("| ", style="dim")
-    line.append(Text(text, style=style))
-    console.print(line, soft_wrap=True)
+    """Each line with a name of fixed width in front; no colours where there is no terminal."""
+    for each in text.splitlines():
+        line = Text(f"{name:<{WIDTH}} ", style=COLOURS.get(name, ""))
+        line.append("| ", style="dim")
+        line.append(Text(each, style=style))
+        console.print(line, soft_wrap=True)

@@ -9,6 +9,8 @@ import typer
 from portcullis.cli import context
 from portcullis.cli.output import Form, FormOption, console, show, table
 from portcullis.config.source import nearest
+from portcullis.domain.plan import decode_plan
+from portcullis.domain.rule_changes import settings_of
 from portcullis.domain.rules import RULES
 from portcullis.errors import NotFound
 
@@ -53,17 +55,26 @@ def explain(account: str, rule: str, output: Form = FormOption) -> None:
         "distances": [row for row in found["distances"] if row["rule"] == name],
         "locks": [row for row in found["locks"] if row["rule"] == name],
         "largest": found["largest"],
+        "set": _set(account),
     }
     show(body, output, _draw)
 
 
+def _set(account: str) -> dict[str, dict[str, str]]:
+    """The rules in force on an account with their settings, idle ones too."""
+    plan = decode_plan(context.recorded_engine().world.plan)
+    return next((settings_of(each) for each in plan.accounts if each.account == account), {})
+
+
 def _draw(body: dict[str, Any]) -> None:
-    if not body["distances"]:
-        console.print(
-            f"{body['rule']} has nothing to measure on {body['account']} now "
-            "(it is not set for the account, or nothing is open)",
-            markup=False,
-        )
+    rule, account = body["rule"], body["account"]
+    if rule not in body["set"]:
+        known = ", ".join(body["set"]) or "none"
+        console.print(f"{rule} is not set for {account}; set are: {known}", markup=False)
+    elif not body["distances"]:
+        console.print(f"{rule} is set for {account}, and has nothing to measure now", markup=False)
+        for key, value in body["set"][rule].items():
+            console.print(f"  {key:15} {value}", markup=False)
     for row in body["distances"]:
         scope = f" {row['instrument']}" if row["instrument"] else ""
         console.print(f"{row['code']} {row['rule']} on {body['account']}{scope}", markup=False)

@@ -91,6 +91,18 @@ def draw(found: dict[str, Any]) -> RenderableType:
     return Group(*(part for each in parts for part in (each, "")))
 
 
+def why_shut(found: dict[str, Any]) -> str:
+    """Why the gate is shut and, where the records know it, who shut it and when. A start that is
+    over finds it as it was left, and has no reason of its own.
+    """
+    shut, why = found.get("shut"), str(found["why"])
+    if shut is None:
+        return why
+    if found["live"] and found["mode"] != "STARTING":
+        return str(shut["told"])
+    return f"{why.partition(';')[0]}; before: {shut['told']}"
+
+
 def _gate(found: dict[str, Any]) -> RenderableType:
     mode, is_open = found["mode"], found["gate_open"]
     line = Text("Gate ")
@@ -111,7 +123,7 @@ def _gate(found: dict[str, Any]) -> RenderableType:
         else:
             line.append("up" if connected else "DOWN", style="green" if connected else "bold red")
     if not is_open:
-        line.append(f"\n{found['why']}")
+        line.append(f"\n{why_shut(found)}")
         for venue, connected in found["venues"].items():
             if not connected:
                 line.append(f"\n  {venue}: {found['venue_reasons'].get(venue, '')}", style="red")
@@ -121,7 +133,7 @@ def _gate(found: dict[str, Any]) -> RenderableType:
         waits = found["loosening"]
         line.append(
             f"\n{len(waits['changes'])} looser settings wait, asked for by {waits['by']}: "
-            "see `config pending`",
+            "see `portcullis config pending`",
             style="yellow",
         )
     told = datetime.fromtimestamp(found["as_of"] / 1_000_000, UTC)

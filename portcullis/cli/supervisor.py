@@ -202,7 +202,12 @@ class Supervisor:
             )
             self._stopping.set()
         else:
-            say(self._console, name, f"ended {how} too often: given up; the gate falls", "bold red")
+            say(
+                self._console,
+                name,
+                f"ended {how}, and is not started again; the gate falls",
+                "bold red",
+            )
         return True
 
     async def _again(self, arbiter: Any, watcher: Any, wait: float) -> None:

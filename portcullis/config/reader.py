@@ -179,7 +179,12 @@ def _bounded(value: int, meta: msgspec.Meta) -> None:
     low = meta.ge if meta.ge is not None else (None if meta.gt is None else meta.gt + 1)
     high = meta.le if meta.le is not None else (None if meta.lt is None else meta.lt - 1)
     if (low is not None and value < low) or (high is not None and value > high):
-        raise Unreadable("out of bounds", f"{low} to {high}" if high is not None else f">= {low}")
+        is_span = (meta.extra or {}).get("unit") == "span"
+        least, most = (
+            scalars.span(int(bound)) if is_span and bound is not None else str(bound)
+            for bound in (low, high)
+        )
+        raise Unreadable("out of bounds", f">= {least}" if high is None else f"{least} to {most}")
 
 
 def describe(kind: Any) -> str:

@@ -63,6 +63,12 @@ def _span(text: str) -> int:
     return int(float(match[1]) * _SPANS[match[2] or "s"])
 
 
+def span(us: int) -> str:
+    """A duration in microseconds as a person would write it, in the largest unit that fits."""
+    fitting = [f"{us // each} {name}" for name, each in _SPANS.items() if us % each == 0]
+    return fitting[-1] if us else "0 s"
+
+
 def _wall(text: str) -> int:
     match = _WALL.fullmatch(text.strip())
     if match is None:

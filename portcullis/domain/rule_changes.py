@@ -42,6 +42,16 @@ def gate_changes(before: Plan, after: Plan) -> list[RuleChange]:
     return [] if old == new else [RuleChange("", GATE, "reservation", *texts)]
 
 
+def settings_of(plan: AccountPlan) -> dict[str, dict[str, str]]:
+    """Every rule of an account with the settings it has, as people write them."""
+    found: dict[str, dict[str, str]] = {}
+    for each in rule_changes((), (plan,)):
+        if each.rule:
+            settings = found.setdefault(each.rule, {})
+            settings |= {each.setting: each.new} if each.new else {}
+    return found
+
+
 def _account(name: str, old: AccountPlan | None, new: AccountPlan | None) -> list[RuleChange]:
     found: list[RuleChange] = []
     rules = [{_name(r): r for r in plan.rules} if plan else {} for plan in (old, new)]

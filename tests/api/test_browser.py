@@ -140,7 +140,7 @@ def test_an_alert_appears_and_is_acknowledged_by_who_signed_in(
     page.open("/signin")
     page.find("#key").send_keys("pck_wrong")
     page.find("form[action='/signin'] button").click()
-    page.until(".signin", "none that holds")
+    page.until(".signin", "not valid")
     page.find("#key").send_keys(key)
     page.find("form[action='/signin'] button").click()
     page.until("header", "anna, operator")

@@ -134,6 +134,11 @@ def test_what_cannot_be_understood_changes_nothing(own, body):
     assert own.get("/api/v1/locks").json()["locks"] == []
 
 
+def test_what_loosens_and_is_not_signed_names_the_command_that_signs(own):
+    reply = own.post("/api/v1/mode/release", "admin", reason="please")
+    assert (reply.status_code, "portcullis key sign" in reply.json()["remedy"]) == (422, True)
+
+
 def test_a_request_stands_while_no_worker_runs_and_is_carried_out_by_the_next(own, monkeypatch):
     monkeypatch.setattr("portcullis.api.asking.ANSWER_SECONDS", 0.3)
     own.stop_worker()

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import time
 import urllib.request
 
 import pytest
+from typer.testing import CliRunner
 
 from portcullis.api.access import MATRIX
+from portcullis.api.board import idle_rules, line_of
 from portcullis.api.keys import KeyFile
+from portcullis.cli.main import app
+from portcullis.domain.events import ProposalAnswered
 from portcullis.domain.model import HOUR, Verdict
-from portcullis.domain.rules import RULES
+from portcullis.domain.plan import AccountPlan, Plan
+from portcullis.domain.rules import RULES, max_contracts, symbol_blocks
 from portcullis.store.inbox import leave_verdict
 from portcullis.store.ledger import SqliteLedger
 from portcullis.store.opening import open_inbox, open_reader
@@ -39,6 +45,18 @@ def until(look):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return found
+
+
+def test_the_line_of_an_approved_proposal_says_so():
+    answered = ProposalAnswered("p1", "A", True, (), 2, "entry", "ACTIVE")
+    assert line_of(answered) == "approved (entry); largest order now: 2"
+
+
+def test_the_command_that_the_form_for_a_key_names_makes_one(api, tmp_path):
+    (shown,) = re.findall("<code>portcullis (key create .*?)</code>", api.get("/signin").text)
+    own = {"PORTCULLIS_HOME": str(tmp_path)}
+    made = CliRunner().invoke(app, shlex.split(shown), env=own)
+    assert made.exit_code == 0, made.output
 
 
 def test_an_account_shows_what_is_left_and_the_largest_order(api):
@@ -227,3 +245,10 @@ def test_no_form_is_an_error_of_ours(api, form):
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     reply = api.clients[True].post("/signin", content=form, headers=headers)
     assert reply.status_code in (400, 401)
+
+
+def test_the_rules_that_have_nothing_to_measure_are_told_with_their_settings():
+    rules = (max_contracts.Params(2), symbol_blocks.Params(blocked=("NQ", "CL")))
+    plan = Plan((AccountPlan("A", rules), AccountPlan("B", ())))
+    assert idle_rules(plan, "A", {"max_contracts"}) == {"symbol_blocks": "blocked NQ; CL"}
+    assert idle_rules(plan, "B", set()) == {}

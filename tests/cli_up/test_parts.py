@@ -11,7 +11,7 @@ from portcullis.cli import children as parts
 from portcullis.cli.children import DEATHS_MAX, DEATHS_WITHIN, Restarts, refuse_taken_ports
 from portcullis.cli.gate_watch import GateWatch, state_of
 from portcullis.cli.output import Declined
-from portcullis.cli.relay import Relay
+from portcullis.cli.relay import Relay, say
 from portcullis.cli.single import OnlyOne
 from portcullis.clock import SystemClock
 from portcullis.config.exposure import refuse_exposed
@@ -171,6 +171,26 @@ def test_the_gate_is_told_once_per_change():
     assert "lacking x: gone" in told
     assert told.count("AWAY") == 1
     assert state_of({**HEALTH, "lacking": ["x"]}) != "OPEN"
+
+
+def test_a_start_that_finds_the_gate_shut_is_not_told_as_its_reason():
+    shown = console()
+    watch = GateWatch(Settings(), shown)
+    watch.note({**HEALTH, "mode": "STARTING", "why": "the worker started"})
+    watch.note({**HEALTH, "mode": "OBSERVE_ONLY", "why": "all start-up evidence is in"})
+    told = text_of(shown)
+    assert "SHUT, OBSERVE_ONLY: as it was left before the start" in told
+    assert "all start-up evidence" not in told
+
+
+def test_every_line_of_a_longer_text_is_named():
+    shown = console()
+    say(shown, "gate", "2 faults:\n  one\n  two")
+    assert text_of(shown).splitlines() == [
+        "gate       | 2 faults:",
+        "gate       |   one",
+        "gate       |   two",
+    ]
 
 
 def test_settings_reach_other_processes_whole(tmp_path):

@@ -61,3 +61,9 @@ def test_a_name_that_no_terminal_shows_is_none(folder, text, name):
     (folder / "capital.yaml").write_text(text.format(name))
     with pytest.raises(ConfigError, match="no name"):
         read_configuration(folder)
+
+
+def test_the_bounds_of_a_duration_are_told_as_durations(folder):
+    (folder / "monitoring.yaml").write_text("required: {}\nkeep_online: 900 d\n")
+    with pytest.raises(ConfigError, match="allowed: 1 us to 366 d"):
+        read_configuration(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -140,6 +141,8 @@ def test_tightening_needs_no_credential_and_loosening_does(machine, tmp_path):
 
 def test_the_gate_is_shut_and_raised_by_a_person(machine):
     assert machine.data("mode", "observe", "--reason", "lunch")["outcome"] == "done"
+    told = machine.run("mode", "show").output
+    assert re.search(r"the gate is shut \(shut by .* ago: lunch\)", told), told
     assert machine.data("mode", "show")["mode"] == "OBSERVE_ONLY"
     proposal = machine.run("gate", "propose", "DEMO-SIZE", "buy", "1", "ES")
     assert proposal.exit_code == 6
@@ -202,6 +205,14 @@ def test_a_reload_takes_effect_and_a_faulty_one_changes_nothing(machine):
     file.write_text(before)
 
 
+def test_a_rule_that_measures_nothing_is_told_from_one_that_is_not_set(machine):
+    idle = machine.run("rule", "explain", "DEMO-SIZE", "symbol_blocks").output
+    assert "is set for DEMO-SIZE" in idle
+    assert "NQ" in idle
+    absent = machine.run("rule", "explain", "DEMO-SIZE", "trailing_drawdown").output
+    assert "is not set for DEMO-SIZE; set are: max_contracts" in absent
+
+
 def test_a_looser_limit_waits_and_is_listed_until_somebody_withdraws_it(machine, tmp_path):
     file = machine.home / "config" / "accounts.yaml"
     before = file.read_text()
@@ -212,7 +223,8 @@ def test_a_looser_limit_waits_and_is_listed_until_somebody_withdraws_it(machine,
     found = machine.data("config", "pending")
     assert found["unasked"] == []
     assert (found["asked"]["reason"], len(found["asked"]["changes"])) == ("more", 1)
-    assert "or an approver" in machine.run("config", "pending").output
+    shown = machine.run("config", "pending").output
+    assert all(words in shown for words in ("in force", "asked for", "or an approver")), shown
     own = (machine.home / "administrator.pub").read_text().strip()
     refused = machine.error("approver", "enrol", "Me", own, "--reason", "alone")
     assert (refused.exit_code, "the administrator's own key" in str(refused)) == (6, True)
@@ -225,6 +237,7 @@ def test_a_looser_limit_waits_and_is_listed_until_somebody_withdraws_it(machine,
         in machine.data("approver", "enrol", "Sam", public, "--reason", "second desk")["detail"]
     )
     assert [each["name"] for each in machine.data("approver", "list")] == ["Sam"]
+    assert "may agree from" in machine.run("approver", "list").output
     plan = found["asked"]["plan"]
     assert plan[:12] in machine.run("config", "pending").output
     agree = ("config", "approve", plan[:12], "--reason", "seen", "--key")

@@ -75,3 +75,10 @@ def test_no_text_of_others_drives_the_terminal(hostile, capsys):
         said = "".join(capsys.readouterr())
         assert hostile not in said
         assert said.count("\ufffd") >= 3
+
+
+def test_several_values_of_an_event_read_as_a_list():
+    assert brief({"rules": ("max_contracts", "symbol_blocks")}) == (
+        "rules max_contracts; symbol_blocks"
+    )
+    assert brief({"evidence": ()}) == "evidence none"
