@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help install up test bench check prove-kill damage lock clean
+.PHONY: help install up test slow bench check prove-kill damage lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ up: install ## run everything on this machine: worker, API, Prefect, sender
 
 test: install ## the whole suite but the long drills; three at a time, since most of them wait
 	$(BIN)/pytest -n 3 --dist loadfile
+
+slow: install ## the tests that take longer than ten seconds and what only they show
+	$(BIN)/pytest -n 3 --dist loadfile -m slow
 
 prove-kill: install ## kill the real worker over and over; nothing acknowledged may be lost
 	$(BIN)/pytest -m kill -s

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from checks import market_suite
 from checks.market_hours import DEFAULT, EVERY_DAY, MarketHours
+from checks.plan import plan_to_go_by
 from checks.quotes import Batch, batch, read_quotes
 from checks.suites.outcomes import SAMPLES, Outcome, graded
 from checks.verdicts import Finding, Grade
@@ -20,7 +21,6 @@ from portcullis.errors import StoreLocked
 from portcullis.store.lock import WriterLock
 from portcullis.store.opening import open_reader
 from portcullis.store.reading import EventFilter, LedgerReader
-from portcullis.wiring import configured_plan
 
 LOCK_FILE = "market_data.lock"
 SETTLING = 2 * MINUTE  # after an opening, or after the worker's start, nothing is overdue yet
@@ -41,7 +41,7 @@ def check(settings: Settings, now: int, window_seconds: int = 300) -> Finding:
 
 
 def _check(settings: Settings, now: int, window_seconds: int) -> Finding:
-    plan = configured_plan(settings)
+    plan = plan_to_go_by(settings)
     with open_reader(settings) as reader:
         known = known_instruments(reader)
         hours = MarketHours(plan, known.tickers)

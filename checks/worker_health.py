@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from checks.market_data import is_open
+from checks.plan import plan_to_go_by
 from checks.verdicts import Finding, Grade
 from portcullis import __version__, gate_client
 from portcullis.config.settings import Settings
@@ -19,7 +20,6 @@ from portcullis.domain.model import SECOND
 from portcullis.domain.money import duration
 from portcullis.store.opening import is_own, open_reader
 from portcullis.store.reading import EventFilter, LedgerReader
-from portcullis.wiring import configured_plan
 
 ANSWER_SECONDS = 5.0
 SILENT_AFTER = 60 * SECOND
@@ -47,7 +47,7 @@ class Seen(msgspec.Struct, frozen=True):
 def look(settings: Settings, now: int) -> Seen:
     """Look at the ledger and the gate; raises StoreError where there is no ledger."""
     health, problem = ask_gate(settings)
-    market_open = is_open(configured_plan(settings), now)
+    market_open = is_open(plan_to_go_by(settings), now)
     with open_reader(settings) as reader:
         pid = int(health["worker"]["pid"]) if health else 0
         version = version_of_worker(settings, pid)

@@ -109,6 +109,7 @@ def test_from_no_channel_to_an_acknowledged_alert(shell: Shell, sink: HttpSink) 
     assert "OBSERVE_ONLY: evidence is missing" in shell.done("show", alert["alertId"])
 
 
+@pytest.mark.slow
 def test_silences_and_what_was_given_up(shell: Shell, sink: HttpSink) -> None:
     shell.done("connect", "desk", given=f"json://127.0.0.1:{sink.port}/hook")
     shell.done("subscribe", "desk", "--accounts", "ACCOUNT-1")

@@ -130,6 +130,7 @@ def deaf():
         yield f"http://127.0.0.1:{door.getsockname()[1]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("silent", [True, False])
 def test_a_collector_that_does_not_answer_costs_no_request_and_no_flood(tmp_path, deaf, silent):
     url = deaf if silent else f"http://127.0.0.1:{free_port()}"

@@ -79,6 +79,7 @@ def sink() -> Iterator[HttpSink]:
         yield started
 
 
+@pytest.mark.slow
 def test_alerts_go_and_are_answered_over_a_server_that_goes_away(shell, sink, server) -> None:
     shell.done("connect", "desk", given=f"json://127.0.0.1:{sink.port}/hook")
     shell.done("subscribe", "desk", "--accounts", "all")
