@@ -19,7 +19,8 @@ def is_good(seen: Mapping[str, Any], now: int) -> bool:
     if not seen["live"] or now - seen["as_of"] >= SILENT:
         return False
     states = {row["name"]: row["state"] for row in seen["evidence"]}
-    return bool(states.get("market_data", "passing") == "passing")
+    # Before anything has looked, as at the first start, nothing is known to be wrong.
+    return states.get("market_data", "missing") in ("passing", "missing")
 
 
 async def watch(here: Here) -> None:

@@ -21,6 +21,7 @@ GOOD = {"live": True, "as_of": NOW - SECOND, "evidence": []}
         ({"as_of": NOW - 30 * SECOND}, False),
         ({"evidence": [{"name": "market_data", "state": "passing"}]}, True),
         ({"evidence": [{"name": "market_data", "state": "expired"}]}, False),
+        ({"evidence": [{"name": "market_data", "state": "missing"}]}, True),
         ({"evidence": [{"name": "backup", "state": "failed"}]}, True),
     ],
 )

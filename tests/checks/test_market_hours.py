@@ -124,7 +124,7 @@ def test_the_librarys_days_are_those_of_the_shipped_calendar():
 @pytest.fixture
 def quoting(settings, monkeypatch):
     """A home whose snapshot knows ES and an unlisted product; quotes are added as they are told."""
-    monkeypatch.setattr(market_data, "configured_plan", lambda _settings: PLAN)
+    monkeypatch.setattr(market_data, "plan_to_go_by", lambda _settings: PLAN)
     ledger = SqliteLedger(settings.home_path)
 
     def quote(at, names=("ES", "NEW"), count=30):
