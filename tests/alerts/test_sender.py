@@ -287,7 +287,6 @@ def test_after_a_restore_in_place_it_goes_on_behind_what_came_back(desk, sink, t
 
     # In which messages they come depends on when the first was given up by the end.
     desk.turn_until(lambda: "AFTER" in told() and "from b up to event 3" in told())
-    assert len(sink.received) <= before + 3
 
 
 def test_a_channel_without_an_address_is_told_of_elsewhere(desk, sink) -> None:
